@@ -103,9 +103,7 @@ class EmbeddedPostgres:
         if not cluster.exists():
             cluster.create(binaries, self._durable)
         options = () if self._durable else _NOT_DURABLE
-        port = cluster.serve(
-            binaries, options, self._data_dir / "postgres.log", resources
-        )
+        port = cluster.serve(binaries, options, self._data_dir / "postgres.log", resources)
         return URL.create(
             "postgresql+psycopg2",
             username=_SUPERUSER,
@@ -173,11 +171,9 @@ def _binaries_for(account: _Account, link: Path) -> Iterator[Path]:
 
 
 def _runnable_copy(package: Path, account: _Account, link: Path) -> Path:
-    libraries = package.with_name(
-        f"{package.name}.libs"
-    )  # found relative to the binaries
+    libraries = package.with_name(f"{package.name}.libs")  # found relative to the binaries
     unneeded = shutil.ignore_patterns("include", "*.a", "pginstall")
-    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/run"):
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/run"):  # noqa: S108 (mkdtemp)
         root = Path(tempfile.mkdtemp(prefix="lead-billing-postgres-", dir=parent))
         link.symlink_to(root)
         for part in (package, libraries):
@@ -317,9 +313,7 @@ class _Cluster:
             reason = _reason(log_path.read_bytes())
             if not any(passing in reason for passing in _PASSING_FAILURES):
                 break
-        raise EmbeddedPostgresError(
-            f"PostgreSQL did not start: {reason} (log: {log_path})."
-        )
+        raise EmbeddedPostgresError(f"PostgreSQL did not start: {reason} (log: {log_path}).")
 
     def stop_orphan(self) -> None:
         """Stop a server over these files whose owner was killed; we hold the lock, so it is one."""
@@ -365,9 +359,7 @@ class _Cluster:
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and server.poll() is None:
             lines = self._pid_file_lines()
-            if lines[:1] == [str(server.pid)] and [
-                line.strip() for line in lines[7:]
-            ] == ["ready"]:
+            if lines[:1] == [str(server.pid)] and [line.strip() for line in lines[7:]] == ["ready"]:
                 return True
             time.sleep(0.01)
         return False
@@ -386,17 +378,13 @@ class _Cluster:
                 if not self._is_served_by(pid):
                     return
                 time.sleep(0.02)
-        raise EmbeddedPostgresError(
-            f"The PostgreSQL server of process {pid} does not stop."
-        )
+        raise EmbeddedPostgresError(f"The PostgreSQL server of process {pid} does not stop.")
 
     def _is_served_by(self, pid: int) -> bool:
         """Whether this very process is our server; its number alone may be anybody's by now."""
         if sys.platform == "linux":
             try:
-                return self._mark.encode() in Path(
-                    f"/proc/{pid}/cmdline"
-                ).read_bytes().split(b"\0")
+                return self._mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 return False
         listed = subprocess.run(
@@ -412,9 +400,7 @@ class _Cluster:
 
     def _pid_file_lines(self) -> list[str]:
         try:
-            return (
-                (self._path / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-            )
+            return (self._path / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
 
@@ -432,14 +418,8 @@ def _free_port() -> int:
 
 def _reason(output: bytes) -> str:
     """The line of PostgreSQL's output that says what went wrong."""
-    lines = [
-        line.strip()
-        for line in output.decode(errors="replace").splitlines()
-        if line.strip()
-    ]
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
     telling = [
-        line
-        for line in lines
-        if any(mark in line for mark in ("FATAL:", "PANIC:", "error:"))
+        line for line in lines if any(mark in line for mark in ("FATAL:", "PANIC:", "error:"))
     ]
     return (telling or lines or ["it said nothing"])[-1]

@@ -1,0 +1,196 @@
+"""The local server's API Gateway: POST /leads goes to the Lambda function, the rest to a service.
+
+Invariant: the function sees the event that an HTTP API (payload format 2.0) would send it.
+"""
+
+import base64
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+MAX_BODY_BYTES = 10 * 1024 * 1024  # an HTTP API takes no larger request
+# A client still sending would miss our answer, so what is too long is read to its end, up to here.
+_MAX_DISCARDED_BYTES = 10 * MAX_BODY_BYTES
+_TEXT_TYPES = {"application/json", "application/javascript", "application/xml"}
+_FUNCTION_TIMEOUT_SECONDS = 30.0
+_ACCOUNT_ID = "000000000000"
+_API_ID = "local"
+_REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class LambdaContext:
+    """What the Lambda runtime passes beside an event."""
+
+    aws_request_id: str
+    function_name: str = "lead-billing-ingest"
+    function_version: str = "$LATEST"
+    memory_limit_in_mb: int = 512
+    log_group_name: str = "/aws/lambda/lead-billing-ingest"
+    log_stream_name: str = "local"
+    identity: None = None
+    client_context: None = None
+    _deadline: float = field(default_factory=lambda: time.monotonic() + _FUNCTION_TIMEOUT_SECONDS)
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:{_REGION}:{_ACCOUNT_ID}:function:{self.function_name}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+Function = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+
+class LocalGateway:
+    """An ASGI application in front of a Lambda function and a service.
+
+    The function is called in worker threads, so it must bear several calls at once.
+    """
+
+    def __init__(self, function: Function, service: ASGIApp) -> None:
+        self._function = function
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == (
+            "POST",
+            "/leads",
+        ):
+            response = await self._invoke(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await self._service(scope, receive, send)
+
+    async def _invoke(self, request: Request) -> Response:
+        try:
+            body = await _read(request)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        if body is None:
+            return _problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"A request may have at most {MAX_BODY_BYTES} bytes.",
+            )
+        event = http_event(request, body)
+        context = LambdaContext(aws_request_id=str(uuid.uuid4()))
+        return _response(await run_in_threadpool(self._function, event, context))
+
+
+def http_event(request: Request, body: bytes) -> dict[str, Any]:
+    """The event of an HTTP API, payload format 2.0, for this request."""
+    now = time.time()
+    path = request.url.path
+    source_ip = request.client.host if request.client else "127.0.0.1"
+    route = f"{request.method} {path}"
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = _joined(headers.get(name), value)
+    cookies = headers.pop("cookie", None)
+    headers["x-forwarded-for"] = _joined(headers.get("x-forwarded-for"), source_ip)
+    headers["x-forwarded-port"] = str(request.url.port or 80)
+    headers["x-forwarded-proto"] = request.url.scheme
+    headers["x-amzn-trace-id"] = f"Root=1-{int(now):08x}-{uuid.uuid4().hex[:24]}"
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": request.url.query,
+        "headers": headers,
+        "requestContext": {
+            "accountId": _ACCOUNT_ID,
+            "apiId": _API_ID,
+            "domainName": headers.get("host", "localhost"),
+            "domainPrefix": _API_ID,
+            "http": {
+                "method": request.method,
+                "path": path,
+                "protocol": f"HTTP/{request.scope['http_version']}",
+                "sourceIp": source_ip,
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": str(uuid.uuid4()),
+            "routeKey": route,
+            "stage": "$default",
+            "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now)),
+            "timeEpoch": int(now * 1000),
+        },
+        "isBase64Encoded": False,
+    }
+    if cookies is not None:
+        event["cookies"] = cookies.split("; ")
+    if request.url.query:
+        parameters: dict[str, str] = {}
+        for name, value in request.query_params.multi_items():
+            parameters[name] = _joined(parameters.get(name), value)
+        event["queryStringParameters"] = parameters
+    if body:
+        text = _text(body, headers.get("content-type", ""))
+        event["isBase64Encoded"] = text is None
+        event["body"] = base64.b64encode(body).decode("ascii") if text is None else text
+    return event
+
+
+async def _read(request: Request) -> bytes | None:
+    """The whole body, or None when it is over the limit; never holds more than the limit."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MAX_BODY_BYTES:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+            if size > _MAX_DISCARDED_BYTES:
+                break
+    return b"".join(chunks) if size <= MAX_BODY_BYTES else None
+
+
+def _text(body: bytes, content_type: str) -> str | None:
+    """The body as text where an HTTP API passes it on as such, else None.
+
+    AWS does not list the types; a missing one and forms are found to arrive as base64.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in _TEXT_TYPES and not media_type.startswith("text/"):
+        return None
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _response(answer: dict[str, Any]) -> Response:
+    body = answer.get("body") or ""
+    response = Response(
+        base64.b64decode(body) if answer.get("isBase64Encoded") else body,
+        answer["statusCode"],
+        answer.get("headers"),
+    )
+    for cookie in answer.get("cookies") or ():
+        response.headers.append("set-cookie", cookie)
+    return response
+
+
+def _problem(status: HTTPStatus, detail: str) -> JSONResponse:
+    document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "instance": "/leads",
+    }
+    return JSONResponse(document, status.value, media_type="application/problem+json")
+
+
+def _joined(existing: str | None, value: str) -> str:
+    return value if existing is None else f"{existing},{value}"

@@ -1,0 +1,172 @@
+"""The whole API on this machine, in one process: gateway, Lambda function, service, PostgreSQL.
+
+Invariant: what it starts it stops, whichever way it ends short of SIGKILL.
+"""
+
+import argparse
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+
+import uvicorn
+from sqlalchemy import NullPool, create_engine
+from starlette.types import ASGIApp
+
+from common.settings import settings
+from scripts.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from scripts.gateway import LocalGateway
+from scripts.migrate import upgrade_schema
+
+DEFAULT_PORT = 8080
+_GRACE_SECONDS = 10
+
+
+class PortTakenError(RuntimeError):
+    """Another process listens where we were asked to."""
+
+
+@contextmanager
+def local_api(
+    listener: socket.socket, data_dir: Path, say: Callable[[str], None]
+) -> Iterator[threading.Thread]:
+    """Serve the API on `listener` until the context ends; gives the thread that serves.
+
+    Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, so it comes before
+    anything that reads the settings. Raises EmbeddedPostgresError.
+    """
+    with _database(data_dir, say):
+        if "USER_HASH_KEY" not in os.environ:
+            os.environ["USER_HASH_KEY"] = _kept_key(data_dir / "user_hash_key")
+        os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
+        os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
+        say("Bringing the schema up to date")
+        _migrate()
+        with serving(load_gateway(), listener) as thread:
+            yield thread
+
+
+def load_gateway() -> LocalGateway:
+    """The gateway before the deployed handler and app, which read the settings from here on."""
+    # Loggers made by these imports keep the stream they find.
+    with redirect_stdout(sys.stderr):
+        from functions.ingest.handler import handler  # noqa: PLC0415
+        from services.reports.app import app  # noqa: PLC0415
+    return LocalGateway(handler, app)
+
+
+@contextmanager
+def serving(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]:
+    """Serve `app` in a thread of its own, so that signals find the main thread in our hands."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), name="server")
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        yield thread
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A socket bound to `port` (0: a free one), not yet accepting. Raises PortTakenError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise PortTakenError(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another PORT."
+        ) from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The listener as a URL without a trailing slash."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM unwind the main thread's contexts and end the process with 0."""
+
+    def leave(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.local_server", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="0: a free one (%(default)s)"
+    )
+    parser.add_argument("--data-dir", type=Path, default=Path(".data/run"), help="(%(default)s)")
+    arguments = parser.parse_args()
+    stop_on_sigterm()
+    try:
+        with (
+            listen_on(arguments.host, arguments.port) as listener,
+            local_api(listener, arguments.data_dir, _say) as serving,
+        ):
+            _say(f"ready {address_of(listener)}")
+            serving.join()
+        sys.exit("The server stopped by itself; its log above says why.")
+    except (EmbeddedPostgresError, PortTakenError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@contextmanager
+def _database(data_dir: Path, say: Callable[[str], None]) -> Iterator[None]:
+    if "DATABASE_URL" in os.environ:
+        say("Using the PostgreSQL of DATABASE_URL")
+        yield
+        return
+    say(f"Starting PostgreSQL in {data_dir}")
+    with EmbeddedPostgres(data_dir) as url:
+        os.environ["DATABASE_URL"] = url
+        yield
+        say("Stopping PostgreSQL")
+
+
+def _kept_key(path: Path) -> str:
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".new")
+        unfinished.unlink(missing_ok=True)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+        unfinished.rename(path)
+    return path.read_text(encoding="ascii")
+
+
+def _migrate() -> None:
+    engine = create_engine(settings().sqlalchemy_url(), poolclass=NullPool)
+    with engine.connect() as connection:
+        upgrade_schema(connection)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What the tests stand on: a PostgreSQL per test process, and in it a fresh database per test.
+
+Invariant: no test sees another's rows, and none reaches beyond this machine.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+
+from common import db
+from common.settings import settings
+from scripts.embedded_postgres import EmbeddedPostgres
+from scripts.local_server import address_of, listen_on, load_gateway, serving
+from scripts.migrate import upgrade_schema
+
+# Before anything of ours is imported: settings are read once, Powertools reads them at import.
+for name in [name for name in os.environ if name.startswith(("DATABASE_", "PG"))]:
+    del os.environ[name]
+os.environ.update(
+    USER_HASH_KEY="tests-only-key-of-at-least-32-characters",
+    POWERTOOLS_SERVICE_NAME="lead-billing-ingest",
+    POWERTOOLS_METRICS_NAMESPACE="LeadBilling",
+    POWERTOOLS_TRACE_DISABLED="true",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_REGION="us-east-1",
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_SESSION_TOKEN="testing",
+    AWS_EC2_METADATA_DISABLED="true",
+)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The superuser's engine of this test process's PostgreSQL; every statement is on its own."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as url:
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def template(server: Engine) -> str:
+    """The name of a migrated database that is only ever copied."""
+    name = "template_lead_billing"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"create database {name}")
+    migrating = create_engine(server.url.set(database=name), poolclass=NullPool)
+    with migrating.connect() as connection:
+        upgrade_schema(connection)
+    return name
+
+
+@contextmanager
+def _copy_of(template: str, server: Engine) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"create database {name} template {template} strategy file_copy")
+    yield server.url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def database_url(server: Engine, template: str) -> Iterator[str]:
+    """A fresh migrated database for a test that commits; dropped after it."""
+    with _copy_of(template, server) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(server: Engine) -> Iterator[str]:
+    """A fresh database without a schema, for tests of the migrations."""
+    with _copy_of("template1", server) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on the test's fresh database."""
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def _unchanged_database(server: Engine, template: str) -> Iterator[Engine]:
+    with _copy_of(template, server) as url:
+        engine = create_engine(url)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture
+def connection(_unchanged_database: Engine) -> Iterator[Connection]:
+    """A connection whose transaction is rolled back: quicker than a database, for tests that
+    never commit."""
+    with _unchanged_database.connect() as connection, connection.begin() as transaction:
+        yield connection
+        transaction.rollback()
+
+
+@pytest.fixture(scope="session")
+def _gateway_address() -> Iterator[str]:
+    with listen_on("127.0.0.1", 0) as listener, serving(load_gateway(), listener):
+        yield address_of(listener)
+
+
+@pytest.fixture
+def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A fresh database that this process's settings and engine lead to during the test."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    settings.cache_clear()
+    db.engine.cache_clear()
+    yield database_url
+    db.engine().dispose()
+    settings.cache_clear()
+    db.engine.cache_clear()
+
+
+@pytest.fixture
+def gateway(_gateway_address: str, configured_database: str) -> Iterator[httpx.Client]:
+    """A client of the whole API, over HTTP and the local gateway, with a fresh database."""
+    with httpx.Client(base_url=_gateway_address, timeout=30) as client:
+        yield client
