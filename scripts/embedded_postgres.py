@@ -29,6 +29,8 @@ from sqlalchemy import URL
 _MAJOR_VERSION = "18"
 _BINARIES = Path(f"pginstall{_MAJOR_VERSION}", "bin")
 _SUPERUSER = "postgres"
+_PASSWORD_FILE = "superuser_password"  # noqa: S105 (its name)
+_PORT_LINE, _STATUS_LINE = 4, 8  # of postmaster.pid, counted from 1
 _START_TIMEOUT_SECONDS = 120.0
 _STOP_TIMEOUT_SECONDS = 60.0
 _START_ATTEMPTS = 5
@@ -75,7 +77,13 @@ class EmbeddedPostgres:
                     f"Cannot run PostgreSQL in {self._data_dir}: {error.strerror or error}."
                 ) from error
             self._resources = resources.pop_all()
-        return url.render_as_string(hide_password=False)
+        return url
+
+    def running_url(self) -> str | None:
+        """The URL of the server that another process runs over this directory, if one does."""
+        cluster = _Cluster(self._data_dir / "postgres")
+        port = cluster.served_port()
+        return None if port is None else cluster.url(port)
 
     def stop(self) -> None:
         """Stop the server and release the directory; safe to repeat."""
@@ -92,7 +100,7 @@ class EmbeddedPostgres:
     ) -> None:
         self.stop()
 
-    def _start(self, resources: ExitStack) -> URL:
+    def _start(self, resources: ExitStack) -> str:
         resources.enter_context(_ownership_of(self._data_dir))
         cluster = _Cluster(self._data_dir / "postgres")
         cluster.check_version()
@@ -104,14 +112,7 @@ class EmbeddedPostgres:
             cluster.create(binaries, self._durable)
         options = () if self._durable else _NOT_DURABLE
         port = cluster.serve(binaries, options, self._data_dir / "postgres.log", resources)
-        return URL.create(
-            "postgresql+psycopg2",
-            username=_SUPERUSER,
-            password=cluster.password(),
-            host="127.0.0.1",
-            port=port,
-            database="postgres",
-        )
+        return cluster.url(port)
 
 
 @contextmanager
@@ -243,8 +244,24 @@ class _Cluster:
         nobody = pwd.getpwnam("nobody")
         return _Account(nobody.pw_uid, nobody.pw_gid)
 
-    def password(self) -> str:
-        return (self._path / "superuser_password").read_text(encoding="ascii")
+    def url(self, port: int) -> str:
+        url = URL.create(
+            "postgresql+psycopg2",
+            username=_SUPERUSER,
+            password=(self._path / _PASSWORD_FILE).read_text(encoding="ascii"),
+            host="127.0.0.1",
+            port=port,
+            database="postgres",
+        )
+        return url.render_as_string(hide_password=False)
+
+    def served_port(self) -> int | None:
+        """The port of the server over these files, None when there is none."""
+        lines = self._pid_file_lines()
+        pid = self._recorded_pid()
+        if pid is None or len(lines) < _PORT_LINE or not self._is_served_by(pid):
+            return None
+        return int(lines[_PORT_LINE - 1])
 
     def create(self, binaries: Path, durable: bool) -> None:
         account = self.account()
@@ -359,7 +376,8 @@ class _Cluster:
         deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and server.poll() is None:
             lines = self._pid_file_lines()
-            if lines[:1] == [str(server.pid)] and [line.strip() for line in lines[7:]] == ["ready"]:
+            status = lines[_STATUS_LINE - 1 :]
+            if lines[:1] == [str(server.pid)] and [line.strip() for line in status] == ["ready"]:
                 return True
             time.sleep(0.01)
         return False

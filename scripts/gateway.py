@@ -16,6 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from common.problems import PROBLEM_JSON, TooLarge
+
 MAX_BODY_BYTES = 10 * 1024 * 1024  # an HTTP API takes no larger request
 # A client still sending would miss our answer, so what is too long is read to its end, up to here.
 _MAX_DISCARDED_BYTES = 10 * MAX_BODY_BYTES
@@ -77,10 +79,9 @@ class LocalGateway:
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         if body is None:
-            return _problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"A request may have at most {MAX_BODY_BYTES} bytes.",
-            )
+            refusal = TooLarge(f"A request may have at most {MAX_BODY_BYTES} bytes.")
+            document = refusal.document(request.url.path)
+            return JSONResponse(document, refusal.status, media_type=PROBLEM_JSON)
         event = http_event(request, body)
         context = LambdaContext(aws_request_id=str(uuid.uuid4()))
         return _response(await run_in_threadpool(self._function, event, context))
@@ -179,17 +180,6 @@ def _response(answer: dict[str, Any]) -> Response:
     for cookie in answer.get("cookies") or ():
         response.headers.append("set-cookie", cookie)
     return response
-
-
-def _problem(status: HTTPStatus, detail: str) -> JSONResponse:
-    document = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        "instance": "/leads",
-    }
-    return JSONResponse(document, status.value, media_type="application/problem+json")
 
 
 def _joined(existing: str | None, value: str) -> str:

@@ -11,18 +11,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import uvicorn
-from sqlalchemy import NullPool, create_engine
 from starlette.types import ASGIApp
 
-from common.settings import settings
-from scripts.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from scripts.database import Say, owned_database
+from scripts.embedded_postgres import EmbeddedPostgresError
 from scripts.gateway import LocalGateway
-from scripts.migrate import upgrade_schema
+from scripts.migrate import upgrade_configured_database
 
 DEFAULT_PORT = 8080
 _GRACE_SECONDS = 10
@@ -33,21 +32,19 @@ class PortTakenError(RuntimeError):
 
 
 @contextmanager
-def local_api(
-    listener: socket.socket, data_dir: Path, say: Callable[[str], None]
-) -> Iterator[threading.Thread]:
+def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[threading.Thread]:
     """Serve the API on `listener` until the context ends; gives the thread that serves.
 
     Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, so it comes before
     anything that reads the settings. Raises EmbeddedPostgresError.
     """
-    with _database(data_dir, say):
-        if "USER_HASH_KEY" not in os.environ:
+    with owned_database(data_dir, say):
+        if not os.environ.get("USER_HASH_KEY"):
             os.environ["USER_HASH_KEY"] = _kept_key(data_dir / "user_hash_key")
         os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
         os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
         say("Bringing the schema up to date")
-        _migrate()
+        upgrade_configured_database()
         with serving(load_gateway(), listener) as thread:
             yield thread
 
@@ -133,19 +130,6 @@ def main() -> None:
         sys.exit(130)
 
 
-@contextmanager
-def _database(data_dir: Path, say: Callable[[str], None]) -> Iterator[None]:
-    if "DATABASE_URL" in os.environ:
-        say("Using the PostgreSQL of DATABASE_URL")
-        yield
-        return
-    say(f"Starting PostgreSQL in {data_dir}")
-    with EmbeddedPostgres(data_dir) as url:
-        os.environ["DATABASE_URL"] = url
-        yield
-        say("Stopping PostgreSQL")
-
-
 def _kept_key(path: Path) -> str:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -156,12 +140,6 @@ def _kept_key(path: Path) -> str:
             file.write(secrets.token_hex(32))
         unfinished.rename(path)
     return path.read_text(encoding="ascii")
-
-
-def _migrate() -> None:
-    engine = create_engine(settings().sqlalchemy_url(), poolclass=NullPool)
-    with engine.connect() as connection:
-        upgrade_schema(connection)
 
 
 def _say(line: str) -> None:
