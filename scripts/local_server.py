@@ -97,14 +97,21 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM unwind the main thread's contexts and end the process with 0."""
+@contextmanager
+def ending_as_a_command() -> Iterator[None]:
+    """Unwind on a signal and end as a shell expects: SIGTERM 0, Ctrl-C 130, known errors 1."""
 
     def leave(_signal: int, _frame: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit(0)
+        sys.exit(0)
 
     signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except (EmbeddedPostgresError, PortTakenError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def main() -> None:
@@ -115,19 +122,14 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path, default=Path(".data/run"), help="(%(default)s)")
     arguments = parser.parse_args()
-    stop_on_sigterm()
-    try:
-        with (
-            listen_on(arguments.host, arguments.port) as listener,
-            local_api(listener, arguments.data_dir, _say) as serving,
-        ):
-            _say(f"ready {address_of(listener)}")
-            serving.join()
-        sys.exit("The server stopped by itself; its log above says why.")
-    except (EmbeddedPostgresError, PortTakenError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with (
+        ending_as_a_command(),
+        listen_on(arguments.host, arguments.port) as listener,
+        local_api(listener, arguments.data_dir, _say) as server,
+    ):
+        _say(f"ready {address_of(listener)}")
+        server.join()
+        sys.exit("error: the server stopped by itself; the log above says why.")
 
 
 def _kept_key(path: Path) -> str:
