@@ -13,7 +13,8 @@ DEFAULT_API = "http://127.0.0.1:8080"
 @contextmanager
 def api_client(base_url: str) -> Iterator[httpx.Client]:
     """A client of the API; ends the process with one sentence when nothing answers there."""
-    with httpx.Client(base_url=base_url, timeout=60) as client:
+    # trust_env=False: a proxy of this machine cannot reach a server on its loopback address.
+    with httpx.Client(base_url=base_url, timeout=60, trust_env=False) as client:
         try:
             yield client
         except httpx.ConnectError:

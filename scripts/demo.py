@@ -54,7 +54,7 @@ def main() -> None:
 
     with (
         ending_as_a_command(),
-        _listener(arguments.port, say) as listener,
+        listener_for(arguments.port, say) as listener,
         local_api(listener, arguments.data_dir, say) as server,
     ):
         address = address_of(listener)
@@ -84,8 +84,11 @@ def _bill_the_sample(client: httpx.Client, console: Console, say: Say) -> None:
         print_report(console, fetch_report(client, customer_id, period))
 
 
-def _listener(port: int | None, say: Say) -> socket.socket:
-    """On the port asked for and no other; unasked, on the first free one from the default on."""
+def listener_for(port: int | None, say: Say) -> socket.socket:
+    """On the port asked for and no other; unasked, on the first free one from the default on.
+
+    Raises PortTakenError.
+    """
     if port is not None:
         return listen_on(_HOST, port)
     for candidate in range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED):
