@@ -113,7 +113,7 @@ endif
 
 # $(1): the lock. Both ways keep what the lock does not name, so demo and dev share $(VENV).
 define install
-$(if $(UV),$(UV) pip install --python $(PY),$(PY) -m pip install --disable-pip-version-check) --require-hashes -r $(1)
+$(if $(UV),$(UV) pip install --compile-bytecode --python $(PY),$(PY) -m pip install --disable-pip-version-check) --require-hashes -r $(1)
 endef
 
 $(VENV)/created:
