@@ -1,15 +1,14 @@
 """Adds a lead type: a row, no release (`make add-lead-type NAME="Podcast"`)."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from sqlalchemy.dialects.postgresql import insert
 
 from common.db import transaction
 from common.models import LeadType
+from scripts.command import ending_as_a_command
 from scripts.database import shared_database
-from scripts.embedded_postgres import EmbeddedPostgresError
 from scripts.migrate import upgrade_configured_database
 
 
@@ -21,15 +20,12 @@ def main() -> None:
     name = " ".join(arguments.name.split())
     if not name:
         parser.error("the name is empty")
-    try:
-        with shared_database(arguments.data_dir, print):
-            upgrade_configured_database()
-            with transaction() as connection:
-                added = connection.execute(
-                    insert(LeadType).values(lead_type=name).on_conflict_do_nothing()
-                ).rowcount
-    except EmbeddedPostgresError as error:
-        sys.exit(f"error: {error}")
+    with ending_as_a_command(), shared_database(arguments.data_dir, print):
+        upgrade_configured_database()
+        with transaction() as connection:
+            added = connection.execute(
+                insert(LeadType).values(lead_type=name).on_conflict_do_nothing()
+            ).rowcount
     print(f"Lead type {name!r} " + ("is added." if added else "was known already."))
 
 

@@ -3,19 +3,18 @@
 import argparse
 import json
 import socket
-import sys
 from pathlib import Path
 
 import httpx
 from rich.console import Console
 
 from scripts.api_client import api_client, json_of
+from scripts.command import CommandError, ending_as_a_command
 from scripts.database import Say
 from scripts.local_server import (
     DEFAULT_PORT,
     PortTakenError,
     address_of,
-    ending_as_a_command,
     listen_on,
     local_api,
 )
@@ -67,7 +66,7 @@ def main() -> None:
         say("Press Ctrl-C to stop")
         print(f"ready {address}", flush=True)
         server.join()
-        sys.exit("error: the server stopped by itself; the log above says why.")
+        raise CommandError("the server stopped by itself; the log above says why.")
 
 
 def _bill_the_sample(client: httpx.Client, console: Console, say: Say) -> None:

@@ -26,6 +26,8 @@ from typing import IO, Any
 
 from sqlalchemy import URL
 
+from scripts.command import CommandError
+
 _MAJOR_VERSION = "18"
 _BINARIES = Path(f"pginstall{_MAJOR_VERSION}", "bin")
 _SUPERUSER = "postgres"
@@ -47,8 +49,8 @@ _NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _WORKING_DIRECTORY = "/proc/self/cwd" if sys.platform == "linux" else None
 
 
-class EmbeddedPostgresError(RuntimeError):
-    """Why the server cannot run, in words for the person who started it."""
+class EmbeddedPostgresError(CommandError):
+    """Why the server cannot run."""
 
 
 class EmbeddedPostgres:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.api_client import DEFAULT_API, api_client, json_of
+from scripts.command import ending_as_a_command
 
 _WIDTH_WITHOUT_TERMINAL = 140
 _OUTCOME_STYLES = {
@@ -30,7 +31,7 @@ def terminal() -> Console:
 
 
 def fetch_report(client: httpx.Client, customer_id: str, period: str) -> Any:
-    """The report's document; `period` is YYYY-MM. Ends the process when there is none."""
+    """The report's document; `period` is YYYY-MM. Raises CommandError when there is none."""
     return json_of(client.get(f"/billing/reports/{customer_id}/{period}"))
 
 
@@ -52,9 +53,9 @@ def main() -> None:
     parser.add_argument("--api", default=DEFAULT_API, help="address of the API (%(default)s)")
     parser.add_argument("--lines", type=int, default=50, help="how many lines (%(default)s)")
     arguments = parser.parse_args()
-    with api_client(arguments.api) as client:
+    with ending_as_a_command(), api_client(arguments.api) as client:
         report = fetch_report(client, arguments.customer, arguments.period)
-    print_report(terminal(), report, arguments.lines)
+        print_report(terminal(), report, arguments.lines)
 
 
 def _totals(report: dict[str, Any]) -> Table:

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from scripts.api_client import DEFAULT_API, api_client, json_of
+from scripts.command import ending_as_a_command
 from scripts.report import terminal
 
 Lead = dict[str, Any]
@@ -114,7 +115,8 @@ def main() -> None:
     parser.add_argument("--api", default=DEFAULT_API, help="address of the API (%(default)s)")
     arguments = parser.parse_args()
     until = datetime.fromisoformat(arguments.until).replace(tzinfo=UTC)
-    _send(campaign(arguments.seed, arguments.leads, until), arguments.api)
+    with ending_as_a_command():
+        _send(campaign(arguments.seed, arguments.leads, until), arguments.api)
 
 
 def _send(sent: Campaign, api: str) -> None:
