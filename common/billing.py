@@ -7,7 +7,7 @@ integer cents (rules.md, 6).
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import MAXYEAR, date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
@@ -61,7 +61,14 @@ class Period:
         return cls(date(int(match[1]), int(match[2]), 1))
 
     def __str__(self) -> str:
-        return f"{self.start:%Y-%m}" if self.start.year > 999 else self.start.isoformat()[:7]
+        return self.start.isoformat()[:7]
+
+    @property
+    def end(self) -> date:
+        """The first day of the next month; the last month there is ends with the calendar."""
+        if self.start.month < 12:
+            return self.start.replace(month=self.start.month + 1)
+        return date(self.start.year + 1, 1, 1) if self.start.year < MAXYEAR else date.max
 
     @property
     def name(self) -> str:
@@ -74,6 +81,11 @@ def amount(cents: int) -> str:
     if cents < 0:
         return f"-{amount(-cents)}"
     return f"{cents // 100}.{cents % 100:02d}"
+
+
+def money(cents: int) -> str:
+    """Cents with their currency, for a sentence: "12.00 USD"."""
+    return f"{amount(cents)} {CURRENCY}"
 
 
 class Totals(NamedTuple):
@@ -142,28 +154,28 @@ class Line(NamedTuple):
     def explanation(self) -> str:
         """One sentence a customer understands: what happened, and the arithmetic of it."""
         what = f"{self.action_type} ({self.engagement_level})"
-        whose = "this user" if self.user is not None else "leads that name no user"
+        whose = "this user" if self.user is not None else "the leads that name no user"
+        price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
         match self.outcome:
             case Outcome.BILLED:
-                return f"{what} is charged at its full price of {amount(self.gross_cents)}."
+                return f"{what} is charged at its full price of {price}."
             case Outcome.DUPLICATE:
                 return (
                     f"{what} is not charged: it repeats the one of lead "
                     f"{self.duplicate_of_lead_id} on {_moment(self.duplicate_of_timestamp)} "
-                    f"for the same user, product and level in the same month, "
-                    f"which saves {amount(self.duplicate_cents)}."
+                    "for the same user, product and level in the same month, "
+                    f"which saves {money(self.duplicate_cents)}."
                 )
             case Outcome.PARTIALLY_CAPPED:
                 return (
-                    f"{what} is charged {amount(self.billed_cents)} of its price of "
-                    f"{amount(self.gross_cents)}: {whose} had already cost "
-                    f"{amount(self.cap_used_before_cents)} of the month's cap of "
-                    f"{amount(self.cap_limit_cents)}, which saves {amount(self.cap_cents)}."
+                    f"{what} is charged {billed} of its price of {price}: {whose} had already "
+                    f"cost {money(self.cap_used_before_cents)} of the month's cap of {cap}, "
+                    f"which saves {money(self.cap_cents)}."
                 )
             case Outcome.CAPPED:
                 return (
                     f"{what} is not charged: {whose} had already reached the month's cap of "
-                    f"{amount(self.cap_limit_cents)}, which saves {amount(self.cap_cents)}."
+                    f"{cap}, which saves {money(self.cap_cents)}."
                 )
 
     def document(self) -> dict[str, Any]:
@@ -221,7 +233,7 @@ class Notice(NamedTuple):
         return self._asdict()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
     """What one customer owes for one period, and why.
 

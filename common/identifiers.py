@@ -4,7 +4,6 @@ Invariant: the same text always gives the same UUID, in every process and for ev
 (rules.md, "Ids"), so that an id never has to be looked up before it is stored.
 """
 
-import hashlib
 import hmac
 import re
 import unicodedata
@@ -34,9 +33,14 @@ class UserKind(StrEnum):
 
 def entity_id(namespace: uuid.UUID, external_id: str) -> uuid.UUID:
     """The UUID of a caller's id: itself when it is one, else a UUIDv5 of the text."""
-    if len(external_id) == 36 and _CANONICAL_UUID.fullmatch(external_id):
-        return uuid.UUID(external_id)
-    return uuid.uuid5(namespace, external_id)
+    return canonical_uuid(external_id) or uuid.uuid5(namespace, external_id)
+
+
+def canonical_uuid(text: str) -> uuid.UUID | None:
+    """The UUID that a text in canonical form (8-4-4-4-12 hex digits, any case) is, if it is one."""
+    if len(text) == 36 and _CANONICAL_UUID.fullmatch(text):
+        return uuid.UUID(text)
+    return None
 
 
 @lru_cache(maxsize=4096)
@@ -75,11 +79,6 @@ def user_key(secret: bytes, customer: uuid.UUID, kind: UserKind, value: str = ""
 def fingerprint(secret: bytes) -> str:
     """What tells one user hash key from another without giving it away."""
     return hmac.digest(secret, b"lead-billing user hash key", "sha256").hex()[:16]
-
-
-def content_id(*parts: str) -> uuid.UUID:
-    """The UUID of a content: the same parts always give the same one."""
-    return uuid.UUID(bytes=hashlib.sha256("\0".join(parts).encode()).digest()[:16])
 
 
 def normal_email(text: str) -> str:

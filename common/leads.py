@@ -44,7 +44,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)  # a day to spare for any zone's month
 
 _REPEATED = "\0repeated "  # marks a member that stands twice in one JSON object
-_NO_NUL = r"^[^\x00]*$"
+NO_NUL = r"^[^\x00]*$"
 _RFC_3339 = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?$"  # no offset at all is told apart from a malformed one
@@ -89,13 +89,13 @@ def _not_blank(text: str) -> str:
 
 
 Instant = Annotated[datetime, _Instant]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=_NO_NUL)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
 ActionType = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=_NO_NUL),
+    StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL),
     AfterValidator(_not_blank),
 ]
-_UserText = Annotated[str, StringConstraints(max_length=LONGEST_USER_TEXT, pattern=_NO_NUL)]
+_UserText = Annotated[str, StringConstraints(max_length=LONGEST_USER_TEXT, pattern=NO_NUL)]
 Email = Annotated[_UserText, AfterValidator(normal_email), AfterValidator(_not_blank)]
 Phone = Annotated[_UserText, AfterValidator(normal_phone), AfterValidator(_not_blank)]
 UserId = Annotated[_UserText, AfterValidator(normal_external_id), AfterValidator(_not_blank)]
@@ -144,7 +144,7 @@ class Lead(_Wire):
     customer_id: Id
     product_id: Id
     lead_type: Annotated[
-        str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=_NO_NUL)
+        str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL)
     ]
     created_at: Instant
     actions: Annotated[list[Action], Field(max_length=MOST_ACTIONS)]
@@ -251,8 +251,8 @@ def validate_lead(item: Mapping[str, Any], now: datetime) -> Lead | list[FieldEr
     try:
         lead = _ONE_LEAD.validate_python(item)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-        return [_field_error(detail) for detail in details[:MOST_ERRORS_PER_LEAD]]
+        details = error.errors(include_url=False, include_input=False)
+        return [field_error(detail) for detail in details[:MOST_ERRORS_PER_LEAD]]
     return _out_of_range(lead, now) or lead
 
 
@@ -338,7 +338,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 _CODES = {
     "missing": ("missing_field", "is required"),
-    "extra_forbidden": ("unknown_field", "is not a field of a lead"),
+    "extra_forbidden": ("unknown_field", "is not a known field"),
     "string_too_short": ("empty", "must not be empty"),
     "string_unicode": ("invalid_unicode", "holds a lone surrogate, which is no character"),
     "string_type": ("wrong_type", "must be a string"),
@@ -346,34 +346,29 @@ _CODES = {
     "model_type": ("wrong_type", "must be an object"),
     "dict_type": ("wrong_type", "must be an object"),
     "timezone_aware": ("timestamp_without_offset", "must end in Z or an offset such as +02:00"),
+    "string_pattern_mismatch": ("nul_character", "must not hold the character U+0000"),
+    "user_unidentified": ("missing_field", "needs one of email, phone and external_id"),
     "literal_error": ("unknown_engagement_level", "must be High, Medium or Low"),
 }
 _TIME_FIELDS = {"created_at", "timestamp"}
 
 
-def _field_error(detail: ErrorDetails) -> FieldError:
+def field_error(detail: ErrorDetails) -> FieldError:
+    """What pydantic says of a field, as a pointer, a stable code and a sentence."""
     path = list(detail["loc"])
     name, kind = path[-1] if path else "", detail["type"]
     if isinstance(name, str) and name.startswith(_REPEATED):
         path[-1] = name.removeprefix(_REPEATED)
         return FieldError(_pointer(path), "repeated_field", "stands twice in its object")
-    if kind == "user_unidentified":
-        return FieldError(_pointer(path), "missing_field", detail["msg"])
+    code, text = _CODES.get(kind, (kind, detail["msg"]))
     if kind == "too_long":
-        return FieldError(
-            _pointer(path), "too_many_actions", f"a lead may hold {MOST_ACTIONS} actions"
-        )
-    if kind == "string_too_long":
-        most = LONGEST_ID if str(name).endswith("_id") else LONGEST_TEXT
-        most = LONGEST_USER_TEXT if "user" in path else most
-        return FieldError(_pointer(path), "too_long", f"may hold {most} characters")
-    if name in _TIME_FIELDS and kind not in {"missing", "string_type", "timezone_aware"}:
-        return FieldError(
-            _pointer(path), "invalid_timestamp", "must be RFC 3339, such as 2024-04-01T10:00:00Z"
-        )
-    if kind == "string_pattern_mismatch":
-        return FieldError(_pointer(path), "nul_character", "must not hold the character U+0000")
-    code, text = _CODES.get(kind, ("invalid", detail["msg"]))
+        code, text = "too_many_actions", f"a lead may hold {MOST_ACTIONS} actions"
+    elif kind == "string_too_long":
+        code, text = "too_long", f"may hold {detail['ctx']['max_length']} characters"
+    elif name in _TIME_FIELDS and (
+        kind == "string_pattern_mismatch" or kind.startswith("datetime")
+    ):
+        code, text = "invalid_timestamp", "must be RFC 3339, such as 2024-04-01T10:00:00Z"
     return FieldError(_pointer(path), code, text)
 
 

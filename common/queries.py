@@ -119,8 +119,8 @@ grouped as (
 )
 
 select
-    part, products.external_id as product, products.name as product_name, lead_type, user_key,
-    user_name, lead, leads_without_user, gross_cents, billed_cents, duplicate_cents, cap_cents,
+    part, products.external_id as product, products.name as product_name, lead_type,
+    user_key::text, user_name, lead, leads_without_user, gross_cents, billed_cents, duplicate_cents, cap_cents,
     leads, actions, unpriced
 from grouped
 left join products using (product_id)
@@ -179,14 +179,14 @@ _LINES = text(
 with {_DECIDED}
 
 select
-    selected.period, selected.action_id, leads.external_id as lead,
+    selected.period, selected.action_id::text, leads.external_id as lead,
     products.external_id as product, selected.lead_type,
     coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name,
     selected.action_type, selected.engagement_level, selected.timestamp,
     selected.gross_cents, selected.billed_cents, selected.duplicate_cents, selected.cap_cents,
     selected.cap_limit_cents, selected.cap_used_before_cents,
     case when is_repeat then first_leads.external_id end as first_lead,
-    case when is_repeat then first_action_id end as first_action_id,
+    case when is_repeat then first_action_id end::text as first_action_id,
     case when is_repeat then first_timestamp end as first_timestamp,
     selected.lead_created_at, selected.lead_id, selected.action_key, selected.occurrence
 from selected
@@ -400,3 +400,19 @@ def rate_card_in_force(
         .limit(1)
     ).first()
     return row and RateCardInForce(row.name, row.version)
+
+
+_LEAD_PERIODS = text(
+    """
+select distinct date_trunc('month', timestamp at time zone timezone)::date as period
+from actions
+join customers using (customer_id)
+where lead_id = :lead_id
+order by period
+"""
+)
+
+
+def lead_periods(connection: Connection, lead_id: UUID) -> list[date]:
+    """The months that a lead's actions belong to."""
+    return list(connection.scalars(_LEAD_PERIODS, {"lead_id": str(lead_id)}))

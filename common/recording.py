@@ -5,16 +5,20 @@ commits; the caller's transaction does.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from importlib.resources import files
 from typing import Any
+from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, func, update
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.identifiers import UserKind
-from common.leads import NO_USER, Lead, Result, Status
-from common.problems import FieldError
+from common.leads import NO_USER, Lead, Result, Status, summary, validate_lead
+from common.models import QuarantinedLead
+from common.problems import Conflict, FieldError, NotFound
 from common.settings import MissingUser, Settings
 
 _STATEMENT = files("common").joinpath("sql", "record_leads.sql").read_text()
@@ -36,6 +40,35 @@ def record_leads(
         connection.info["record_leads"] = True
     rows = connection.exec_driver_sql("execute record_leads (%s)", (batch.parameter(),))
     return batch.results(rows)
+
+
+def replay(
+    connection: Connection, quarantine_id: UUID, settings: Settings, now: datetime
+) -> Result:
+    """Takes a quarantined lead in again, now that its customer and product may be known.
+
+    Raises NotFound when there is no such entry, and Conflict when the lead still cannot be stored:
+    it then stays in quarantine.
+    """
+    held = Session(connection).get(QuarantinedLead, quarantine_id, with_for_update=True)
+    if held is None:
+        raise NotFound(f"no lead is quarantined under {quarantine_id}")
+    lead = validate_lead(held.lead, now)
+    if isinstance(lead, list):
+        raise Conflict("the quarantined lead is no longer valid", lead)
+    (result,) = record_leads(connection, {0: lead}, settings)
+    if not result.status.is_stored:
+        raise Conflict(
+            "the lead still cannot be stored and stays in quarantine",
+            result.errors,
+            extra=summary([result], is_array=False),
+        )
+    connection.execute(
+        update(QuarantinedLead)
+        .where(QuarantinedLead.quarantine_id == quarantine_id)
+        .values(replayed_at=func.now())
+    )
+    return result
 
 
 class _Batch:
