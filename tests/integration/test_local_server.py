@@ -53,7 +53,7 @@ def running(
     try:
         lines = iter(process.stdout.readline, "")
         ready = next((line for line in lines if line.startswith("ready ")), None)
-        assert ready is not None, process.communicate()[1]
+        assert ready is not None, (process.communicate()[1], process.returncode)
         with httpx.Client(base_url=ready.split()[1], timeout=30, trust_env=False) as client:
             yield process, client
     finally:
