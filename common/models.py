@@ -71,6 +71,11 @@ def _stored_at() -> Mapped[datetime]:
     return mapped_column(server_default=func.now())
 
 
+def _held(target: str) -> dict[str, str]:
+    """What a column refers to where something else than a foreign key sees to it."""
+    return {"refers_to": target}
+
+
 class Customer(Base):
     """The B2B partner that is billed."""
 
@@ -155,10 +160,10 @@ class Action(Base):
         Index(None, "customer_id", "timestamp"),
     )
 
-    lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, info=_held("leads.lead_id"))
     action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, comment="hash of its content")
-    customer_id: Mapped[uuid.UUID]
-    product_id: Mapped[uuid.UUID]
+    customer_id: Mapped[uuid.UUID] = mapped_column(info=_held("customers.customer_id"))
+    product_id: Mapped[uuid.UUID] = mapped_column(info=_held("products.product_id"))
     user_key: Mapped[uuid.UUID]
     lead_type: Mapped[str] = mapped_column(ByteOrdered)
     lead_created_at: Mapped[datetime]

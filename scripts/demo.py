@@ -21,19 +21,19 @@ from scripts.local_server import (
 from scripts.report import fetch_report, print_report, terminal
 from scripts.seed import STATUSES
 
-_SAMPLE = Path(__file__).resolve().parent.parent / "docs" / "samples" / "sample_leads.json"
+SAMPLE = Path(__file__).resolve().parent.parent / "docs" / "samples" / "sample_leads.json"
 _HOST = "127.0.0.1"
 _PORTS_TRIED = 20
-_CUSTOMERS = {
+SAMPLE_CUSTOMERS = {
     "customer-123": {"name": "Acme Corporation", "email": "billing@acme.example"},
     "customer-456": {"name": "Globex Industries", "email": "billing@globex.example"},
 }
-_PRODUCTS = {
+PRODUCTS = {
     "product-abc": {"name": "Product ABC", "description": "Accounting for small companies"},
     "product-def": {"name": "Product DEF", "description": "A help desk"},
     "product-xyz": {"name": "Product XYZ", "description": "Payroll"},
 }
-_REPORTS = (
+SAMPLE_REPORTS = (
     ("customer-123", "2024-04"),
     ("customer-456", "2024-04"),
     ("customer-123", "2024-05"),
@@ -61,7 +61,7 @@ def main() -> None:
             _bill_the_sample(client, console, say)
         if arguments.once:
             return
-        customer, period = _REPORTS[0]
+        customer, period = SAMPLE_REPORTS[0]
         say(f"Open {address}/billing/reports/{customer}/{period}.html or {address}/docs")
         say("Press Ctrl-C to stop")
         print(f"ready {address}", flush=True)
@@ -70,15 +70,15 @@ def main() -> None:
 
 
 def _bill_the_sample(client: httpx.Client, console: Console, say: Say) -> None:
-    say(f"Registering {len(_CUSTOMERS)} customers and {len(_PRODUCTS)} products")
-    for customer_id, customer in _CUSTOMERS.items():
+    say(f"Registering {len(SAMPLE_CUSTOMERS)} customers and {len(PRODUCTS)} products")
+    for customer_id, customer in SAMPLE_CUSTOMERS.items():
         json_of(client.put(f"/customers/{customer_id}", json=customer))
-    for product_id, product in _PRODUCTS.items():
+    for product_id, product in PRODUCTS.items():
         json_of(client.put(f"/products/{product_id}", json=product))
-    answer = json_of(client.post("/leads", json=json.loads(_SAMPLE.read_bytes())))
+    answer = json_of(client.post("/leads", json=json.loads(SAMPLE.read_bytes())))
     counts = ", ".join(f"{answer[status]} {status}" for status in STATUSES if answer[status])
     say(f"Posting the {len(answer['results'])} sample leads: {counts}")
-    for customer_id, period in _REPORTS:
+    for customer_id, period in SAMPLE_REPORTS:
         say(f"Asking for the report of {customer_id} for {period}")
         print_report(console, fetch_report(client, customer_id, period))
 

@@ -86,4 +86,4 @@ def period_of(text: str, name: str = "period") -> Period:
 
 
 def _refuse(name: str, code: str, detail: str) -> NoReturn:
-    raise Invalid(f"{name} {detail}", [FieldError(f"/query/{name}", code, detail)])
+    raise Invalid(f"`{name}` was refused", [FieldError(f"/query/{name}", code, detail)])
