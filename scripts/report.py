@@ -1,6 +1,7 @@
 """Prints one customer's report of one period as tables in the terminal (`make report`)."""
 
 import argparse
+import sys
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ _OUTCOME_STYLES = {
 
 def terminal() -> Console:
     """A console that does not squeeze tables when its output goes into a file or a pipe."""
-    console = Console(highlight=False)
+    console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
     return console
