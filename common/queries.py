@@ -120,8 +120,8 @@ grouped as (
 
 select
     part, products.external_id as product, products.name as product_name, lead_type,
-    user_key::text, user_name, lead, leads_without_user, gross_cents, billed_cents, duplicate_cents, cap_cents,
-    leads, actions, unpriced
+    user_key::text, user_name, lead, leads_without_user, gross_cents, billed_cents,
+    duplicate_cents, cap_cents, leads, actions, unpriced
 from grouped
 left join products using (product_id)
 order by gross_cents desc, product, lead_type, user_name, user_key, lead
@@ -231,7 +231,7 @@ def lines(
     most: int | None = None,
 ) -> Iterator[tuple[Line, LineKey]]:
     """The lines that `scope` shows, in canonical order, as they arrive from the database."""
-    rows = connection.execution_options(stream_results=True, yield_per=_LINES_AT_ONCE).execute(
+    rows = connection.execute(
         _LINES,
         scope.parameters()
         | {
@@ -244,6 +244,7 @@ def lines(
             "after_occurrence": after and after.occurrence,
             "most": most,
         },
+        execution_options={"stream_results": True, "yield_per": _LINES_AT_ONCE},
     )
     for row in rows:
         *members, created, lead, key, occurrence = row

@@ -130,6 +130,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("external_id", name=op.f("uq_customers_external_id")),
     )
     op.create_table(
+        "installation",
+        sa.Column("is_only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column(
+            "user_hash_key_fingerprint",
+            sa.Text(),
+            nullable=False,
+            comment="of the key its users are hashed with, which must stay the same",
+        ),
+        sa.CheckConstraint("is_only_row", name=op.f("ck_installation_is_the_only_row")),
+        sa.PrimaryKeyConstraint("is_only_row", name=op.f("pk_installation")),
+    )
+    op.create_table(
         "lead_types",
         sa.Column("lead_type", sa.Text(collation="C"), nullable=False),
         sa.PrimaryKeyConstraint("lead_type", name=op.f("pk_lead_types")),
@@ -506,6 +518,7 @@ def downgrade() -> None:
     op.drop_table("quarantined_leads")
     op.drop_table("products")
     op.drop_table("lead_types")
+    op.drop_table("installation")
     op.drop_table("customers")
     op.drop_index(op.f("ix_actions_customer_id_timestamp"), table_name="actions")
     op.drop_table("actions")
