@@ -54,6 +54,29 @@ _KEEP_TRIGGERS = [
     "for each row execute function refuse_delete()"
     for table in ("leads", "actions", "billing_reports", "billing_report_lines")
 ]
+# Where a zone's clocks show midnight twice, PostgreSQL takes the second: a day has begun by then.
+_FIRST_MIDNIGHT = """
+create function first_midnight(day date, zone text) returns timestamptz
+language plpgsql immutable strict parallel safe as $$
+declare
+    midnight timestamptz := day::timestamp at time zone zone;
+    day_before timestamptz := midnight - interval '1 day';
+    offset_before interval := day_before at time zone zone - day_before at time zone 'UTC';
+    earlier timestamptz := (day::timestamp - offset_before) at time zone 'UTC';
+begin
+    return case when earlier at time zone zone = day::timestamp then earlier else midnight end;
+end $$
+"""
+_MONTH_OF = """
+create function month_of(moment timestamptz, zone text) returns date
+language plpgsql immutable strict parallel safe as $$
+declare
+    month date := date_trunc('month', moment at time zone zone);
+    next_month date := month + interval '1 month';
+begin
+    return case when moment < first_midnight(next_month, zone) then month else next_month end;
+end $$
+"""
 _DEFAULT_CARD = """
 with card as (
     insert into rate_cards (name, version, valid_from, cap_cents, cap_scope)
@@ -496,7 +519,14 @@ def upgrade() -> None:
             "lead_id", "action_id", name=op.f("uq_billing_report_lines_lead_id_action_id")
         ),
     )
-    for statement in (_CHECK_LEADS, _CHECK_LEADS_TRIGGER, _NOTHING_IS_DELETED, *_KEEP_TRIGGERS):
+    for statement in (
+        _FIRST_MIDNIGHT,
+        _MONTH_OF,
+        _CHECK_LEADS,
+        _CHECK_LEADS_TRIGGER,
+        _NOTHING_IS_DELETED,
+        *_KEEP_TRIGGERS,
+    ):
         op.execute(statement)
     lead_types = sa.table("lead_types", sa.column("lead_type"))
     op.bulk_insert(lead_types, [{"lead_type": lead_type} for lead_type in LEAD_TYPES])
@@ -524,5 +554,7 @@ def downgrade() -> None:
     op.drop_table("actions")
     op.execute("drop function actions_check_leads()")
     op.execute("drop function refuse_delete()")
+    op.execute("drop function month_of(timestamptz, text)")
+    op.execute("drop function first_midnight(date, text)")
     for name in ("engagement_level", "cap_scope", "outcome"):
         op.execute(f"drop type {name}")
