@@ -233,6 +233,15 @@ class Notice(NamedTuple):
         return self._asdict()
 
 
+class Parts(NamedTuple):
+    """A report's breakdowns, each of which adds up to its totals."""
+
+    by_product: list[Group]
+    by_lead_type: list[Group]
+    by_user: list[Group]
+    by_lead: list[Group]
+
+
 @dataclass(slots=True)
 class Report:
     """What one customer owes for one period, and why.
@@ -249,16 +258,14 @@ class Report:
     rate_card_name: str
     rate_card_version: int
     totals: Totals
-    by_product: list[Group]
-    by_lead_type: list[Group]
-    by_user: list[Group]
-    by_lead: list[Group]
+    parts: Parts
     lines: Iterable[Line]
     notices: list[Notice]
     generated_at: datetime
     next_cursor: str | None = None
     finalized_at: datetime | None = None
     content_hash: str | None = None
+    previous_hash: str | None = None
     prior_period: list[Line] = field(default_factory=list)
 
     @property

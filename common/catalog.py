@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from common import identifiers
 from common.models import BillingReport, Customer, LeadType, Product
 from common.problems import Conflict, FieldError, Invalid, NotFound
+from common.queries import lock_customer
 
 _EMAIL_IS_UNIQUE = "uq_customers_email"
 
@@ -39,9 +40,7 @@ def register_customer(
     if timezone is not None:
         _require_known_zone(connection, timezone)
     # The lock makes the zone's check hold until we commit: closing takes the same one.
-    connection.execute(
-        select(func.pg_advisory_xact_lock(func.hashtextextended(str(customer_id), 0)))
-    )
+    lock_customer(connection, customer_id)
     if timezone is not None and _has_fixed_zone(connection, customer_id, timezone):
         raise Conflict(
             f"the time zone of customer {external_id!r} is fixed by its final reports",

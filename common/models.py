@@ -17,7 +17,6 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
     Text,
     UniqueConstraint,
@@ -280,8 +279,45 @@ def _adds_up(prefix: str = "") -> tuple[CheckConstraint, CheckConstraint]:
     )
 
 
+class BillingRun(Base):
+    """One run over customers that closes a period: who started it, and what came of it."""
+
+    __tablename__ = "billing_runs"
+
+    run_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, server_default=func.gen_random_uuid()
+    )
+    period: Mapped[date]
+    actor: Mapped[str] = mapped_column(comment="who or what asked for it")
+    started_at: Mapped[datetime] = _stored_at()
+    finished_at: Mapped[datetime | None] = mapped_column(comment="null: running, or cut short")
+    closed: Mapped[int] = mapped_column(server_default=text("0"))
+    already_closed: Mapped[int] = mapped_column(server_default=text("0"))
+    failed: Mapped[int] = mapped_column(server_default=text("0"))
+    due_cents: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+class ParkedCustomer(Base):
+    """A customer whose period could not be closed, with the reason, until a run closes it."""
+
+    __tablename__ = "parked_customers"
+
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"), primary_key=True
+    )
+    period: Mapped[date] = mapped_column(primary_key=True)
+    run_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_runs.run_id", ondelete="RESTRICT")
+    )
+    reason: Mapped[str]
+    parked_at: Mapped[datetime] = _stored_at()
+
+
 class BillingReport(Base):
-    """A final report: one customer's closed period. A draft is computed and never stored."""
+    """A final report: one customer's closed period. A draft is computed and never stored.
+
+    Names are kept as they were when it was closed.
+    """
 
     __tablename__ = "billing_reports"
     __table_args__ = (
@@ -291,30 +327,43 @@ class BillingReport(Base):
     )
 
     report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_runs.run_id", ondelete="RESTRICT")
+    )
     customer_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("customers.customer_id", ondelete="RESTRICT")
     )
+    customer_name: Mapped[str]
     period: Mapped[date] = mapped_column(comment="first day of the month, in `timezone`")
     timezone: Mapped[str] = mapped_column(comment="the customer's IANA time zone when closed")
     rate_card_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT")
     )
-    lead_count: Mapped[int]
+    product_names: Mapped[dict[str, Any]] = mapped_column(comment="by product id")
+    lead_count: Mapped[int] = mapped_column(comment="of this period's lines")
     action_count: Mapped[int]
+    prior_action_count: Mapped[int] = mapped_column(comment="of prior-period lines")
     gross_cents: Mapped[int] = mapped_column(BigInteger, comment="of this period's lines")
     billed_cents: Mapped[int] = mapped_column(BigInteger)
     duplicate_cents: Mapped[int] = mapped_column(BigInteger)
     cap_cents: Mapped[int] = mapped_column(BigInteger)
+    prior_billed_cents: Mapped[int] = mapped_column(BigInteger)
     due_cents: Mapped[int] = mapped_column(
-        BigInteger,
-        comment="billed of this period and of its prior-period lines, less credits",
+        BigInteger, comment="billed of this period and of its prior-period lines, less credits"
+    )
+    previous_hash: Mapped[str | None] = mapped_column(
+        comment="content_hash of the customer's report before this one"
     )
     content_hash: Mapped[str] = mapped_column(comment="SHA-256 over the canonical form, hex")
     finalized_at: Mapped[datetime] = _stored_at()
 
 
 class BillingReportLine(Base):
-    """One decided action of a final report, as it was decided. Never changes."""
+    """One decided action of a final report, as it was decided. Never changes.
+
+    Written by one statement from leads, actions and products, and never deleted: foreign keys
+    would check a million times what that statement has just read.
+    """
 
     __tablename__ = "billing_report_lines"
     __table_args__ = (
@@ -329,17 +378,15 @@ class BillingReportLine(Base):
     )
 
     report_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+        primary_key=True, info=_held("billing_reports.report_id")
     )
-    line_number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    line_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     period: Mapped[date] = mapped_column(
         comment="the action's own month; earlier than the report's on a prior-period line"
     )
-    lead_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("leads.lead_id", ondelete="RESTRICT"))
+    lead_id: Mapped[uuid.UUID] = mapped_column(info=_held("leads.lead_id"))
     action_id: Mapped[uuid.UUID]
-    product_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("products.product_id", ondelete="RESTRICT")
-    )
+    product_id: Mapped[uuid.UUID] = mapped_column(info=_held("products.product_id"))
     user_key: Mapped[uuid.UUID]
     lead_type: Mapped[str] = mapped_column(ByteOrdered)
     action_type: Mapped[str]
@@ -350,6 +397,9 @@ class BillingReportLine(Base):
     billed_cents: Mapped[int]
     duplicate_cents: Mapped[int]
     cap_cents: Mapped[int]
+    cap_limit_cents: Mapped[int]
     cap_used_before_cents: Mapped[int]
     duplicate_of_lead_id: Mapped[uuid.UUID | None]
     duplicate_of_action_id: Mapped[uuid.UUID | None]
+    duplicate_of_timestamp: Mapped[datetime | None]
+    line_hash: Mapped[bytes] = mapped_column(comment="SHA-256 over the line's canonical form")

@@ -5,16 +5,162 @@ totals, its parts and its lines are of one moment.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
+from sqlalchemy.orm import Session
 
 from common import identifiers, queries
-from common.billing import Group, Line, Period, Report, ReportStatus, Totals, notices_of
-from common.models import Customer
+from common.billing import Group, Line, Parts, Period, Report, ReportStatus, Totals, notices_of
+from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
-from common.queries import LineKey, Part, Scope, SummaryRow
+from common.queries import Entry, LineKey, Part, Scope, SummaryRow
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries of the list of reports are wanted; what is None does not narrow.
+
+    `start` and `end` choose lines inside the months: instants, or bare dates that mean midnight in
+    the customer's zone; `end` is exclusive.
+    """
+
+    customer_id: UUID | None = None
+    period: Period | None = None
+    status: ReportStatus | None = None
+    start: date | datetime | None = None
+    end: date | datetime | None = None
+
+
+def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
+    """One entry per customer and month, newest first. Raises Unpriced."""
+    finals = _final_reports(connection, wanted)
+    through = queries.all_closed_through(connection)
+    entries: list[Entry] = []
+    if wanted.status is not ReportStatus.FINAL:
+        pairs = queries.active_periods(
+            connection,
+            wanted.customer_id,
+            wanted.start if wanted.period is None else wanted.period.start,
+            wanted.end if wanted.period is None else wanted.period.end,
+        )
+        still_open = [
+            (customer, period)
+            for customer, period in pairs
+            if customer not in through or period > through[customer]
+        ]
+        scope = Scope(still_open, start=wanted.start, end=wanted.end)
+        entries += queries.draft_entries(connection, scope)
+    if wanted.status is not ReportStatus.DRAFT:
+        if wanted.start is None and wanted.end is None:
+            entries += [_final_entry(stored, customer) for stored, customer in finals]
+        else:
+            pairs = [(stored.customer_id, stored.period) for stored, _ in finals]
+            scope = Scope(pairs, start=wanted.start, end=wanted.end)
+            entries += queries.final_entries(connection, scope)
+    return sorted(entries, key=lambda entry: (-entry.period.toordinal(), entry.customer))
+
+
+def _final_reports(
+    connection: Connection, wanted: EntryFilter
+) -> list[tuple[BillingReport, Customer]]:
+    query = select(BillingReport, Customer).join(
+        Customer, Customer.customer_id == BillingReport.customer_id
+    )
+    if wanted.customer_id is not None:
+        query = query.where(BillingReport.customer_id == wanted.customer_id)
+    if wanted.period is not None:
+        query = query.where(BillingReport.period == wanted.period.start)
+    return [(stored, customer) for stored, customer in Session(connection).execute(query)]
+
+
+def _final_entry(stored: BillingReport, customer: Customer) -> Entry:
+    return Entry(
+        stored.customer_id,
+        customer.external_id,
+        stored.customer_name,
+        stored.timezone,
+        stored.period,
+        ReportStatus.FINAL,
+        Totals(
+            stored.gross_cents,
+            stored.billed_cents,
+            stored.duplicate_cents,
+            stored.cap_cents,
+            stored.lead_count,
+            stored.action_count,
+        ),
+    )
+
+
+def final_report_of(
+    connection: Connection, customer: Customer, period: Period
+) -> BillingReport | None:
+    """The stored report of a customer's month, where it has one."""
+    query = select(BillingReport).where(
+        BillingReport.customer_id == customer.customer_id, BillingReport.period == period.start
+    )
+    return Session(connection).scalars(query).first()
+
+
+def final_report(
+    connection: Connection,
+    customer: Customer,
+    stored: BillingReport,
+    *,
+    after: int = 0,
+    most: int | None = None,
+) -> tuple[Report, int | None]:
+    """A report as it was closed, and the number of the line its next page comes behind.
+
+    Pages as `draft_report` does.
+    """
+    period = Period(stored.period)
+    summary = queries.summarise_final(connection, stored.report_id, stored.period)
+    totals, without_user = _whole(summary)
+    found = queries.final_lines(
+        connection,
+        report_id=stored.report_id,
+        after=after,
+        last=stored.action_count,
+        most=None if most is None else most + 1,
+    )
+    lines: Iterable[Line] = (each.line for each in found)
+    next_page = None
+    if most is not None:
+        page = list(found)
+        lines = [each.line for each in page[:most]]
+        next_page = page[most - 1].line_number if len(page) > most else None
+    prior = queries.final_lines(connection, report_id=stored.report_id, after=stored.action_count)
+    card = Session(connection).get_one(RateCard, stored.rate_card_id)
+    named = [
+        row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
+    ]
+    return (
+        Report(
+            report_id=str(stored.report_id),
+            customer_id=customer.external_id,
+            customer_name=stored.customer_name,
+            period=period,
+            timezone=stored.timezone,
+            status=ReportStatus.FINAL,
+            rate_card_name=card.name,
+            rate_card_version=card.version,
+            totals=totals,
+            parts=_parts(named),
+            lines=lines,
+            notices=notices_of(totals, without_user),
+            generated_at=stored.finalized_at,
+            finalized_at=stored.finalized_at,
+            content_hash=stored.content_hash,
+            previous_hash=stored.previous_hash,
+            prior_period=[each.line for each in prior],
+        ),
+        next_page,
+    )
 
 
 def draft_report(
@@ -57,38 +203,71 @@ def draft_report(
             rate_card_name=card.name,
             rate_card_version=card.version,
             totals=totals,
-            by_product=_groups(
-                summary,
-                Part.PRODUCT,
-                lambda r: {"product_id": r.product_id, "name": r.product_name},
-            ),
-            by_lead_type=_groups(summary, Part.LEAD_TYPE, lambda r: {"lead_type": r.lead_type}),
-            by_user=_groups(summary, Part.USER, lambda r: {"user": r.user, "user_key": r.user_key}),
-            by_lead=_groups(
-                summary,
-                Part.LEAD,
-                lambda r: {
-                    "lead_id": r.lead_id,
-                    "product_id": r.product_id,
-                    "lead_type": r.lead_type,
-                    "user": r.user,
-                },
-            ),
+            parts=_parts(summary),
             lines=lines,
             notices=notices_of(totals, without_user),
             generated_at=datetime.now(UTC),
+            prior_period=late_lines(connection, customer, period),
         ),
         next_page,
     )
 
 
+def late_lines(connection: Connection, customer: Customer, period: Period) -> list[Line]:
+    """The prior-period lines that stand on an open month: those of the first one (rules.md)."""
+    through = queries.closed_through(connection, customer.customer_id)
+    if through is None or Period(through).end != period.start:
+        return []
+    late = queries.late_periods(connection, customer.customer_id)
+    scope = Scope([(customer.customer_id, each) for each in late])
+    return [line for line, _ in queries.lines(connection, scope)]
+
+
+class DecidedLine(NamedTuple):
+    """A line, and the report it stands on."""
+
+    line: Line
+    report_period: date
+    status: ReportStatus
+
+
 def lead_lines(
     connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
-) -> list[Line]:
-    """What was decided about each action of a lead, in canonical order."""
+) -> list[DecidedLine]:
+    """What was decided about each action of a lead, in the order they happened."""
+    final = [
+        DecidedLine(each.line, queries.period_of(connection, each.report_id), ReportStatus.FINAL)
+        for each in queries.final_lines(connection, lead_id=lead_id)
+    ]
     periods = queries.lead_periods(connection, lead_id)
     scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)
-    return [line for line, _ in queries.lines(connection, scope, lead_id=lead_id)]
+    through = queries.closed_through(connection, customer.customer_id)
+    first_open = None if through is None else Period(through).end
+    draft = [
+        DecidedLine(line, max(line.period, first_open or line.period), ReportStatus.DRAFT)
+        for line, _ in queries.lines(connection, scope, lead_id=lead_id)
+    ]
+    return sorted([*final, *draft], key=lambda decided: decided.line.timestamp)
+
+
+def _parts(summary: list[SummaryRow]) -> Parts:
+    return Parts(
+        by_product=_groups(
+            summary, Part.PRODUCT, lambda r: {"product_id": r.product_id, "name": r.product_name}
+        ),
+        by_lead_type=_groups(summary, Part.LEAD_TYPE, lambda r: {"lead_type": r.lead_type}),
+        by_user=_groups(summary, Part.USER, lambda r: {"user": r.user, "user_key": r.user_key}),
+        by_lead=_groups(
+            summary,
+            Part.LEAD,
+            lambda r: {
+                "lead_id": r.lead_id,
+                "product_id": r.product_id,
+                "lead_type": r.lead_type,
+                "user": r.user,
+            },
+        ),
+    )
 
 
 def _whole(summary: list[SummaryRow]) -> tuple[Totals, int]:

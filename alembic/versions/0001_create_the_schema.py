@@ -337,9 +337,57 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "billing_runs",
+        sa.Column("run_id", sa.UUID(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("period", sa.Date(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False, comment="who or what asked for it"),
+        sa.Column(
+            "started_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "finished_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="null: running, or cut short",
+        ),
+        sa.Column("closed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("already_closed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("due_cents", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_billing_runs")),
+    )
+    op.create_table(
+        "parked_customers",
+        sa.Column("customer_id", sa.UUID(), nullable=False),
+        sa.Column("period", sa.Date(), nullable=False),
+        sa.Column("run_id", sa.UUID(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "parked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["customer_id"],
+            ["customers.customer_id"],
+            name=op.f("fk_parked_customers_customer_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["billing_runs.run_id"],
+            name=op.f("fk_parked_customers_run_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("customer_id", "period", name=op.f("pk_parked_customers")),
+    )
+    op.create_table(
         "billing_reports",
         sa.Column("report_id", sa.UUID(), nullable=False),
+        sa.Column("run_id", sa.UUID(), nullable=False),
         sa.Column("customer_id", sa.UUID(), nullable=False),
+        sa.Column("customer_name", sa.Text(), nullable=False),
         sa.Column(
             "period", sa.Date(), nullable=False, comment="first day of the month, in `timezone`"
         ),
@@ -350,17 +398,33 @@ def upgrade() -> None:
             comment="the customer's IANA time zone when closed",
         ),
         sa.Column("rate_card_id", sa.UUID(), nullable=False),
-        sa.Column("lead_count", sa.Integer(), nullable=False),
+        sa.Column(
+            "product_names",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="by product id",
+        ),
+        sa.Column("lead_count", sa.Integer(), nullable=False, comment="of this period's lines"),
         sa.Column("action_count", sa.Integer(), nullable=False),
+        sa.Column(
+            "prior_action_count", sa.Integer(), nullable=False, comment="of prior-period lines"
+        ),
         sa.Column("gross_cents", sa.BigInteger(), nullable=False, comment="of this period's lines"),
         sa.Column("billed_cents", sa.BigInteger(), nullable=False),
         sa.Column("duplicate_cents", sa.BigInteger(), nullable=False),
         sa.Column("cap_cents", sa.BigInteger(), nullable=False),
+        sa.Column("prior_billed_cents", sa.BigInteger(), nullable=False),
         sa.Column(
             "due_cents",
             sa.BigInteger(),
             nullable=False,
             comment="billed of this period and of its prior-period lines, less credits",
+        ),
+        sa.Column(
+            "previous_hash",
+            sa.Text(),
+            nullable=True,
+            comment="content_hash of the customer's report before this one",
         ),
         sa.Column(
             "content_hash",
@@ -395,6 +459,12 @@ def upgrade() -> None:
             ["rate_card_id"],
             ["rate_cards.rate_card_id"],
             name=op.f("fk_billing_reports_rate_card_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["billing_runs.run_id"],
+            name=op.f("fk_billing_reports_run_id"),
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("report_id", name=op.f("pk_billing_reports")),
@@ -474,9 +544,17 @@ def upgrade() -> None:
         sa.Column("billed_cents", sa.Integer(), nullable=False),
         sa.Column("duplicate_cents", sa.Integer(), nullable=False),
         sa.Column("cap_cents", sa.Integer(), nullable=False),
+        sa.Column("cap_limit_cents", sa.Integer(), nullable=False),
         sa.Column("cap_used_before_cents", sa.Integer(), nullable=False),
         sa.Column("duplicate_of_lead_id", sa.UUID(), nullable=True),
         sa.Column("duplicate_of_action_id", sa.UUID(), nullable=True),
+        sa.Column("duplicate_of_timestamp", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "line_hash",
+            sa.LargeBinary(),
+            nullable=False,
+            comment="SHA-256 over the line's canonical form",
+        ),
         sa.CheckConstraint(
             "(outcome = 'duplicate') = (duplicate_of_action_id is not null)",
             name=op.f("ck_billing_report_lines_a_duplicate_names_what_it_repeats"),
@@ -495,24 +573,6 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "line_number >= 1", name=op.f("ck_billing_report_lines_line_number_counts_from_one")
-        ),
-        sa.ForeignKeyConstraint(
-            ["lead_id"],
-            ["leads.lead_id"],
-            name=op.f("fk_billing_report_lines_lead_id"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["product_id"],
-            ["products.product_id"],
-            name=op.f("fk_billing_report_lines_product_id"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["report_id"],
-            ["billing_reports.report_id"],
-            name=op.f("fk_billing_report_lines_report_id"),
-            ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("report_id", "line_number", name=op.f("pk_billing_report_lines")),
         sa.UniqueConstraint(
@@ -535,8 +595,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("billing_report_lines")
+    op.drop_table("parked_customers")
     op.drop_table("rates")
     op.drop_table("billing_reports")
+    op.drop_table("billing_runs")
     op.drop_table("rate_cards")
     op.drop_index(op.f("ix_leads_user_key"), table_name="leads")
     op.drop_index(op.f("ix_leads_customer_id_created_at_lead_id"), table_name="leads")

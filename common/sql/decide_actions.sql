@@ -1,6 +1,9 @@
 -- Decides every action of the wanted customers and periods: price, duplicate, cap (rules.md, 1-5).
 -- Common table expressions only; common/queries.py puts what it asks of `selected` behind them.
 --
+-- In a closed period only what came too late for its report is decided: behind all that is final,
+-- against the actions it charged and the cap it left (rules.md, "Closing a period").
+--
 -- One customer's period is decided at a time: it sorts in memory, and the work grows with the
 -- number of actions alone. Both windows begin with the user, so the second sort is incremental.
 scope as materialized (
@@ -26,7 +29,8 @@ scope as materialized (
         level_rates.high_cents,
         level_rates.medium_cents,
         level_rates.low_cents,
-        coalesce(level_rates.has_special_rates, false) as has_special_rates
+        coalesce(level_rates.has_special_rates, false) as has_special_rates,
+        coalesce(wanted.period <= closed.through, false) as is_closed
     from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
         as wanted (customer_id, period)
     join customers on customers.customer_id = wanted.customer_id
@@ -38,6 +42,11 @@ scope as materialized (
         order by rate_cards.customer_id nulls last, valid_from desc, version desc
         limit 1
     ) as card on true
+    left join lateral (
+        select max(period) as through
+        from billing_reports
+        where billing_reports.customer_id = customers.customer_id
+    ) as closed on true
     left join lateral (
         select
             bool_or(lead_type is not null or product_id is not null) as has_special_rates,
@@ -64,6 +73,8 @@ decided as (
         with priced as (
             select
                 actions.*,
+                2 as standing,  -- 0: final and charged, 1: final and a duplicate, 2: to be decided
+                null::int as final_cents,
                 case actions.engagement_level
                     when 'High' then scope.high_cents
                     when 'Medium' then scope.medium_cents
@@ -71,14 +82,22 @@ decided as (
                 end as gross_cents
             from actions
             where not scope.has_special_rates
+                and not scope.is_closed
                 and actions.customer_id = scope.customer_id
                 and actions.timestamp >= scope.starts_at
                 and actions.timestamp < scope.ends_at
                 and (cast(:user_key as uuid) is null or actions.user_key = :user_key)
             union all
-            -- Looking for a more specific rate costs a quarter more, so only where a card has one.
+            -- Looking further costs a quarter more: for more specific rates where a card has some,
+            -- and in a closed period for what is final already.
             select
                 actions.*,
+                case
+                    when final.action_id is null then 2
+                    when final.outcome = 'duplicate' then 1
+                    else 0
+                end,
+                final.billed_cents,
                 coalesce(
                     by_both.amount_cents,
                     by_product.amount_cents,
@@ -105,7 +124,11 @@ decided as (
                 and by_lead_type.engagement_level = actions.engagement_level
                 and by_lead_type.lead_type = actions.lead_type
                 and by_lead_type.product_id is null
-            where scope.has_special_rates
+            left join billing_report_lines as final
+                on scope.is_closed
+                and final.lead_id = actions.lead_id
+                and final.action_id = actions.action_id
+            where (scope.has_special_rates or scope.is_closed)
                 and actions.customer_id = scope.customer_id
                 and actions.timestamp >= scope.starts_at
                 and actions.timestamp < scope.ends_at
@@ -122,7 +145,7 @@ decided as (
             from priced
             window repeats as (
                 partition by user_key, product_id, action_key, engagement_level
-                order by timestamp, lead_created_at, lead_id, occurrence
+                order by standing, timestamp, lead_created_at, lead_id, occurrence
                 rows unbounded preceding
             )
         ),
@@ -130,13 +153,23 @@ decided as (
         charged as (
             select
                 *,
-                case when is_repeat then 0 else gross_cents end as charge_cents,
-                sum(case when is_repeat then 0 else gross_cents end) over (
+                sum(charge_cents) over (
                     partition by user_key, case when scope.caps_each_product then product_id end
-                    order by timestamp, lead_created_at, lead_id, action_key, engagement_level, occurrence
+                    order by
+                        standing, timestamp, lead_created_at, lead_id, action_key,
+                        engagement_level, occurrence
                     rows unbounded preceding
                 ) as charged_cents
-            from compared
+            from (
+                select
+                    *,
+                    case
+                        when standing < 2 then final_cents
+                        when is_repeat then 0
+                        else gross_cents
+                    end as charge_cents
+                from compared
+            ) as with_charge
         )
 
         select
@@ -151,6 +184,7 @@ decided as (
                 - greatest(0, least(charge_cents, scope.cap_cents - (charged_cents - charge_cents)))
                 as cap_cents
         from charged
+        where standing = 2
     ) as outcome
 ),
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from common.billing import Line, Period, ReportStatus, instant, total_of
+from common.billing import Period, instant, total_of
 from common.identifiers import report_id
 from common.lead_search import FoundLead
 from common.models import Customer, Lead, Product, QuarantinedLead
 from common.queries import Entry
+from common.reports import DecidedLine
 
 
 def customer_document(customer: Customer) -> dict[str, Any]:
@@ -51,18 +52,20 @@ def lead_document(found: FoundLead) -> dict[str, Any]:
     return _lead(found.lead) | {"actions": actions}
 
 
-def decided_lead_document(found: FoundLead, lines: list[Line]) -> dict[str, Any]:
-    """A lead with what became of each action in its period's report."""
+def decided_lead_document(found: FoundLead, decided: list[DecidedLine]) -> dict[str, Any]:
+    """A lead with what became of each action, and on which report."""
     actions = [
-        line.document()
+        each.line.document()
         | {
-            "period": str(Period(line.period)),
-            "report_id": str(report_id(found.lead.customer_id, str(Period(line.period)))),
-            "report_status": ReportStatus.DRAFT.value,
+            "period": str(Period(each.line.period)),
+            "report_id": str(report_id(found.lead.customer_id, str(Period(each.report_period)))),
+            "report_period": str(Period(each.report_period)),
+            "report_status": each.status.value,
         }
-        for line in lines
+        for each in decided
     ]
-    return _lead(found.lead) | {"totals": total_of(lines).document(), "actions": actions}
+    totals = total_of([each.line for each in decided])
+    return _lead(found.lead) | {"totals": totals.document(), "actions": actions}
 
 
 def entry_document(entry: Entry) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         "customer_name": entry.customer_name,
         "period": period,
         "timezone": entry.timezone,
-        "status": ReportStatus.DRAFT.value,
+        "status": entry.status.value,
         "totals": entry.totals.document(),
     }
 

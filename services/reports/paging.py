@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from common.problems import FieldError, Invalid
 
 
-def to_cursor(place: tuple[object, ...] | str) -> str:
+def to_cursor(place: tuple[object, ...] | str | int) -> str:
     """An opaque text for a place in an order."""
     return base64.urlsafe_b64encode(to_json(place)).decode().rstrip("=")
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.billing import EngagementLevel, Outcome, ReportStatus
 from common.leads import Status
+from common.settlement import Closing
 
 Amount = Field(pattern=r"^-?[0-9]+\.[0-9]{2}$", examples=["12.00"])
 
@@ -108,9 +109,13 @@ class RateCardShape(Shape):
     version: int
 
 
+class PriorPeriodLineShape(LineShape):
+    period: str
+
+
 class PriorPeriodShape(Shape):
     totals: TotalsShape
-    lines: list[LineShape]
+    lines: list[PriorPeriodLineShape]
 
 
 class ReportShape(Shape):
@@ -134,6 +139,7 @@ class ReportShape(Shape):
     generated_at: datetime
     finalized_at: datetime | None
     content_hash: str | None
+    previous_hash: str | None
 
 
 class ReportEntryShape(Shape):
@@ -150,6 +156,23 @@ class ReportListShape(Shape):
     data: list[ReportEntryShape]
     totals: TotalsShape
     next_cursor: str | None
+
+
+class CustomerResultShape(Shape):
+    customer_id: str
+    status: Closing
+    due: str = Amount
+    reason: str | None
+
+
+class BillingRunShape(Shape):
+    run_id: str
+    period: str
+    closed: int
+    already_closed: int
+    failed: int
+    due: str = Amount
+    results: list[CustomerResultShape]
 
 
 class UserShape(Shape):
@@ -184,6 +207,7 @@ class LeadListShape(Shape):
 class DecidedActionShape(LineShape):
     period: str
     report_id: str
+    report_period: str
     report_status: ReportStatus
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from common.billing import Group, Report, amount, instant, total_of
+from common.billing import Group, Period, Report, amount, instant, total_of
 
 MEDIA_TYPE = "application/json"
 _LINES_AT_ONCE = 500
@@ -39,12 +39,15 @@ def _before_lines(report: Report) -> dict[str, Any]:
         "due": amount(report.due_cents),
         "prior_period": {
             "totals": total_of(report.prior_period).document(),
-            "lines": [line.document() for line in report.prior_period],
+            "lines": [
+                line.document() | {"period": str(Period(line.period))}
+                for line in report.prior_period
+            ],
         },
-        "by_product": _groups(report.by_product),
-        "by_lead_type": _groups(report.by_lead_type),
-        "by_user": _groups(report.by_user),
-        "by_lead": _groups(report.by_lead),
+        "by_product": _groups(report.parts.by_product),
+        "by_lead_type": _groups(report.parts.by_lead_type),
+        "by_user": _groups(report.parts.by_user),
+        "by_lead": _groups(report.parts.by_lead),
     }
 
 
@@ -55,6 +58,7 @@ def _after_lines(report: Report) -> dict[str, Any]:
         "generated_at": instant(report.generated_at),
         "finalized_at": report.finalized_at and instant(report.finalized_at),
         "content_hash": report.content_hash,
+        "previous_hash": report.previous_hash,
     }
 
 

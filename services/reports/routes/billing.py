@@ -1,22 +1,29 @@
 """/billing: the list of reports, and each one in full."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
 
-from common import queries
-from common.billing import Period, Totals
+from common.billing import Period, ReportStatus, Totals
 from common.catalog import customer
 from common.identifiers import customer_id as uuid_of
-from common.queries import Entry, LineKey, Scope
-from common.reports import draft_report
+from common.queries import Entry, LineKey
+from common.reports import (
+    EntryFilter,
+    draft_report,
+    final_report,
+    final_report_of,
+    list_entries,
+)
+from common.settlement import run_billing
 from services.reports.documents import entry_document
 from services.reports.formats import FORMATS, chosen_format, split_extension
 from services.reports.paging import from_cursor, to_cursor
 from services.reports.requests import Cursor, Id, PageSize, Range, Snapshot, period_of
-from services.reports.schemas import ReportListShape, ReportShape
+from services.reports.schemas import BillingRunShape, ReportListShape, ReportShape
 
 router = APIRouter(prefix="/billing", tags=["billing"])
 
@@ -34,12 +41,12 @@ class EntryKey(NamedTuple):
 
 
 @router.get("/reports", response_model=None, responses={200: {"model": ReportListShape}})
-def list_reports(
+def show_reports(
     connection: Snapshot,
     within: Annotated[Range, Depends()],
     customer_id: Id | None = None,
     period: str | None = None,
-    status: Literal["draft", "final"] | None = None,
+    status: ReportStatus | None = None,
     limit: PageSize = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
@@ -48,12 +55,15 @@ def list_reports(
     With `from` or `to`, totals cover only the lines inside that range, each still decided over
     its whole month.
     """
-    entries = find_entries(
+    entries = list_entries(
         connection,
-        within,
-        customer_id=customer_id,
-        period=None if period is None else period_of(period),
-        status=status,
+        EntryFilter(
+            customer_id=None if customer_id is None else uuid_of(customer_id),
+            period=None if period is None else period_of(period),
+            status=status,
+            start=within.start,
+            end=within.end,
+        ),
     )
     overall = Totals()
     for entry in entries:
@@ -67,26 +77,6 @@ def list_reports(
         "totals": overall.document(),
         "next_cursor": to_cursor(_key(page[-1])) if len(entries) > limit else None,
     }
-
-
-def find_entries(
-    connection: Snapshot,
-    within: Range,
-    *,
-    customer_id: str | None = None,
-    period: Period | None = None,
-    status: str | None = None,
-) -> list[Entry]:
-    """The list of reports, newest first, that fit every filter given."""
-    if status == "final":
-        return []  # no period has been closed yet
-    pairs = queries.active_periods(
-        connection,
-        None if customer_id is None else uuid_of(customer_id),
-        within.start if period is None else period.start,
-        within.end if period is None else period.end,
-    )
-    return queries.entries(connection, Scope(pairs, start=within.start, end=within.end))
 
 
 @router.get(
@@ -115,14 +105,17 @@ def show_report(
     month, extension = split_extension(period)
     form = chosen_format(extension, accept)
     whose = customer(connection, customer_id)
-    after = None if cursor is None else from_cursor(cursor, LineKey)
-    report, next_page = draft_report(
-        connection,
-        whose,
-        period_of(month),
-        after=after,
-        most=limit if form.pages else None,
-    )
+    most = limit if form.pages else None
+    stored = final_report_of(connection, whose, period_of(month))
+    next_page: LineKey | int | None
+    if stored is not None:
+        behind = 0 if cursor is None else from_cursor(cursor, int)
+        report, next_page = final_report(connection, whose, stored, after=behind, most=most)
+    else:
+        after = None if cursor is None else from_cursor(cursor, LineKey)
+        report, next_page = draft_report(
+            connection, whose, period_of(month), after=after, most=most
+        )
     if next_page is not None:
         report.next_cursor = to_cursor(next_page)
     filename = f"{whose.external_id}-{month}.{form.extension}"
@@ -131,6 +124,25 @@ def show_report(
         media_type=form.media_type,
         headers={"Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"},
     )
+
+
+class CloseBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    customer_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
+
+
+@router.post(
+    "/periods/{period}/close", response_model=None, responses={200: {"model": BillingRunShape}}
+)
+def close(period: str, body: CloseBody | None = None) -> dict[str, Any]:
+    """Makes a month final: for the named customers, or for all with actions or reports.
+
+    Closing again changes nothing. A customer that cannot be closed is parked with its reason and
+    does not stop the others; where none could be, the answer is 409.
+    """
+    customer_ids = None if body is None else body.customer_ids
+    return run_billing(period_of(period), customer_ids, actor="api").document()
 
 
 def report_link(entry: Entry) -> str:

@@ -94,5 +94,5 @@ def show_lead(connection: Snapshot, lead_id: Id) -> dict[str, Any]:
     """One lead, with each action's outcome in its month's report."""
     found = lead_search.find_lead(connection, lead_id)
     lead = found.lead
-    lines = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
-    return decided_lead_document(found, lines)
+    decided = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
+    return decided_lead_document(found, decided)

@@ -6,9 +6,10 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from common.billing import Period, Totals
+from common.reports import EntryFilter, list_entries
 from services.reports.render.as_html import pages
-from services.reports.requests import Range, Snapshot
-from services.reports.routes.billing import find_entries, report_link
+from services.reports.requests import Snapshot
+from services.reports.routes.billing import report_link
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,7 +30,7 @@ class EntryRow:
 @router.get("/", response_class=HTMLResponse)
 def list_reports(connection: Snapshot) -> HTMLResponse:
     """Every customer's months, newest first."""
-    entries = find_entries(connection, Range())
+    entries = list_entries(connection, EntryFilter())
     rows = [
         EntryRow(
             Period(entry.period),

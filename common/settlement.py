@@ -1,0 +1,224 @@
+"""Closing a period: a customer's month becomes a final report, once and for ever.
+
+Invariant: a month is closed in one transaction, under a lock of its customer, behind every earlier
+month with actions; what is final never changes (rules.md, "Closing a period").
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, exists, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from common import db, identifiers, queries
+from common.billing import Period, amount
+from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
+from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
+from common.queries import Scope
+
+logger = logging.getLogger("lead_billing.settlement")
+
+_CLOSE = text(
+    f"with {queries.DECIDED},\n" + files("common").joinpath("sql", "close_period.sql").read_text()
+)
+
+
+class Closing(StrEnum):
+    """What a run did about one customer."""
+
+    CLOSED = "closed"
+    ALREADY_CLOSED = "already_closed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerResult:
+    """What a run did about one customer, and why where it could not close its period."""
+
+    customer_id: str
+    closing: Closing
+    due_cents: int = 0
+    reason: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "customer_id": self.customer_id,
+            "status": self.closing.value,
+            "due": amount(self.due_cents),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A billing run's summary."""
+
+    run_id: UUID
+    period: Period
+    results: list[CustomerResult]
+
+    def count(self, closing: Closing) -> int:
+        return sum(result.closing is closing for result in self.results)
+
+    @property
+    def due_cents(self) -> int:
+        return sum(result.due_cents for result in self.results)
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "run_id": str(self.run_id),
+            "period": str(self.period),
+            "closed": self.count(Closing.CLOSED),
+            "already_closed": self.count(Closing.ALREADY_CLOSED),
+            "failed": self.count(Closing.FAILED),
+            "due": amount(self.due_cents),
+            "results": [result.document() for result in self.results],
+        }
+
+
+def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> RunResult:
+    """Closes a period for the named customers, or for all that have actions or reports.
+
+    Each customer is a transaction of its own: one that fails is parked with its reason, does not
+    stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
+    Conflict when not one of the customers could be closed.
+    """
+    with db.transaction() as connection:
+        customers = _customers(connection, period, customer_ids)
+        run_id = connection.execute(
+            insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
+        ).scalar_one()
+    run = RunResult(run_id, period, [_close_or_park(c, period, run_id) for c in customers])
+    with db.transaction() as connection:
+        connection.execute(
+            update(BillingRun)
+            .where(BillingRun.run_id == run_id)
+            .values(
+                finished_at=func.clock_timestamp(),
+                closed=run.count(Closing.CLOSED),
+                already_closed=run.count(Closing.ALREADY_CLOSED),
+                failed=run.count(Closing.FAILED),
+                due_cents=run.due_cents,
+            )
+        )
+    if run.results and run.count(Closing.FAILED) == len(run.results):
+        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
+        raise Conflict(str(reason), extra=run.document())
+    return run
+
+
+def close_period(connection: Connection, customer: Customer, period: Period, run_id: UUID) -> bool:
+    """Makes a customer's month final; says whether it was not before.
+
+    Raises Conflict when the month is not over in the customer's zone, or when an earlier one still
+    has open actions, and Unpriced when an action has no price.
+    """
+    # In a statement of its own: the next one's snapshot must come after the wait.
+    queries.lock_customer(connection, customer.customer_id)
+    closed_through = queries.closed_through(connection, customer.customer_id)
+    if closed_through is not None and period.start <= closed_through:
+        return False
+    _require_over(connection, customer, period)
+    _require_no_earlier(connection, customer, period, closed_through)
+    card = queries.rate_card_in_force(connection, customer.customer_id, period.start)
+    if card is None:
+        raise Unpriced(f"no rate card is in force in {period}")
+    late = queries.late_periods(connection, customer.customer_id)
+    scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
+    try:
+        connection.execute(
+            _CLOSE,
+            scope.parameters()
+            | {
+                "report_id": str(identifiers.report_id(customer.customer_id, str(period))),
+                "run_id": str(run_id),
+                "customer_id": str(customer.customer_id),
+                "period": period.start,
+                "rate_card_id": str(card.rate_card_id),
+            },
+        )
+    except IntegrityError as error:
+        if "gross_cents" not in str(error.orig):
+            raise
+        raise Unpriced("an action has no price on the rate card in force") from error
+    return True
+
+
+def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> CustomerResult:
+    name = customer.external_id
+    try:
+        with db.transaction() as connection:
+            is_new = close_period(connection, customer, period, run_id)
+            connection.execute(
+                delete(ParkedCustomer).where(
+                    ParkedCustomer.customer_id == customer.customer_id,
+                    ParkedCustomer.period == period.start,
+                )
+            )
+            due = queries.due_of(connection, customer.customer_id, period.start) if is_new else 0
+    except Problem as problem:
+        reason = problem.detail
+    except Exception:
+        logger.exception("a customer's period could not be closed")
+        reason = "an unexpected error, which was logged"
+    else:
+        return CustomerResult(name, Closing.CLOSED if is_new else Closing.ALREADY_CLOSED, due)
+    with db.transaction() as connection:
+        parked = {"run_id": run_id, "reason": reason, "parked_at": func.now()}
+        connection.execute(
+            upsert(ParkedCustomer)
+            .values(customer_id=customer.customer_id, period=period.start, **parked)
+            .on_conflict_do_update(
+                index_elements=[ParkedCustomer.customer_id, ParkedCustomer.period], set_=parked
+            )
+        )
+    return CustomerResult(name, Closing.FAILED, reason=reason)
+
+
+def _customers(
+    connection: Connection, period: Period, customer_ids: list[str] | None
+) -> list[Customer]:
+    query = select(Customer).order_by(Customer.external_id)
+    if customer_ids is None:
+        with_actions = {
+            customer for customer, _ in queries.active_periods(connection, None, None, period.end)
+        }
+        has_report = exists().where(BillingReport.customer_id == Customer.customer_id)
+        query = query.where(Customer.customer_id.in_(with_actions) | has_report)
+        return list(Session(connection).scalars(query))
+    wanted = {identifiers.customer_id(each): each for each in customer_ids}
+    found = list(Session(connection).scalars(query.where(Customer.customer_id.in_(wanted))))
+    missing = wanted.keys() - {customer.customer_id for customer in found}
+    if missing:
+        names = ", ".join(sorted(repr(wanted[each]) for each in missing))
+        raise NotFound(f"no such customer is registered: {names}")
+    return found
+
+
+def _require_over(connection: Connection, customer: Customer, period: Period) -> None:
+    ends = func.first_midnight(period.end, customer.timezone)
+    if not connection.scalar(select(func.clock_timestamp() >= ends)):
+        raise Conflict(
+            f"{period} is not over yet in {customer.timezone}",
+            [FieldError("/period", "period_open", "can be closed when it is over")],
+        )
+
+
+def _require_no_earlier(
+    connection: Connection, customer: Customer, period: Period, closed_through: date | None
+) -> None:
+    start = None if closed_through is None else Period(closed_through).end
+    earlier = queries.active_periods(connection, customer.customer_id, start, period.start)
+    if earlier:
+        first = Period(min(month for _, month in earlier))
+        raise Conflict(
+            f"{first} still has open actions and must be closed before {period}",
+            [FieldError("/period", "earlier_period_open", f"close {first} first")],
+        )
