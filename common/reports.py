@@ -163,6 +163,49 @@ def final_report(
     )
 
 
+def closing_report_of(
+    connection: Connection, customer: Customer, period: Period
+) -> BillingReport | None:
+    """The first final report behind a month: it closed that month along, if it has none itself."""
+    query = (
+        select(BillingReport)
+        .where(
+            BillingReport.customer_id == customer.customer_id, BillingReport.period > period.start
+        )
+        .order_by(BillingReport.period)
+        .limit(1)
+    )
+    return Session(connection).scalars(query).first()
+
+
+def closed_along(
+    connection: Connection, customer: Customer, period: Period, closing: BillingReport
+) -> Report:
+    """The report of a month that was closed without actions, along with a later one.
+
+    It is empty for ever: what arrives for it is billed as a prior period.
+    """
+    card = queries.rate_card_in_force(connection, customer.customer_id, period.start)
+    if card is None:
+        raise Unpriced(f"no rate card is in force in {period}")
+    return Report(
+        report_id=str(identifiers.report_id(customer.customer_id, str(period))),
+        customer_id=customer.external_id,
+        customer_name=closing.customer_name,
+        period=period,
+        timezone=closing.timezone,
+        status=ReportStatus.FINAL,
+        rate_card_name=card.name,
+        rate_card_version=card.version,
+        totals=Totals(),
+        parts=_parts([]),
+        lines=[],
+        notices=[],
+        generated_at=closing.finalized_at,
+        finalized_at=closing.finalized_at,
+    )
+
+
 def draft_report(
     connection: Connection,
     customer: Customer,

@@ -6,7 +6,7 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 
 import logging
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
 from typing import Any
@@ -28,6 +28,8 @@ logger = logging.getLogger("lead_billing.settlement")
 _CLOSE = text(
     f"with {queries.DECIDED},\n" + files("common").joinpath("sql", "close_period.sql").read_text()
 )
+
+_FIRST_ZONE = timedelta(hours=14)  # no clock is further ahead of UTC
 
 
 class Closing(StrEnum):
@@ -88,9 +90,10 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
 
     Each customer is a transaction of its own: one that fails is parked with its reason, does not
     stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
-    Conflict when not one of the customers could be closed.
+    Conflict when the month is over nowhere yet or not one of the customers could be closed.
     """
     with db.transaction() as connection:
+        _require_over_somewhere(connection, period)
         customers = _customers(connection, period, customer_ids)
         run_id = connection.execute(
             insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
@@ -122,6 +125,7 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
     """
     # In a statement of its own: the next one's snapshot must come after the wait.
     queries.lock_customer(connection, customer.customer_id)
+    customer = Session(connection).get_one(Customer, customer.customer_id)  # its zone, held now
     closed_through = queries.closed_through(connection, customer.customer_id)
     if closed_through is not None and period.start <= closed_through:
         return False
@@ -159,7 +163,7 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
             connection.execute(
                 delete(ParkedCustomer).where(
                     ParkedCustomer.customer_id == customer.customer_id,
-                    ParkedCustomer.period == period.start,
+                    ParkedCustomer.period <= period.start,
                 )
             )
             due = queries.due_of(connection, customer.customer_id, period.start) if is_new else 0
@@ -202,13 +206,24 @@ def _customers(
     return found
 
 
+def _require_over_somewhere(connection: Connection, period: Period) -> None:
+    """Refuses a month that no customer anywhere can close yet: that parks nobody."""
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    if (now + _FIRST_ZONE).date() < period.end:
+        raise _still_open(period, "any time zone")
+
+
+def _still_open(period: Period, zone: str) -> Conflict:
+    return Conflict(
+        f"{period} is not over yet in {zone}",
+        [FieldError("/period", "period_open", "can be closed when it is over")],
+    )
+
+
 def _require_over(connection: Connection, customer: Customer, period: Period) -> None:
     ends = func.first_midnight(period.end, customer.timezone)
     if not connection.scalar(select(func.clock_timestamp() >= ends)):
-        raise Conflict(
-            f"{period} is not over yet in {customer.timezone}",
-            [FieldError("/period", "period_open", "can be closed when it is over")],
-        )
+        raise _still_open(period, customer.timezone)
 
 
 def _require_no_earlier(

@@ -20,6 +20,7 @@ _SHAPES: list[tuple[str, str, type[BaseModel]]] = [
     ("GET", r"/leads", schemas.LeadListShape),
     ("GET", r"/leads/quarantined", schemas.QuarantineListShape),
     ("GET", r"/leads/.+", schemas.DecidedLeadShape),
+    ("POST", r"/billing/periods/.+/close", schemas.BillingRunShape),
     ("GET", r"/billing/reports", schemas.ReportListShape),
     ("GET", r"/billing/reports/.+", schemas.ReportShape),
     ("PUT", r"/customers/.+", schemas.CustomerShape),

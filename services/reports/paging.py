@@ -24,7 +24,8 @@ def from_cursor(cursor: str, kind: type[Any]) -> Any:
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
         place = TypeAdapter(kind).validate_json(base64.b64decode(padded, b"-_", validate=True))
-        if not all(map(_could_be_ours, [place] if isinstance(place, str) else place)):
+        members = [place] if isinstance(place, str | int) else place
+        if not all(map(_could_be_ours, members)):
             raise ValueError("holds what the database would not take")
         return place
     except ValueError:

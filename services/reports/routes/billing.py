@@ -13,6 +13,8 @@ from common.identifiers import customer_id as uuid_of
 from common.queries import Entry, LineKey
 from common.reports import (
     EntryFilter,
+    closed_along,
+    closing_report_of,
     draft_report,
     final_report,
     final_report_of,
@@ -111,6 +113,8 @@ def show_report(
     if stored is not None:
         behind = 0 if cursor is None else from_cursor(cursor, int)
         report, next_page = final_report(connection, whose, stored, after=behind, most=most)
+    elif (closing := closing_report_of(connection, whose, period_of(month))) is not None:
+        report, next_page = closed_along(connection, whose, period_of(month), closing), None
     else:
         after = None if cursor is None else from_cursor(cursor, LineKey)
         report, next_page = draft_report(
