@@ -64,7 +64,7 @@ Bills = dict[tuple[str, date], list[Line]]
 
 
 @dataclass(frozen=True)
-class _Event:
+class Event:
     lead: Mapping[str, Any]
     lead_uuid: uuid.UUID
     user: tuple[str, str]
@@ -90,12 +90,12 @@ def bills(
     that names no user has one of its own. A lead may come several times, as it may be posted.
     """
     months = defaultdict(list)
-    for event in _events(leads, user_per_lead):
+    for event in events_of(leads, user_per_lead):
         customer = event.lead["customer_id"]
         zone = ZoneInfo((zones or {}).get(customer, "UTC"))
         months[customer, month_of(event.action[2], zone)].append(event)
     return {
-        (customer, month): _decide(events, card_in_force(cards, customer, month))
+        (customer, month): decide(events, card_in_force(cards, customer, month))
         for (customer, month), events in months.items()
     }
 
@@ -179,28 +179,34 @@ def user_of(lead: Mapping[str, Any], user_per_lead: bool) -> tuple[str, str]:
     return ("lead", str(lead_uuid(lead["lead_id"]))) if user_per_lead else ("nobody", "")
 
 
-def _events(leads: Iterable[Mapping[str, Any]], user_per_lead: bool) -> list[_Event]:
+def events_of(leads: Iterable[Mapping[str, Any]], user_per_lead: bool) -> list[Event]:
     """Each action once, however often its lead was posted."""
-    known: dict[tuple[uuid.UUID, Action], _Event] = {}
+    known: dict[tuple[uuid.UUID, Action], Event] = {}
     for lead in leads:
         key = lead_uuid(lead["lead_id"])
         for action in actions_of(lead):
-            event = _Event(lead, key, user_of(lead, user_per_lead), action)
+            event = Event(lead, key, user_of(lead, user_per_lead), action)
             known.setdefault((key, action), event)
     return list(known.values())
 
 
-def _decide(events: list[_Event], card: Card) -> list[Line]:
-    """Rules 2 to 5 over one customer's month."""
-    first: dict[tuple[Any, ...], _Event] = {}
+def decide(
+    events: list[Event], card: Card, behind: Iterable[tuple[Event, Line]] = ()
+) -> list[Line]:
+    """Rules 2 to 5 over one customer's month; `behind` is what of it is final already."""
+    first: dict[tuple[Any, ...], Event] = {}
     used: Counter[tuple[Any, ...]] = Counter()
+    for event, line in behind:
+        if line.outcome != "duplicate":
+            first[_repeats(event)] = event
+        used[_capped(event, card)] += line.billed
     lines = []
-    for event in sorted(events, key=_Event.canonical):
+    for event in sorted(events, key=Event.canonical):
         lead = event.lead
-        key, level, _, _ = event.action
+        _, level, _, _ = event.action
         gross = price(card, lead["product_id"], lead["lead_type"], level)
-        original = first.setdefault((event.user, lead["product_id"], key, level), event)
-        capped = (event.user, lead["product_id"]) if "product" in card.cap_scope else (event.user,)
+        original = first.setdefault(_repeats(event), event)
+        capped = _capped(event, card)
         before = used[capped]
         is_repeat = original is not event
         billed = 0 if is_repeat else min(gross, card.cap_cents - before)
@@ -221,6 +227,19 @@ def _decide(events: list[_Event], card: Card) -> list[Line]:
             )
         )
     return lines
+
+
+def _repeats(event: Event) -> tuple[Any, ...]:
+    """Rule 3: two of the same are duplicates."""
+    key, level, _, _ = event.action
+    return event.user, event.lead["product_id"], key, level
+
+
+def _capped(event: Event, card: Card) -> tuple[Any, ...]:
+    """Rule 4: what one cap is counted for."""
+    if card.cap_scope == "user_and_product":
+        return event.user, event.lead["product_id"]
+    return (event.user,)
 
 
 def _outcome(is_repeat: bool, gross: int, billed: int) -> str:
