@@ -129,6 +129,7 @@ class Line(NamedTuple):
     product_id: str
     lead_type: str
     user: str | None
+    user_key: str
     action_type: str
     engagement_level: str
     timestamp: datetime
@@ -185,6 +186,7 @@ class Line(NamedTuple):
             "product_id": self.product_id,
             "lead_type": self.lead_type,
             "user": self.user,
+            "user_key": self.user_key,
             "action_type": self.action_type,
             "engagement_level": self.engagement_level,
             "timestamp": instant(self.timestamp),
@@ -199,6 +201,7 @@ class Line(NamedTuple):
                 "action_id": self.duplicate_of_action_id,
             },
             "cap_used_before": amount(self.cap_used_before_cents),
+            "cap_limit": amount(self.cap_limit_cents),
             "explanation": self.explanation,
         }
 

@@ -26,19 +26,22 @@ class Scope:
     """Which customers' months are decided, whose actions, and which part of them is shown.
 
     `start` and `end` are instants, or bare dates that mean midnight in each customer's zone;
-    `start` is inclusive, `end` exclusive.
+    `start` is inclusive, `end` exclusive. `as_of`: the month of a final report, to decide again
+    what it decided.
     """
 
     pairs: Sequence[tuple[UUID, date]]
     user_key: UUID | None = None
     start: date | datetime | None = None
     end: date | datetime | None = None
+    as_of: date | None = None
 
     def parameters(self) -> dict[str, Any]:
         return {
             "customer_ids": [str(customer) for customer, _ in self.pairs],
             "periods": [period for _, period in self.pairs],
             "user_key": self.user_key and str(self.user_key),
+            "as_of": self.as_of,
         } | range_parameters(self.start, self.end)
 
 
@@ -203,7 +206,7 @@ select
     selected.period, selected.action_id::text, leads.external_id as lead,
     products.external_id as product, selected.lead_type,
     coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name,
-    selected.action_type, selected.engagement_level, selected.timestamp,
+    selected.user_key::text, selected.action_type, selected.engagement_level, selected.timestamp,
     selected.gross_cents, selected.billed_cents, selected.duplicate_cents, selected.cap_cents,
     selected.cap_limit_cents, selected.cap_used_before_cents,
     case when is_repeat then first_leads.external_id end as first_lead,
@@ -565,7 +568,7 @@ select
     final.period, final.action_id::text, leads.external_id as lead,
     products.external_id as product, final.lead_type,
     coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name,
-    final.action_type, final.engagement_level, final.timestamp,
+    final.user_key::text, final.action_type, final.engagement_level, final.timestamp,
     final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
     final.cap_limit_cents, final.cap_used_before_cents, first_leads.external_id as first_lead,
     final.duplicate_of_action_id::text, final.duplicate_of_timestamp,

@@ -12,22 +12,42 @@ from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    TextClause,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import db, identifiers, queries
 from common.billing import Period, amount
-from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
+from common.models import BillingReport, BillingReportLine, BillingRun, Customer, ParkedCustomer
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
 from common.queries import Scope
 
 logger = logging.getLogger("lead_billing.settlement")
 
-_CLOSE = text(
-    f"with {queries.DECIDED},\n" + files("common").joinpath("sql", "close_period.sql").read_text()
-)
+
+def _behind_decided(name: str) -> TextClause:
+    """A statement that goes on from what is decided, numbered and hashed."""
+    folder = files("common").joinpath("sql")
+    rest = ",\n".join(folder.joinpath(file).read_text() for file in ("number_lines.sql", name))
+    for form in ("canonical_line", "canonical_report"):
+        rest = rest.replace(f"{{{form}}}", folder.joinpath(f"{form}.sql").read_text().strip())
+    return text(f"with {queries.DECIDED},\n{rest}")
+
+
+_CLOSE = _behind_decided("close_period.sql")
+_VERIFY = _behind_decided("verify_report.sql")
+_MOST_NAMED_LINES = 100
 
 _FIRST_ZONE = timedelta(hours=14)  # no clock is further ahead of UTC
 
@@ -153,6 +173,118 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class DifferingLine:
+    """A line that is not what was closed."""
+
+    line_number: int
+    lead: str | None
+    action_id: str | None
+    is_changed: bool
+    is_decided_otherwise: bool
+
+    @property
+    def detail(self) -> str:
+        if self.action_id is None:
+            return "is missing"
+        if not self.is_changed:
+            return "is not what its action, decided again, comes to"
+        if not self.is_decided_otherwise:
+            return "its hash is not the one of what it holds"
+        return "was changed: neither its hash nor its action, decided again, agrees"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "line_number": self.line_number,
+            "lead_id": self.lead,
+            "action_id": self.action_id,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A final report held against its lines and against the actions that these name."""
+
+    content_hash: str
+    stored_hash: str
+    decided_hash: str
+    previous_hash: str | None
+    hash_before: str | None
+    line_count: int
+    fields: list[str]
+    differing_count: int
+    lines: list[DifferingLine]
+
+    @property
+    def is_verified(self) -> bool:
+        return (
+            self.content_hash == self.stored_hash == self.decided_hash
+            and self.previous_hash == self.hash_before
+            and not self.fields
+            and not self.differing_count
+        )
+
+    @property
+    def detail(self) -> str:
+        if self.is_verified:
+            return "the report is what was closed"
+        parts = []
+        if self.differing_count:
+            parts.append(f"{self.differing_count} lines differ")
+        if self.fields:
+            parts.append(f"totals differ: {', '.join(self.fields)}")
+        if self.previous_hash != self.hash_before:
+            parts.append("the report before it is another one than it was closed behind")
+        return "; ".join(parts) or "the report's hash is not the one of what it holds"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "verified": self.is_verified,
+            "lines": self.line_count,
+            "content_hash": self.content_hash,
+            "hash_of_stored_lines": self.stored_hash,
+            "hash_of_actions": self.decided_hash,
+            "previous_hash": self.previous_hash,
+            "hash_of_report_before": self.hash_before,
+            "tampered_fields": self.fields,
+            "tampered_line_count": self.differing_count,
+            "tampered_lines": [line.document() for line in self.lines],
+            "detail": self.detail,
+        }
+
+
+def verify_report(connection: Connection, report: BillingReport) -> Verification:
+    """Hashes a final report again from its stored lines, and once more from the raw actions.
+
+    The actions are those that the report's lines name, decided again as they were when it was
+    closed (docs/verification.md).
+    """
+    months = select(BillingReportLine.period).where(BillingReportLine.report_id == report.report_id)
+    periods = {report.period, *connection.scalars(months.distinct())}
+    scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
+    row = connection.execute(
+        _VERIFY,
+        scope.parameters()
+        | {
+            "report_id": str(report.report_id),
+            "period": report.period,
+            "most": _MOST_NAMED_LINES,
+        },
+    ).one()
+    return Verification(
+        row.content_hash,
+        row.stored_hash,
+        row.decided_hash,
+        row.previous_hash,
+        row.hash_before,
+        row.line_count,
+        row.fields,
+        row.differing_count,
+        [DifferingLine(**line) for line in row.differing],
+    )
 
 
 def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> CustomerResult:

@@ -22,6 +22,7 @@ _SHAPES: list[tuple[str, str, type[BaseModel]]] = [
     ("GET", r"/leads/.+", schemas.DecidedLeadShape),
     ("POST", r"/billing/periods/.+/close", schemas.BillingRunShape),
     ("GET", r"/billing/reports", schemas.ReportListShape),
+    ("GET", r"/billing/reports/.+/verify", schemas.VerificationShape),
     ("GET", r"/billing/reports/.+", schemas.ReportShape),
     ("PUT", r"/customers/.+", schemas.CustomerShape),
     ("GET", r"/customers", schemas.CustomerListShape),

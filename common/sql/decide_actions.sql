@@ -4,6 +4,9 @@
 -- In a closed period only what came too late for its report is decided: behind all that is final,
 -- against the actions it charged and the cap it left (rules.md, "Closing a period").
 --
+-- As of a report, what it decided is decided again: the actions it has lines of, against what was
+-- final before it, as if nothing had come since.
+--
 -- One customer's period is decided at a time: it sorts in memory, and the work grows with the
 -- number of actions alone. Both windows begin with the user, so the second sort is incremental.
 scope as materialized (
@@ -46,6 +49,7 @@ scope as materialized (
         select max(period) as through
         from billing_reports
         where billing_reports.customer_id = customers.customer_id
+            and (cast(:as_of as date) is null or billing_reports.period < :as_of)
     ) as closed on true
     left join lateral (
         select
@@ -87,6 +91,16 @@ decided as (
                 and actions.timestamp >= scope.starts_at
                 and actions.timestamp < scope.ends_at
                 and (cast(:user_key as uuid) is null or actions.user_key = :user_key)
+                and (
+                    cast(:as_of as date) is null
+                    or exists (
+                        select from billing_report_lines as line
+                        join billing_reports as report using (report_id)
+                        where line.lead_id = actions.lead_id
+                            and line.action_id = actions.action_id
+                            and report.period <= :as_of
+                    )
+                )
             union all
             -- Looking further costs a quarter more: for more specific rates where a card has some,
             -- and in a closed period for what is final already.
@@ -128,11 +142,28 @@ decided as (
                 on scope.is_closed
                 and final.lead_id = actions.lead_id
                 and final.action_id = actions.action_id
+                and (
+                    cast(:as_of as date) is null
+                    or final.report_id in (
+                        select report_id from billing_reports as report
+                        where report.customer_id = scope.customer_id and report.period < :as_of
+                    )
+                )
             where (scope.has_special_rates or scope.is_closed)
                 and actions.customer_id = scope.customer_id
                 and actions.timestamp >= scope.starts_at
                 and actions.timestamp < scope.ends_at
                 and (cast(:user_key as uuid) is null or actions.user_key = :user_key)
+                and (
+                    cast(:as_of as date) is null
+                    or exists (
+                        select from billing_report_lines as line
+                        join billing_reports as report using (report_id)
+                        where line.lead_id = actions.lead_id
+                            and line.action_id = actions.action_id
+                            and report.period <= :as_of
+                    )
+                )
         ),
 
         compared as (

@@ -62,6 +62,7 @@ class LineShape(Shape):
     product_id: str
     lead_type: str
     user: str | None
+    user_key: str
     action_type: str
     engagement_level: EngagementLevel
     timestamp: datetime
@@ -71,6 +72,7 @@ class LineShape(Shape):
     outcome: Outcome
     duplicate_of: RepeatedShape | None
     cap_used_before: str = Amount
+    cap_limit: str = Amount
     explanation: str
 
 
@@ -156,6 +158,30 @@ class ReportListShape(Shape):
     data: list[ReportEntryShape]
     totals: TotalsShape
     next_cursor: str | None
+
+
+class DifferingLineShape(Shape):
+    line_number: int
+    lead_id: str | None
+    action_id: str | None
+    detail: str
+
+
+class VerificationShape(Shape):
+    report_id: str
+    customer_id: str
+    period: str
+    verified: bool
+    lines: int
+    content_hash: str
+    hash_of_stored_lines: str
+    hash_of_actions: str
+    previous_hash: str | None
+    hash_of_report_before: str | None
+    tampered_fields: list[str]
+    tampered_line_count: int
+    tampered_lines: list[DifferingLineShape]
+    detail: str
 
 
 class CustomerResultShape(Shape):

@@ -234,6 +234,6 @@ def test_settlement_adds_up_whatever_is_posted_and_closed_in_whatever_order(
     connection: Connection,
 ) -> None:
     run_state_machine_as_test(
-        lambda: Settlement(connection),
+        lambda: Settlement(connection),  # type: ignore[arg-type]  # any maker of one will do
         settings=settings(examples(15), stateful_step_count=14),
     )

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.billing import Period, ReportStatus, Totals
 from common.catalog import customer
 from common.identifiers import customer_id as uuid_of
+from common.problems import NotFound
 from common.queries import Entry, LineKey
 from common.reports import (
     EntryFilter,
@@ -20,12 +21,17 @@ from common.reports import (
     final_report_of,
     list_entries,
 )
-from common.settlement import run_billing
+from common.settlement import run_billing, verify_report
 from services.reports.documents import entry_document
 from services.reports.formats import FORMATS, chosen_format, split_extension
 from services.reports.paging import from_cursor, to_cursor
 from services.reports.requests import Cursor, Id, PageSize, Range, Snapshot, period_of
-from services.reports.schemas import BillingRunShape, ReportListShape, ReportShape
+from services.reports.schemas import (
+    BillingRunShape,
+    ReportListShape,
+    ReportShape,
+    VerificationShape,
+)
 
 router = APIRouter(prefix="/billing", tags=["billing"])
 
@@ -79,6 +85,28 @@ def show_reports(
         "totals": overall.document(),
         "next_cursor": to_cursor(_key(page[-1])) if len(entries) > limit else None,
     }
+
+
+# Before the report's own route, whose customer id may hold slashes.
+@router.get(
+    "/reports/{customer_id:path}/{period}/verify",
+    response_model=None,
+    responses={200: {"model": VerificationShape}},
+)
+def verify(connection: Snapshot, customer_id: Id, period: str) -> dict[str, Any]:
+    """Hashes a final report again, from its stored lines and once more from the raw actions.
+
+    Says which lines were tampered with, by number, lead and action.
+    """
+    whose, month = customer(connection, customer_id), period_of(period)
+    stored = final_report_of(connection, whose, month)
+    if stored is None:
+        raise NotFound(f"{customer_id!r} has no final report of {month}; only those are verified")
+    return {
+        "report_id": str(stored.report_id),
+        "customer_id": whose.external_id,
+        "period": str(month),
+    } | verify_report(connection, stored).document()
 
 
 @router.get(

@@ -1,0 +1,176 @@
+"""Checks downloaded final reports offline: their hashes, their sums and the chain between them.
+
+    python verify_report.py april.json may.json ...
+
+Needs Python 3.11 or newer and nothing else: no package, no network, no part of this project. Take
+the reports as JSON with all lines in one page (?limit=10000). docs/verification.md says what is
+hashed and how.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+_VERSION = "lead-billing-report/1"
+
+
+class Refused(Exception):
+    """Why a file is not the report that was closed."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("files", nargs="+", type=Path, help="reports as JSON")
+    try:
+        reports = [_verified(file) for file in parser.parse_args().files]
+        for customer in sorted({report["customer_id"] for report in reports}):
+            _check_chain([each for each in reports if each["customer_id"] == customer])
+    except Refused as refused:
+        sys.exit(f"NOT verified: {refused}")
+
+
+def canonical(values: list[Any]) -> bytes:
+    """The bytes of a canonical array: JSON in UTF-8, members separated by a comma and a space."""
+    return json.dumps(values, ensure_ascii=False, separators=(", ", ": ")).encode()
+
+
+def line_hash(line: dict[str, Any], period: str) -> bytes:
+    """SHA-256 over a line's canonical form."""
+    repeated = line["duplicate_of"] or {"lead_id": None, "action_id": None}
+    moment = datetime.fromisoformat(line["timestamp"]).astimezone(UTC).replace(tzinfo=None)
+    return hashlib.sha256(
+        canonical(
+            [
+                period,
+                moment.isoformat(timespec="microseconds") + "Z",
+                line["lead_id"],
+                line["product_id"],
+                line["lead_type"],
+                line["user_key"],
+                line["action_type"],
+                line["engagement_level"],
+                line["action_id"],
+                cents(line["gross"]),
+                cents(line["billed"]),
+                cents(line["savings"]["duplicate"]),
+                cents(line["savings"]["cap"]),
+                cents(line["cap_limit"]),
+                cents(line["cap_used_before"]),
+                line["outcome"],
+                repeated["lead_id"],
+                repeated["action_id"],
+            ]
+        )
+    ).digest()
+
+
+def content_hash(report: dict[str, Any]) -> str:
+    """SHA-256 over the report's canonical form: its header, then the hashes of its lines."""
+    totals, prior = report["totals"], report["prior_period"]
+    header = [
+        _VERSION,
+        report["customer_id"],
+        report["period"],
+        report["timezone"],
+        report["rate_card"]["name"],
+        report["rate_card"]["version"],
+        report["previous_hash"],
+        totals["leads"],
+        totals["actions"],
+        len(prior["lines"]),
+        cents(totals["gross"]),
+        cents(totals["billed"]),
+        cents(totals["savings"]["duplicate"]),
+        cents(totals["savings"]["cap"]),
+        cents(prior["totals"]["billed"]),
+        cents(report["due"]),
+    ]
+    digest = hashlib.sha256(canonical(header))
+    for line in report["lines"]:
+        digest.update(line_hash(line, report["period"]))
+    for line in prior["lines"]:
+        digest.update(line_hash(line, line["period"]))
+    return digest.hexdigest()
+
+
+def cents(amount: str) -> int:
+    """Exact: "12.34" is 1234."""
+    whole, dot, fraction = amount.partition(".")
+    if not dot or len(fraction) != 2:
+        raise ValueError(f"{amount!r} is no amount")
+    return int(whole + fraction)
+
+
+def _verified(file: Path) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads(file.read_bytes())
+        _check(report)
+    except OSError as error:
+        raise Refused(f"{file}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(f"{file}: this is no report of the Lead Billing Engine ({error})") from error
+    except Refused as refused:
+        raise Refused(f"{file}: {refused}") from None
+    print(
+        f"{file}: verified: {report['customer_id']}, {report['period']}, due {report['due']} "
+        f"{report['totals']['currency']}, {len(report['lines'])} lines, {report['content_hash']}"
+    )
+    return report
+
+
+def _check(report: dict[str, Any]) -> None:
+    if report["status"] != "final":
+        raise Refused(f"it is a {report['status']}: only a final report has a hash")
+    if report["content_hash"] is None:
+        raise Refused("its month was closed along with a later one, without a report of its own")
+    if report["next_cursor"] is not None or len(report["lines"]) < report["totals"]["actions"]:
+        raise Refused("not all lines are in it: download it with ?limit=10000")
+    for number, line in enumerate(report["lines"] + report["prior_period"]["lines"], start=1):
+        savings = line["savings"]
+        parts = cents(line["billed"]) + cents(savings["duplicate"]) + cents(savings["cap"])
+        if cents(line["gross"]) != parts:
+            raise Refused(f"line {number} does not add up: gross is not billed and savings")
+    _check_sums(report["totals"], report["lines"], "its totals")
+    prior = report["prior_period"]
+    _check_sums(prior["totals"], prior["lines"], "the totals of its prior periods")
+    if cents(report["due"]) != cents(report["totals"]["billed"]) + cents(prior["totals"]["billed"]):
+        raise Refused("what is due is not what was billed")
+    found = content_hash(report)
+    if found != report["content_hash"]:
+        raise Refused(f"its hash is {report['content_hash']}, but what it holds gives {found}")
+
+
+def _check_sums(totals: dict[str, Any], lines: list[dict[str, Any]], name: str) -> None:
+    sums = {
+        "gross": sum(cents(line["gross"]) for line in lines),
+        "billed": sum(cents(line["billed"]) for line in lines),
+        "duplicate": sum(cents(line["savings"]["duplicate"]) for line in lines),
+        "cap": sum(cents(line["savings"]["cap"]) for line in lines),
+    }
+    for member, total in (totals | totals["savings"]).items():
+        if member in sums and cents(total) != sums[member]:
+            raise Refused(f"{name} do not add up: {member} is {total}")
+    if totals["actions"] != len(lines):
+        raise Refused(f"{name} count {totals['actions']} actions, and there are {len(lines)}")
+
+
+def _check_chain(reports: list[dict[str, Any]]) -> None:
+    """Each report names the hash of the customer's report before it."""
+    chain = sorted(reports, key=lambda report: str(report["period"]))
+    for earlier, later in pairwise(chain):
+        if later["previous_hash"] != earlier["content_hash"]:
+            raise Refused(
+                f"the chain of {later['customer_id']} is broken: {later['period']} does not follow "
+                f"{earlier['period']}; a report is missing between them, or was made anew"
+            )
+    if len(chain) > 1:
+        print(f"{chain[0]['customer_id']}: a chain of {len(chain)} reports holds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""What a final report's hash is worth: whatever is changed in the database is found and named."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from common import db
+from tests.api import action, lead, path_of, post, register
+
+PROJECT = Path(__file__).resolve().parents[2]
+NAME = "acme/öl"
+USER = {"email": "ann@people.test"}
+
+
+def address(period: str, *rest: str) -> str:
+    return path_of("billing", "reports", NAME, period, *rest)
+
+
+def close(client: httpx.Client, period: str) -> None:
+    client.post(f"/billing/periods/{period}/close").raise_for_status()
+
+
+def verified(client: httpx.Client, period: str) -> Any:
+    answer = client.get(address(period, "verify"))
+    answer.raise_for_status()
+    return answer.json()
+
+
+def tamper(table: str, change: str) -> None:
+    """Does as a superuser what no part of the product can."""
+    with db.transaction() as connection:
+        connection.execute(text(f"alter table {table} disable trigger user"))
+        assert connection.execute(text(change)).rowcount
+        connection.execute(text(f"alter table {table} enable trigger user"))
+
+
+@pytest.fixture
+def settled(api: httpx.Client) -> httpx.Client:
+    """Three final reports in a chain: with repeats, a split and late lines among them."""
+    register(api, customers={NAME: "Asia/Kolkata"}, products="abc \u20acdef")
+    many = [action(f"Kind {number}\t\"é\\", f"2024-04-{number + 1:02d}T12:00:00.5Z")
+            for number in range(11)]  # fmt: skip
+    post(api, lead("l-1", *many, many[0], customer_id=NAME, user=USER)).raise_for_status()
+    may = action("Call\u007f", "2024-05-03T12:00:00Z", "Low")
+    post(api, lead("l-2", may, customer_id=NAME, product_id="\u20acdef")).raise_for_status()
+    close(api, "2024-04")
+    late = [action('Kind 1\t"é\\', "2024-04-01T08:00:00Z"), action("Late", "2024-04-01T08:00:00Z")]
+    post(api, lead("l-3", *late, customer_id=NAME)).raise_for_status()
+    close(api, "2024-05")
+    post(api, lead("l-4", action("Later", "2024-04-01T09:00:00Z"), customer_id=NAME, user=USER))
+    close(api, "2024-06")
+    post(api, lead("l-5", action("Open", "2024-04-01T09:00:00Z"), customer_id=NAME, user=USER))
+    return api
+
+
+@pytest.mark.parametrize(("period", "lines"), [("2024-04", 12), ("2024-05", 3), ("2024-06", 1)])
+def test_untouched_report_is_verified_from_its_lines_and_from_the_actions(
+    settled: httpx.Client, period: str, lines: int
+) -> None:
+    answer = verified(settled, period)
+
+    assert answer["verified"] is True, answer
+    assert answer["lines"] == lines
+    assert answer["content_hash"] == answer["hash_of_stored_lines"] == answer["hash_of_actions"]
+    assert (answer["tampered_lines"], answer["tampered_fields"]) == ([], [])
+
+
+def test_draft_and_month_closed_along_have_nothing_to_verify(settled: httpx.Client) -> None:
+    assert settled.get(address("2024-07", "verify")).status_code == 404
+    assert settled.get(address("2024-01", "verify")).status_code == 404
+    assert settled.get(address("2024-13", "verify")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "billed_cents = 0, cap_cents = gross_cents",
+        "action_type = 'Other'",
+        "timestamp = timestamp + interval '1 microsecond'",
+        "user_key = gen_random_uuid()",
+        "cap_used_before_cents = 1",
+        "line_hash = sha256('')",
+    ],
+)
+def test_tampered_line_is_found_and_named(settled: httpx.Client, change: str) -> None:
+    tamper(
+        "billing_report_lines",
+        f"update billing_report_lines set {change} where line_number = 3 "
+        "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
+    )
+
+    answer = verified(settled, "2024-04")
+
+    assert answer["verified"] is False
+    assert answer["tampered_line_count"] == 1
+    (line,) = answer["tampered_lines"]
+    assert (line["line_number"], line["lead_id"]) == (3, "l-1")
+
+
+def test_line_whose_hash_was_made_anew_is_named_by_its_action(settled: httpx.Client) -> None:
+    tamper(
+        "billing_report_lines",
+        "update billing_report_lines set billed_cents = 0, cap_cents = gross_cents, "
+        "outcome = 'capped' where line_number = 2 "
+        "and report_id = (select report_id from billing_reports where period = '2024-05-01')",
+    )
+
+    (line,) = verified(settled, "2024-05")["tampered_lines"]
+
+    assert line["line_number"] == 2
+    assert "was changed" in line["detail"]
+
+
+def test_deleted_line_is_named_by_its_number(settled: httpx.Client) -> None:
+    tamper("billing_report_lines", "delete from billing_report_lines where line_number = 11")
+
+    answer = verified(settled, "2024-04")
+
+    assert answer["verified"] is False
+    missing = [each["line_number"] for each in answer["tampered_lines"] if not each["action_id"]]
+    assert missing == [11]
+
+
+def test_tampered_action_is_named(settled: httpx.Client) -> None:
+    tamper("actions", "update actions set engagement_level = 'Low' where action_type = 'Late'")
+
+    answer = verified(settled, "2024-05")
+
+    assert answer["verified"] is False
+    assert answer["content_hash"] == answer["hash_of_stored_lines"] != answer["hash_of_actions"]
+    (line,) = answer["tampered_lines"]
+    assert line["lead_id"] == "l-3"
+    assert "decided again" in line["detail"]
+
+
+def test_tampered_total_is_named(settled: httpx.Client) -> None:
+    tamper(
+        "billing_reports", "update billing_reports set due_cents = 1 where period = '2024-04-01'"
+    )
+
+    answer = verified(settled, "2024-04")
+
+    assert answer["verified"] is False
+    assert (answer["tampered_fields"], answer["tampered_lines"]) == (["due"], [])
+
+
+def test_report_made_anew_breaks_the_chain(settled: httpx.Client) -> None:
+    tamper(
+        "billing_reports",
+        "update billing_reports set content_hash = repeat('0', 64) where period = '2024-04-01'",
+    )
+
+    answer = verified(settled, "2024-05")
+
+    assert answer["verified"] is False
+    assert "report before it" in answer["detail"]
+
+
+def downloaded(client: httpx.Client, folder: Path) -> list[Path]:
+    files = []
+    for period in ("2024-04", "2024-05", "2024-06"):
+        files.append(folder / f"{period}.json")
+        files[-1].write_bytes(client.get(address(period), params={"limit": 10_000}).content)
+    return files
+
+
+def run_offline(*files: Path) -> subprocess.CompletedProcess[str]:
+    script = PROJECT / "scripts" / "verify_report.py"
+    # -S: nothing but the standard library
+    command = [sys.executable, "-I", "-S", str(script), *map(str, files)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_downloaded_reports_and_their_chain_are_verified_offline(
+    settled: httpx.Client, tmp_path: Path
+) -> None:
+    ended = run_offline(*reversed(downloaded(settled, tmp_path)))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.count("verified") == 3
+    assert "chain of 3" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda report: report["lines"][2].update(billed="0.00"), "line 3"),
+        (lambda report: report["lines"][2].update(action_type="Else"), "hash"),
+        (lambda report: report["lines"].pop(), "lines"),
+        (lambda report: report.update(due="1.00"), "due"),
+        (lambda report: report.update(timezone="UTC"), "hash"),
+        (lambda report: report["totals"].update(billed="1.00"), "billed"),
+        (lambda report: report.update(content_hash="0" * 64), "hash"),
+        (lambda report: report.update(next_cursor="MQ"), "limit=10000"),
+        (lambda report: report.update(status="draft"), "draft"),
+    ],
+)
+def test_changed_download_is_refused_offline(
+    settled: httpx.Client, tmp_path: Path, change: Any, told: str
+) -> None:
+    file = downloaded(settled, tmp_path)[0]
+    document = json.loads(file.read_bytes())
+    change(document)
+    file.write_text(json.dumps(document))
+
+    ended = run_offline(file)
+
+    assert ended.returncode == 1
+    assert told in ended.stdout + ended.stderr
+
+
+def test_report_left_out_of_a_chain_is_noticed_offline(
+    settled: httpx.Client, tmp_path: Path
+) -> None:
+    first, _, last = downloaded(settled, tmp_path)
+
+    ended = run_offline(first, last)
+
+    assert ended.returncode == 1
+    assert "chain" in ended.stdout + ended.stderr
+
+
+def test_file_that_is_no_report_is_refused_offline(tmp_path: Path) -> None:
+    file = tmp_path / "other.json"
+    for content in ("[]", "{}", "nonsense", '{"status": "final"}'):
+        file.write_text(content)
+
+        ended = run_offline(file)
+
+        assert ended.returncode == 1
+        assert "Traceback" not in ended.stderr
