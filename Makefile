@@ -35,6 +35,9 @@ seed: $(VENV)/demo ## Send made-up leads to a running API (LEADS=2000, SEED=1, U
 report: $(VENV)/demo ## Print a customer's report of a month (CUSTOMER=customer-123, PERIOD=2024-04, API=)
 	@$(PY) -m scripts.report "$(CUSTOMER)" "$(PERIOD)" --api "$(API)"
 
+close: $(VENV)/demo ## Make a month's reports final (PERIOD=2024-04, CUSTOMERS="acme,beta" or all, API=)
+	@$(PY) -m scripts.close "$(PERIOD)" $(if $(CUSTOMERS),--customers "$(CUSTOMERS)") --api "$(API)"
+
 add-lead-type: $(VENV)/demo ## Accept another lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
 	@$(PY) -m scripts.add_lead_type "$(NAME)" $(data_dir)
 

@@ -21,6 +21,8 @@ _SHAPES: list[tuple[str, str, type[BaseModel]]] = [
     ("GET", r"/leads/quarantined", schemas.QuarantineListShape),
     ("GET", r"/leads/.+", schemas.DecidedLeadShape),
     ("POST", r"/billing/periods/.+/close", schemas.BillingRunShape),
+    ("GET", r"/billing/runs", schemas.RunListShape),
+    ("GET", r"/billing/reconciliation", schemas.ReconciliationShape),
     ("GET", r"/billing/reports", schemas.ReportListShape),
     ("GET", r"/billing/reports/.+/verify", schemas.VerificationShape),
     ("GET", r"/billing/reports/.+", schemas.ReportShape),

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from common.billing import Period, instant, total_of
+from common.billing import Period, amount, instant, total_of
+from common.billing_history import PastRun
 from common.identifiers import report_id
 from common.lead_search import FoundLead
 from common.models import Customer, Lead, Product, QuarantinedLead
@@ -35,6 +36,31 @@ def quarantined_document(held: QuarantinedLead) -> dict[str, Any]:
         "reason": held.reason,
         "received_at": instant(held.received_at),
         "lead": held.lead,
+    }
+
+
+def run_document(past: PastRun) -> dict[str, Any]:
+    """A billing run of the past, with the customers that still wait for another."""
+    run = past.run
+    return {
+        "run_id": str(run.run_id),
+        "period": str(Period(run.period)),
+        "actor": run.actor,
+        "started_at": instant(run.started_at),
+        "finished_at": run.finished_at and instant(run.finished_at),
+        "duration_seconds": past.duration_seconds,
+        "closed": run.closed,
+        "already_closed": run.already_closed,
+        "failed": run.failed,
+        "due": amount(run.due_cents),
+        "parked": [
+            {
+                "customer_id": parked.customer,
+                "reason": parked.reason,
+                "parked_at": instant(parked.parked_at),
+            }
+            for parked in past.parked
+        ],
     }
 
 

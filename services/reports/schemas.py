@@ -201,6 +201,52 @@ class BillingRunShape(Shape):
     results: list[CustomerResultShape]
 
 
+class ParkedCustomerShape(Shape):
+    customer_id: str
+    reason: str
+    parked_at: datetime
+
+
+class PastRunShape(Shape):
+    run_id: str
+    period: str
+    actor: str
+    started_at: datetime
+    finished_at: datetime | None
+    duration_seconds: float | None
+    closed: int
+    already_closed: int
+    failed: int
+    due: str = Amount
+    parked: list[ParkedCustomerShape]
+
+
+class RunListShape(Shape):
+    data: list[PastRunShape]
+    next_cursor: str | None
+
+
+class PriorPeriodLinesShape(Shape):
+    final: int
+    draft: int
+
+
+class MisplacedActionShape(Shape):
+    lead_id: str | None
+    action_id: str
+    detail: str
+
+
+class ReconciliationShape(Shape):
+    reconciled: bool
+    actions: int
+    final_lines: int
+    draft_lines: int
+    prior_period_lines: PriorPeriodLinesShape
+    misplaced_count: int
+    misplaced: list[MisplacedActionShape]
+
+
 class UserShape(Shape):
     email: str | None = None
     phone: str | None = None

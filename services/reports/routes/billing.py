@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.billing import Period, ReportStatus, Totals
+from common.billing_history import RunKey, reconcile, runs
 from common.catalog import customer
 from common.identifiers import customer_id as uuid_of
 from common.problems import NotFound
@@ -22,14 +23,16 @@ from common.reports import (
     list_entries,
 )
 from common.settlement import run_billing, verify_report
-from services.reports.documents import entry_document
+from services.reports.documents import entry_document, run_document
 from services.reports.formats import FORMATS, chosen_format, split_extension
 from services.reports.paging import from_cursor, to_cursor
 from services.reports.requests import Cursor, Id, PageSize, Range, Snapshot, period_of
 from services.reports.schemas import (
     BillingRunShape,
+    ReconciliationShape,
     ReportListShape,
     ReportShape,
+    RunListShape,
     VerificationShape,
 )
 
@@ -162,6 +165,7 @@ class CloseBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     customer_ids: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
+    actor: Annotated[Id, Field(description="Who asks for it, for the run history.")] = "api"
 
 
 @router.post(
@@ -173,8 +177,35 @@ def close(period: str, body: CloseBody | None = None) -> dict[str, Any]:
     Closing again changes nothing. A customer that cannot be closed is parked with its reason and
     does not stop the others; where none could be, the answer is 409.
     """
-    customer_ids = None if body is None else body.customer_ids
-    return run_billing(period_of(period), customer_ids, actor="api").document()
+    asked = body or CloseBody()
+    return run_billing(period_of(period), asked.customer_ids, asked.actor).document()
+
+
+@router.get("/runs", response_model=None, responses={200: {"model": RunListShape}})
+def list_runs(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> dict[str, Any]:
+    """Who closed what and when, the newest first, with counts, the sum that became due, and time.
+
+    `parked` are the customers that the run could not close and no later one has. A run without
+    `finished_at` is under way, or was cut short: what it closed is closed.
+    """
+    after = None if cursor is None else from_cursor(cursor, RunKey)
+    found = runs(connection, after, limit + 1)
+    page = found[:limit]
+    last = page[-1].run if len(found) > limit else None
+    return {
+        "data": [run_document(each) for each in page],
+        "next_cursor": last and to_cursor(RunKey(last.started_at, last.run_id)),
+    }
+
+
+@router.get("/reconciliation", response_model=None, responses={200: {"model": ReconciliationShape}})
+def show_reconciliation(connection: Snapshot, customer_id: Id | None = None) -> dict[str, Any]:
+    """Whether every stored action is on exactly one line: final, draft, or prior-period.
+
+    Decides every open month for it, so it takes as long as all drafts together.
+    """
+    whose = None if customer_id is None else customer(connection, customer_id).customer_id
+    return reconcile(connection, whose).document()
 
 
 def report_link(entry: Entry) -> str:

@@ -1,0 +1,147 @@
+"""Looking back on settlement: who closed what and when, and whether every action is accounted for.
+
+Invariant: nothing here writes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, select, text, tuple_
+from sqlalchemy.orm import Session
+
+from common import queries
+from common.models import BillingRun, Customer, ParkedCustomer
+from common.queries import Scope
+
+_RECONCILE = text(
+    f"with {queries.DECIDED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text()
+)
+_MOST_NAMED_ACTIONS = 100
+
+
+class RunKey(NamedTuple):
+    """Where a run stands in the history."""
+
+    started_at: datetime
+    run_id: UUID
+
+
+class Parked(NamedTuple):
+    """A customer whose month waits to be closed, and why."""
+
+    run_id: UUID
+    customer: str
+    reason: str
+    parked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A billing run, and the customers that it parked and no later run has taken up."""
+
+    run: BillingRun
+    parked: list[Parked]
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """None while it runs, and for ever where it was cut short."""
+        if self.run.finished_at is None:
+            return None
+        return round((self.run.finished_at - self.run.started_at).total_seconds(), 3)
+
+
+def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRun]:
+    """At most `most` runs, the newest first, from behind `after` on."""
+    query = (
+        select(BillingRun)
+        .order_by(BillingRun.started_at.desc(), BillingRun.run_id.desc())
+        .limit(most)
+    )
+    if after is not None:
+        query = query.where(tuple_(BillingRun.started_at, BillingRun.run_id) < tuple(after))
+    found = list(Session(connection).scalars(query))
+    parked = [
+        Parked(*row)
+        for row in connection.execute(
+            select(
+                ParkedCustomer.run_id,
+                Customer.external_id,
+                ParkedCustomer.reason,
+                ParkedCustomer.parked_at,
+            )
+            .join(Customer, Customer.customer_id == ParkedCustomer.customer_id)
+            .where(ParkedCustomer.run_id.in_([run.run_id for run in found]))
+            .order_by(Customer.external_id)
+        )
+    ]
+    return [PastRun(run, [each for each in parked if each.run_id == run.run_id]) for run in found]
+
+
+class MisplacedAction(NamedTuple):
+    """An action that is not on exactly one line, or a line whose action is not stored."""
+
+    lead: str | None
+    action_id: str
+    is_stored: bool
+    places: int
+
+    @property
+    def detail(self) -> str:
+        if not self.is_stored:
+            return f"is on {self.places} lines, but is not stored"
+        return f"is on {self.places} lines" if self.places else "is on no line"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """How many lines there are of each kind, and which actions are not on exactly one."""
+
+    actions: int
+    final_lines: int
+    final_prior_lines: int
+    draft_lines: int
+    draft_prior_lines: int
+    misplaced_count: int
+    misplaced: list[MisplacedAction]
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "reconciled": not self.misplaced_count,
+            "actions": self.actions,
+            "final_lines": self.final_lines,
+            "draft_lines": self.draft_lines,
+            "prior_period_lines": {
+                "final": self.final_prior_lines,
+                "draft": self.draft_prior_lines,
+            },
+            "misplaced_count": self.misplaced_count,
+            "misplaced": [
+                {"lead_id": each.lead, "action_id": each.action_id, "detail": each.detail}
+                for each in self.misplaced
+            ],
+        }
+
+
+def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliation:
+    """Demands of each stored action, of one customer or all, that it is on exactly one line.
+
+    A final line, a draft line, or a prior-period line; drafts are decided for it, not assumed.
+    """
+    pairs = queries.active_periods(connection, customer_id, None, None)
+    row = connection.execute(
+        _RECONCILE,
+        Scope(pairs).parameters()
+        | {"customer_id": customer_id and str(customer_id), "most": _MOST_NAMED_ACTIONS},
+    ).one()
+    return Reconciliation(
+        row.action_count,
+        row.final_lines,
+        row.final_prior_lines,
+        row.draft_lines,
+        row.draft_prior_lines,
+        row.differing_count,
+        [MisplacedAction(**each) for each in row.differing],
+    )
