@@ -3,12 +3,15 @@
 Invariant: a setting has one name, one type and one default, whichever process reads it.
 """
 
+import json
 from enum import StrEnum
 from functools import lru_cache
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
+
+SHORTEST_HASH_KEY = 32
 
 
 class MissingUser(StrEnum):
@@ -35,8 +38,8 @@ class Settings(BaseSettings):
     )
     database_secret_arn: str | None = Field(
         default=None,
-        description="Secrets Manager secret the function reads the role, its password and "
-        "the user hash key from (keys `username`, `password`, `user_hash_key`).",
+        description="Secrets Manager secret to read the role, its password and the user hash key "
+        "from (its keys: `username`, `password`, `user_hash_key`), in place of the settings.",
     )
     database_pool_size: int = Field(
         default=5, ge=1, le=100, description="Connections each process keeps open."
@@ -54,6 +57,21 @@ class Settings(BaseSettings):
         description="Whom a lead without `user` is billed under: `per_customer` (one fallback "
         "user per customer) or `per_lead`.",
     )
+    trace: bool = Field(default=False, description="Whether the function sends X-Ray traces.")
+
+    @field_validator("user_hash_key")
+    @classmethod
+    def _is_a_secret(cls, key: SecretStr) -> SecretStr:
+        if 0 < len(key.get_secret_value()) < SHORTEST_HASH_KEY:
+            raise ValueError(f"needs at least {SHORTEST_HASH_KEY} characters")
+        return key
+
+    @property
+    def user_secret(self) -> bytes:
+        """The user hash key as HMAC takes it. Raises LookupError when there is none."""
+        if not self.user_hash_key.get_secret_value():
+            raise LookupError("USER_HASH_KEY is not set: no user could be told from another")
+        return self.user_hash_key.get_secret_value().encode()
 
     def sqlalchemy_url(self) -> URL:
         """The database's address for SQLAlchemy with the psycopg2 driver."""
@@ -73,5 +91,18 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings, read once."""
-    return Settings()
+    """The process's settings, read once; from its secret too, where one is named."""
+    current = Settings()
+    if current.database_secret_arn is None:
+        return current
+    import boto3  # noqa: PLC0415 - half a second that only those with a secret have to wait
+
+    answer = boto3.client("secretsmanager").get_secret_value(SecretId=current.database_secret_arn)
+    secret = json.loads(answer["SecretString"])
+    return current.model_copy(
+        update={
+            "database_user": secret["username"],
+            "database_password": SecretStr(secret["password"]),
+            "user_hash_key": SecretStr(secret["user_hash_key"]),
+        }
+    )

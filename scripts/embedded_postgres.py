@@ -26,11 +26,14 @@ from typing import IO, Any
 
 from sqlalchemy import URL
 
+from scripts.command import CommandError
+
 _MAJOR_VERSION = "18"
 _BINARIES = Path(f"pginstall{_MAJOR_VERSION}", "bin")
 _SUPERUSER = "postgres"
 _PASSWORD_FILE = "superuser_password"  # noqa: S105 (its name)
 _PORT_LINE, _STATUS_LINE = 4, 8  # of postmaster.pid, counted from 1
+_LOCK_PATIENCE_SECONDS = 1.0
 _START_TIMEOUT_SECONDS = 120.0
 _STOP_TIMEOUT_SECONDS = 60.0
 _START_ATTEMPTS = 5
@@ -46,8 +49,8 @@ _NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _WORKING_DIRECTORY = "/proc/self/cwd" if sys.platform == "linux" else None
 
 
-class EmbeddedPostgresError(RuntimeError):
-    """Why the server cannot run, in words for the person who started it."""
+class EmbeddedPostgresError(CommandError):
+    """Why the server cannot run."""
 
 
 class EmbeddedPostgres:
@@ -119,18 +122,30 @@ class EmbeddedPostgres:
 def _ownership_of(data_dir: Path) -> Iterator[None]:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / "lock").open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(lock):
             lock.seek(0)
             raise EmbeddedPostgresError(
                 f"The data directory {data_dir} is in use by process {lock.read().strip()}: "
                 "stop that one first, or choose another data directory."
-            ) from None
+            )
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         yield
+
+
+def _locked(file: IO[str]) -> bool:
+    """Take the lock, with some patience: a process that was just killed holds it a moment more."""
+    deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 @dataclass(frozen=True)

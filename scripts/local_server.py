@@ -6,7 +6,6 @@ Invariant: what it starts it stops, whichever way it ends short of SIGKILL.
 import argparse
 import os
 import secrets
-import signal
 import socket
 import sys
 import threading
@@ -18,8 +17,8 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from scripts.command import CommandError, ending_as_a_command
 from scripts.database import Say, owned_database
-from scripts.embedded_postgres import EmbeddedPostgresError
 from scripts.gateway import LocalGateway
 from scripts.migrate import upgrade_configured_database
 
@@ -27,7 +26,7 @@ DEFAULT_PORT = 8080
 _GRACE_SECONDS = 10
 
 
-class PortTakenError(RuntimeError):
+class PortTakenError(CommandError):
     """Another process listens where we were asked to."""
 
 
@@ -68,7 +67,9 @@ def serving(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]
     thread = threading.Thread(target=server.run, args=([listener],), name="server")
     thread.start()
     try:
-        while not server.started and thread.is_alive():
+        while not server.started:
+            if not thread.is_alive():
+                raise CommandError("the server did not start; the log above says why.")
             time.sleep(0.01)
         yield thread
     finally:
@@ -97,16 +98,6 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM unwind the main thread's contexts and end the process with 0."""
-
-    def leave(_signal: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, leave)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.local_server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
@@ -115,19 +106,14 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path, default=Path(".data/run"), help="(%(default)s)")
     arguments = parser.parse_args()
-    stop_on_sigterm()
-    try:
-        with (
-            listen_on(arguments.host, arguments.port) as listener,
-            local_api(listener, arguments.data_dir, _say) as serving,
-        ):
-            _say(f"ready {address_of(listener)}")
-            serving.join()
-        sys.exit("The server stopped by itself; its log above says why.")
-    except (EmbeddedPostgresError, PortTakenError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with (
+        ending_as_a_command(),
+        listen_on(arguments.host, arguments.port) as listener,
+        local_api(listener, arguments.data_dir, _say) as server,
+    ):
+        _say(f"ready {address_of(listener)}")
+        server.join()
+        raise CommandError("the server stopped by itself; the log above says why.")
 
 
 def _kept_key(path: Path) -> str:

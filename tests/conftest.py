@@ -126,5 +126,5 @@ def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def gateway(_gateway_address: str, configured_database: str) -> Iterator[httpx.Client]:
     """A client of the whole API, over HTTP and the local gateway, with a fresh database."""
-    with httpx.Client(base_url=_gateway_address, timeout=30) as client:
+    with httpx.Client(base_url=_gateway_address, timeout=30, trust_env=False) as client:
         yield client

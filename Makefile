@@ -1,0 +1,133 @@
+# Every command of the project; `make help` lists them. Needs Python 3.11 or newer and make.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(shell command -v uv 2>/dev/null)
+API ?= http://127.0.0.1:8080
+CUSTOMER ?= customer-123
+PERIOD ?= 2024-04
+LEADS ?= 2000
+SEED ?= 1
+
+# Options of the commands below, passed on only when given.
+port := $(if $(PORT),--port "$(PORT)")
+data_dir := $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+
+TARGETS := $(shell sed -n 's/^\([a-z][a-z-]*\):.*\#\# .*/\1/p' Makefile)
+.PHONY: $(TARGETS)
+
+help: ## List the targets
+	@echo "usage: make TARGET [NAME=value ...]"
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{printf "%-18s %s\n", $$1, $$2}'
+
+demo: $(VENV)/demo ## Start everything, bill the sample leads, keep serving (PORT=, DATA_DIR=, ONCE=1)
+	@$(PY) -m scripts.demo $(port) $(data_dir) $(if $(ONCE),--once)
+
+run: $(VENV)/demo ## Serve the API until Ctrl-C (PORT=8080, DATA_DIR=.data/run, or DATABASE_URL)
+	@exec $(PY) -m scripts.local_server $(port) $(data_dir)
+
+seed: $(VENV)/demo ## Send made-up leads to a running API (LEADS=2000, SEED=1, UNTIL=2024-07-01, API=)
+	@$(PY) -m scripts.seed --leads "$(LEADS)" --seed "$(SEED)" $(if $(UNTIL),--until "$(UNTIL)") --api "$(API)"
+
+report: $(VENV)/demo ## Print a customer's report of a month (CUSTOMER=customer-123, PERIOD=2024-04, API=)
+	@$(PY) -m scripts.report "$(CUSTOMER)" "$(PERIOD)" --api "$(API)"
+
+add-lead-type: $(VENV)/demo ## Accept another lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
+	@$(PY) -m scripts.add_lead_type "$(NAME)" $(data_dir)
+
+migrate: $(VENV)/demo ## Bring the schema up to date (DATA_DIR= or DATABASE_URL)
+	@$(PY) -m scripts.migrate $(data_dir)
+
+test: $(VENV)/dev ## Run the tests on two processes (ARGS= for pytest)
+	@echo "Running the tests"
+	@$(PY) -m pytest -n 2 $(ARGS)
+
+check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this file and generated docs
+	@echo "ruff: style and format"
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@echo "mypy: types"
+	@$(PY) -m mypy
+	@echo "import-linter: the direction of imports"
+	@$(VENV)/bin/lint-imports
+	@echo "alembic: migrations against models"
+	@$(PY) -m scripts.migrate --check
+	@echo "shellcheck: shell scripts"
+	@git ls-files -z --cached --others --exclude-standard -- .ci/run '*.sh' | xargs -0 $(VENV)/bin/shellcheck
+	@echo "make: every target can be made"
+	@for target in $(filter-out check,$(TARGETS)); do $(MAKE) -n "$$target" > /dev/null || exit; done
+	@echo "docs: generated files are current"
+	@$(PY) -m scripts.make_samples --check
+	@$(PY) -m scripts.schema_diagram --check
+
+format: $(VENV)/dev ## Rewrite the code in the project's format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: $(VENV)/dev ## Measure ingest and reports, as ratios within one run
+	@$(PY) -m benchmarks
+
+samples: $(VENV)/dev ## Write docs/samples and docs/database.dbml anew
+	@$(PY) -m scripts.make_samples
+	@$(PY) -m scripts.schema_diagram
+
+lock: $(VENV)/dev ## Write every requirements.txt anew from pyproject.toml
+	@$(call lock,dev,tests)
+	@$(call lock,demo,scripts,--constraints tests/requirements.txt)
+	@$(call lock,ingest,functions/ingest,--constraints tests/requirements.txt)
+	@$(call lock,reports,services/reports,--constraints tests/requirements.txt)
+
+clean: ## Remove the virtual environment, the caches and all local data
+	@echo "Removing $(VENV), .data and caches"
+	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+define lock
+echo "Locking $(2)/requirements.txt" && $(or $(UV),$(VENV)/bin/uv) pip compile pyproject.toml --extra $(1) \
+	--universal --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet \
+	$(3) --output-file $(2)/requirements.txt
+endef
+
+# Prints the first Python of at least 3.11 that can do the job, or says what is missing.
+define find_python
+python=; no_venv=; \
+for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+	$(if $(UV),,"$$candidate" -c 'import venv, ensurepip' 2> /dev/null || { no_venv="$$candidate"; continue; };) \
+	python="$$candidate"; break; \
+done; \
+if [ -z "$$python" ] && [ -n "$$no_venv" ]; then \
+	echo "$$no_venv has no venv module: install it (Debian and Ubuntu: apt-get install python3-venv), or uv." >&2; exit 1; \
+elif [ -z "$$python" ]; then \
+	echo "Python 3.11 or newer is needed and none was found; name one with PYTHON=/path/to/python." >&2; exit 1; \
+fi
+endef
+
+# The Python that the environment was made with may be gone since.
+ifeq ($(wildcard $(PY)),)
+$(shell rm -f $(VENV)/created $(VENV)/demo $(VENV)/dev)
+endif
+
+# $(1): the lock. Both ways keep what the lock does not name, so demo and dev share $(VENV).
+define install
+$(if $(UV),$(UV) pip install --compile-bytecode --python $(PY),$(PY) -m pip install --disable-pip-version-check) --require-hashes -r $(1)
+endef
+
+$(VENV)/created:
+	@$(find_python); \
+	echo "Creating $(VENV) with $$("$$python" --version)"; \
+	$(if $(UV),$(UV) venv --quiet --clear --python "$$python" $(VENV),"$$python" -m venv --clear $(VENV))
+	@touch $@
+
+$(VENV)/demo: scripts/requirements.txt | $(VENV)/created
+	@echo "Installing what the demo needs (the first time takes a minute)"
+	@$(call install,$<)
+	@touch $@
+
+$(VENV)/dev: tests/requirements.txt | $(VENV)/created
+	@echo "Installing what development needs (the first time takes a minute)"
+	@$(call install,$<)
+	@touch $(VENV)/demo $@

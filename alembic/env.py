@@ -1,0 +1,25 @@
+"""Runs the migrations against the database of the settings, or over a connection handed in."""
+
+from alembic import context
+from sqlalchemy import Connection, create_engine
+
+from common.models import Base
+from common.settings import settings
+
+
+def migrate(connection: Connection) -> None:
+    context.configure(
+        connection=connection, target_metadata=Base.metadata, compare_server_default=True
+    )
+    with context.begin_transaction():
+        # Two deployments at once: the second waits here, then finds nothing left to do.
+        connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('lead-billing schema'))")
+        context.run_migrations()
+
+
+handed_in = context.config.attributes.get("connection")
+if handed_in is not None:
+    migrate(handed_in)
+else:
+    with create_engine(settings().sqlalchemy_url()).connect() as connection:
+        migrate(connection)

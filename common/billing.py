@@ -1,0 +1,299 @@
+"""The words of a bill: period, totals, line, report. Pure; knows no database and no wire.
+
+Invariant: gross = billed + duplicate savings + cap savings, on every line and every total, in
+integer cents (rules.md, 6).
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import MAXYEAR, date, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
+
+CURRENCY = "USD"
+_PERIOD = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+
+
+class EngagementLevel(StrEnum):
+    """How engaged an action shows its user to be; declared in canonical order (rules.md, 5)."""
+
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
+class CapScope(StrEnum):
+    """What one cap covers within a customer's period (rules.md, 4)."""
+
+    USER = "user"
+    USER_AND_PRODUCT = "user_and_product"
+
+
+class Outcome(StrEnum):
+    """What was decided about one action."""
+
+    BILLED = "billed"
+    DUPLICATE = "duplicate"
+    PARTIALLY_CAPPED = "partially_capped"
+    CAPPED = "capped"
+
+
+class ReportStatus(StrEnum):
+    """A draft follows its actions; a final report never changes."""
+
+    DRAFT = "draft"
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    """A calendar month; what instants it covers depends on the customer's zone (rules.md, 1)."""
+
+    start: date
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From "2024-04". Raises ValueError on anything else."""
+        match = _PERIOD.fullmatch(text)
+        if match is None or match[1] == "0000":
+            raise ValueError("a period is a month such as 2024-04")
+        return cls(date(int(match[1]), int(match[2]), 1))
+
+    def __str__(self) -> str:
+        return self.start.isoformat()[:7]
+
+    @property
+    def end(self) -> date:
+        """The first day of the next month; the last month there is ends with the calendar."""
+        if self.start.month < 12:
+            return self.start.replace(month=self.start.month + 1)
+        return date(self.start.year + 1, 1, 1) if self.start.year < MAXYEAR else date.max
+
+    @property
+    def name(self) -> str:
+        """For people: "April 2024"."""
+        return f"{self.start:%B} {self.start.year}"
+
+
+def amount(cents: int) -> str:
+    """Cents as the decimal string that JSON carries: 1200 is "12.00"."""
+    if cents < 0:
+        return f"-{amount(-cents)}"
+    return f"{cents // 100}.{cents % 100:02d}"
+
+
+def money(cents: int) -> str:
+    """Cents with their currency, for a sentence: "12.00 USD"."""
+    return f"{amount(cents)} {CURRENCY}"
+
+
+class Totals(NamedTuple):
+    """Sums over lines. Amounts in cents; `leads` counts those with a line."""
+
+    gross_cents: int = 0
+    billed_cents: int = 0
+    duplicate_cents: int = 0
+    cap_cents: int = 0
+    leads: int = 0
+    actions: int = 0
+
+    def plus(self, other: "Totals") -> "Totals":
+        return Totals(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "currency": CURRENCY,
+            "gross": amount(self.gross_cents),
+            "billed": amount(self.billed_cents),
+            "savings": _savings(self.duplicate_cents, self.cap_cents),
+            "leads": self.leads,
+            "actions": self.actions,
+        }
+
+
+def _savings(duplicate_cents: int, cap_cents: int) -> dict[str, str]:
+    return {
+        "duplicate": amount(duplicate_cents),
+        "cap": amount(cap_cents),
+        "total": amount(duplicate_cents + cap_cents),
+    }
+
+
+class Line(NamedTuple):
+    """One action of a period and what was decided about it. Amounts in cents."""
+
+    period: date
+    action_id: str
+    lead_id: str
+    product_id: str
+    lead_type: str
+    user: str | None
+    action_type: str
+    engagement_level: str
+    timestamp: datetime
+    gross_cents: int
+    billed_cents: int
+    duplicate_cents: int
+    cap_cents: int
+    cap_limit_cents: int
+    cap_used_before_cents: int
+    duplicate_of_lead_id: str | None
+    duplicate_of_action_id: str | None
+    duplicate_of_timestamp: datetime | None
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.duplicate_of_action_id is not None:
+            return Outcome.DUPLICATE
+        if self.cap_cents == 0:
+            return Outcome.BILLED
+        return Outcome.PARTIALLY_CAPPED if self.billed_cents else Outcome.CAPPED
+
+    @property
+    def explanation(self) -> str:
+        """One sentence a customer understands: what happened, and the arithmetic of it."""
+        what = f"{self.action_type} ({self.engagement_level})"
+        whose = "this user" if self.user is not None else "the leads that name no user"
+        price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
+        match self.outcome:
+            case Outcome.BILLED:
+                return f"{what} is charged at its full price of {price}."
+            case Outcome.DUPLICATE:
+                return (
+                    f"{what} is not charged: it repeats the one of lead "
+                    f"{self.duplicate_of_lead_id} on {_moment(self.duplicate_of_timestamp)} "
+                    "for the same user, product and level in the same month, "
+                    f"which saves {money(self.duplicate_cents)}."
+                )
+            case Outcome.PARTIALLY_CAPPED:
+                return (
+                    f"{what} is charged {billed} of its price of {price}: {whose} had already "
+                    f"cost {money(self.cap_used_before_cents)} of the month's cap of {cap}, "
+                    f"which saves {money(self.cap_cents)}."
+                )
+            case Outcome.CAPPED:
+                return (
+                    f"{what} is not charged: {whose} had already reached the month's cap of "
+                    f"{cap}, which saves {money(self.cap_cents)}."
+                )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "action_id": self.action_id,
+            "lead_id": self.lead_id,
+            "product_id": self.product_id,
+            "lead_type": self.lead_type,
+            "user": self.user,
+            "action_type": self.action_type,
+            "engagement_level": self.engagement_level,
+            "timestamp": instant(self.timestamp),
+            "gross": amount(self.gross_cents),
+            "billed": amount(self.billed_cents),
+            "savings": _savings(self.duplicate_cents, self.cap_cents),
+            "outcome": self.outcome.value,
+            "duplicate_of": None
+            if self.duplicate_of_action_id is None
+            else {
+                "lead_id": self.duplicate_of_lead_id,
+                "action_id": self.duplicate_of_action_id,
+            },
+            "cap_used_before": amount(self.cap_used_before_cents),
+            "explanation": self.explanation,
+        }
+
+
+def instant(moment: datetime) -> str:
+    """RFC 3339 in UTC, as JSON carries it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment is not None else "an unknown date"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of a report: the members that name it, and its totals."""
+
+    members: dict[str, Any]
+    totals: Totals
+
+    def document(self) -> dict[str, Any]:
+        return self.members | {"totals": self.totals.document()}
+
+
+class Notice(NamedTuple):
+    """Something about a report that its reader should know: a stable code and a sentence."""
+
+    code: str
+    detail: str
+
+    def document(self) -> dict[str, str]:
+        return self._asdict()
+
+
+@dataclass(slots=True)
+class Report:
+    """What one customer owes for one period, and why.
+
+    `lines` come in canonical order and may be a stream that is read once.
+    """
+
+    report_id: str
+    customer_id: str
+    customer_name: str
+    period: Period
+    timezone: str
+    status: ReportStatus
+    rate_card_name: str
+    rate_card_version: int
+    totals: Totals
+    by_product: list[Group]
+    by_lead_type: list[Group]
+    by_user: list[Group]
+    by_lead: list[Group]
+    lines: Iterable[Line]
+    notices: list[Notice]
+    generated_at: datetime
+    next_cursor: str | None = None
+    finalized_at: datetime | None = None
+    content_hash: str | None = None
+    prior_period: list[Line] = field(default_factory=list)
+
+    @property
+    def due_cents(self) -> int:
+        """Billed of this period and of its prior-period lines (rules.md, "Closing a period")."""
+        return self.totals.billed_cents + sum(line.billed_cents for line in self.prior_period)
+
+
+def total_of(lines: Iterable[Line]) -> Totals:
+    """The totals of some lines."""
+    leads, sums = set(), Totals()
+    for line in lines:
+        leads.add(line.lead_id)
+        sums = sums.plus(
+            Totals(
+                line.gross_cents,
+                line.billed_cents,
+                line.duplicate_cents,
+                line.cap_cents,
+                actions=1,
+            )
+        )
+    return sums._replace(leads=len(leads))
+
+
+def notices_of(totals: Totals, leads_without_user: int) -> list[Notice]:
+    """What the reader of a report with these totals should know."""
+    if not leads_without_user:
+        return []
+    return [
+        Notice(
+            "leads_without_user",
+            f"{leads_without_user} of {totals.leads} leads name no user. They are billed under "
+            "one fallback user of this customer, so an action that one of them repeats counts as "
+            "a duplicate, and all of them share one cap. Send `user` with each lead to have "
+            "people told apart.",
+        )
+    ]

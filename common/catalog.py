@@ -1,0 +1,126 @@
+"""Customers and products: whom we bill, and for interest in what.
+
+Invariant: registering again under the same id changes the entry and never makes a second one.
+"""
+
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from sqlalchemy import Connection, exists, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from common import identifiers
+from common.models import BillingReport, Customer, LeadType, Product
+from common.problems import Conflict, FieldError, Invalid, NotFound
+
+_EMAIL_IS_UNIQUE = "uq_customers_email"
+
+
+def customer(connection: Connection, external_id: str) -> Customer:
+    """The customer of that id, in the caller's form or ours. Raises NotFound."""
+    found = Session(connection).get(Customer, identifiers.customer_id(external_id))
+    if found is None:
+        raise NotFound(f"no customer {external_id!r} is registered")
+    return found
+
+
+def register_customer(
+    connection: Connection, external_id: str, name: str, email: str, timezone: str | None
+) -> tuple[Customer, bool]:
+    """Adds a customer or changes it; says whether it is new.
+
+    A customer without `timezone` is billed in UTC, or stays in the zone it has. Raises Invalid for
+    an unknown zone, and Conflict when the email is another customer's or the zone is fixed by a
+    final report (rules.md, 1).
+    """
+    customer_id = identifiers.customer_id(external_id)
+    if timezone is not None:
+        _require_known_zone(connection, timezone)
+    # The lock makes the zone's check hold until we commit: closing takes the same one.
+    connection.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(str(customer_id), 0)))
+    )
+    if timezone is not None and _has_fixed_zone(connection, customer_id, timezone):
+        raise Conflict(
+            f"the time zone of customer {external_id!r} is fixed by its final reports",
+            [FieldError("/timezone", "timezone_fixed", "cannot change any more")],
+        )
+    email = identifiers.normal_email(email)
+    values = {"name": name, "email": email} | ({"timezone": timezone} if timezone else {})
+    statement = (
+        insert(Customer)
+        .values(customer_id=customer_id, external_id=external_id, **values)
+        .on_conflict_do_update(index_elements=[Customer.customer_id], set_=values)
+        .returning(text("xmax = 0"))
+    )
+    try:
+        is_new = connection.execute(statement).scalar_one()
+    except IntegrityError as error:
+        if _EMAIL_IS_UNIQUE not in str(error.orig):
+            raise
+        raise Conflict(
+            "another customer has that email",
+            [FieldError("/email", "email_taken", "belongs to another customer")],
+        ) from None
+    return customer(connection, external_id), is_new
+
+
+def register_product(
+    connection: Connection, external_id: str, name: str, description: str | None
+) -> tuple[Product, bool]:
+    """Adds a product or changes it; says whether it is new."""
+    product_id = identifiers.product_id(external_id)
+    values = {"name": name, "description": description}
+    statement = (
+        insert(Product)
+        .values(product_id=product_id, external_id=external_id, **values)
+        .on_conflict_do_update(index_elements=[Product.product_id], set_=values)
+        .returning(text("xmax = 0"))
+    )
+    is_new = connection.execute(statement).scalar_one()
+    return Session(connection).get_one(Product, product_id), is_new
+
+
+def customers(connection: Connection, after: str | None, most: int) -> list[Customer]:
+    """At most `most` customers by id, from behind `after` on."""
+    query = select(Customer).order_by(Customer.external_id).limit(most)
+    if after is not None:
+        query = query.where(Customer.external_id > after)
+    return list(Session(connection).scalars(query))
+
+
+def products(connection: Connection, after: str | None, most: int) -> list[Product]:
+    """At most `most` products by id, from behind `after` on."""
+    query = select(Product).order_by(Product.external_id).limit(most)
+    if after is not None:
+        query = query.where(Product.external_id > after)
+    return list(Session(connection).scalars(query))
+
+
+def add_lead_type(connection: Connection, name: str) -> bool:
+    """Has leads of this type accepted from now on; says whether it is new."""
+    statement = insert(LeadType).values(lead_type=name).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount > 0
+
+
+def _require_known_zone(connection: Connection, timezone: str) -> None:
+    names = (
+        select(func.count()).select_from(text("pg_timezone_names")).where(text("name = :timezone"))
+    )
+    if timezone in available_timezones() and connection.scalar(names, {"timezone": timezone}):
+        return
+    raise Invalid(
+        "the time zone is not known",
+        [FieldError("/timezone", "unknown_timezone", "must be an IANA name such as Europe/Berlin")],
+    )
+
+
+def _has_fixed_zone(connection: Connection, customer_id: UUID, timezone: str) -> bool:
+    other_zone = select(Customer).where(
+        Customer.customer_id == customer_id,
+        Customer.timezone != timezone,
+        exists().where(BillingReport.customer_id == customer_id),
+    )
+    return connection.execute(other_zone).first() is not None

@@ -1,0 +1,343 @@
+"""Every table, as SQLAlchemy models: the source of migrations and of docs/database.dbml.
+
+Invariant: what must always hold is a constraint here, money is integer cents, and an instant is a
+`timestamptz`. Three times are never mixed: `timestamp` (when it happened), `received_at` (when we
+stored it), `finalized_at` (when its period was closed).
+"""
+
+import enum
+import uuid
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from common.billing import CapScope, EngagementLevel, Outcome
+
+# Byte order: the order and equality of these texts must not depend on a server's locale.
+ByteOrdered = Text(collation="C")
+
+
+def _enum(values: type[enum.StrEnum], name: str) -> Enum:
+    return Enum(
+        values,
+        name=name,
+        values_callable=lambda kind: [member.value for member in kind],
+    )
+
+
+LEVEL = _enum(EngagementLevel, "engagement_level")
+CAP_SCOPE = _enum(CapScope, "cap_scope")
+OUTCOME = _enum(Outcome, "outcome")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        str: Text(),
+        uuid.UUID: UUID(as_uuid=True),
+        dict[str, Any]: JSONB(),
+        EngagementLevel: LEVEL,
+        CapScope: CAP_SCOPE,
+        Outcome: OUTCOME,
+    }
+
+
+def _stored_at() -> Mapped[datetime]:
+    return mapped_column(server_default=func.now())
+
+
+def _held(target: str) -> dict[str, str]:
+    """What a column refers to where something else than a foreign key sees to it."""
+    return {"refers_to": target}
+
+
+class Customer(Base):
+    """The B2B partner that is billed."""
+
+    __tablename__ = "customers"
+
+    customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(ByteOrdered, unique=True, comment="the caller's id")
+    name: Mapped[str]
+    email: Mapped[str] = mapped_column(unique=True, comment="lower case")
+    timezone: Mapped[str] = mapped_column(server_default="UTC", comment="IANA time zone")
+    created_at: Mapped[datetime] = _stored_at()
+
+
+class Product(Base):
+    """What a lead is interested in."""
+
+    __tablename__ = "products"
+
+    product_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(ByteOrdered, unique=True, comment="the caller's id")
+    name: Mapped[str]
+    description: Mapped[str | None]
+    created_at: Mapped[datetime] = _stored_at()
+
+
+class LeadType(Base):
+    """The kinds of lead that are accepted. A new kind is a new row."""
+
+    __tablename__ = "lead_types"
+
+    lead_type: Mapped[str] = mapped_column(ByteOrdered, primary_key=True)
+
+
+class Lead(Base):
+    """One record of interest. Never deleted, and never changed but by erasing its user."""
+
+    __tablename__ = "leads"
+    __table_args__ = (
+        Index(None, "customer_id", "created_at", "lead_id"),
+        Index(None, "created_at", "lead_id"),
+        Index(None, "user_key"),
+    )
+
+    lead_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True,
+        comment="a function of external_id, which is therefore unique too",
+    )
+    external_id: Mapped[str] = mapped_column(ByteOrdered, comment="the caller's id")
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT")
+    )
+    product_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("products.product_id", ondelete="RESTRICT")
+    )
+    lead_type: Mapped[str] = mapped_column(
+        ByteOrdered, ForeignKey("lead_types.lead_type", ondelete="RESTRICT")
+    )
+    user_key: Mapped[uuid.UUID] = mapped_column(
+        comment="keyed hash of the user, or of the fallback user where none was named"
+    )
+    names_user: Mapped[bool] = mapped_column(comment="false: billed under the fallback user")
+    user_email: Mapped[str | None] = mapped_column(comment="trimmed, lower case")
+    user_phone: Mapped[str | None] = mapped_column(comment="digits and a leading +")
+    user_external_id: Mapped[str | None] = mapped_column(comment="trimmed")
+    created_at: Mapped[datetime]
+    received_at: Mapped[datetime] = _stored_at()
+
+    customer: Mapped[Customer] = relationship(lazy="joined", innerjoin=True)
+    product: Mapped[Product] = relationship(lazy="joined", innerjoin=True)
+
+
+class Action(Base):
+    """One thing a user did. Carries what deciding needs, so that deciding reads one table.
+
+    That its lead exists is checked once per statement by a trigger (see the first migration): a
+    foreign key would check it once per row.
+    """
+
+    __tablename__ = "actions"
+    __table_args__ = (
+        CheckConstraint("occurrence >= 1", "occurrence_counts_from_one"),
+        Index(None, "customer_id", "timestamp"),
+    )
+
+    lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, info=_held("leads.lead_id"))
+    action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, comment="hash of its content")
+    customer_id: Mapped[uuid.UUID] = mapped_column(info=_held("customers.customer_id"))
+    product_id: Mapped[uuid.UUID] = mapped_column(info=_held("products.product_id"))
+    user_key: Mapped[uuid.UUID]
+    lead_type: Mapped[str] = mapped_column(ByteOrdered)
+    lead_created_at: Mapped[datetime]
+    action_type: Mapped[str] = mapped_column(comment="as the caller wrote it")
+    action_key: Mapped[str] = mapped_column(
+        ByteOrdered, comment="action_type trimmed, inner spaces folded, case folded"
+    )
+    engagement_level: Mapped[EngagementLevel]
+    timestamp: Mapped[datetime]
+    occurrence: Mapped[int] = mapped_column(
+        comment="nth action of this lead with the same key, level and timestamp"
+    )
+    received_at: Mapped[datetime] = _stored_at()
+
+
+class QuarantinedLead(Base):
+    """A valid lead of an unknown customer or product, kept whole until it can be replayed."""
+
+    __tablename__ = "quarantined_leads"
+    __table_args__ = (
+        CheckConstraint("jsonb_typeof(lead) = 'object'", "lead_is_an_object"),
+        Index(None, "received_at", "quarantine_id"),
+    )
+
+    quarantine_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, comment="hash of the lead's content: a retry adds nothing"
+    )
+    lead_id: Mapped[uuid.UUID]
+    lead: Mapped[dict[str, Any]] = mapped_column(comment="the lead as it was sent")
+    reason: Mapped[str] = mapped_column(comment="unknown_customer or unknown_product")
+    received_at: Mapped[datetime] = _stored_at()
+    replayed_at: Mapped[datetime | None] = mapped_column(comment="when a replay stored it")
+
+
+class RateCard(Base):
+    """Prices and cap in force from a month's start; versioned and never edited."""
+
+    __tablename__ = "rate_cards"
+    __table_args__ = (
+        UniqueConstraint("customer_id", "version", postgresql_nulls_not_distinct=True),
+        CheckConstraint("extract(day from valid_from) = 1", "valid_from_starts_a_month"),
+        CheckConstraint("version >= 1", "version_counts_from_one"),
+        CheckConstraint("cap_cents >= 0", "cap_is_not_negative"),
+    )
+
+    rate_card_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, server_default=func.gen_random_uuid()
+    )
+    customer_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"),
+        comment="null: the default card",
+    )
+    name: Mapped[str]
+    version: Mapped[int]
+    valid_from: Mapped[date] = mapped_column(comment="first day of the first month it prices")
+    currency: Mapped[str] = mapped_column(server_default="USD", comment="ISO 4217")
+    cap_cents: Mapped[int] = mapped_column(server_default=text("10000"))
+    cap_scope: Mapped[CapScope] = mapped_column(server_default="user")
+    created_at: Mapped[datetime] = _stored_at()
+
+    rates: Mapped[list["Rate"]] = relationship(order_by="Rate.rate_id", lazy="selectin")
+
+
+class Rate(Base):
+    """One price of a card. The most specific one that fits an action wins (rules.md, 2)."""
+
+    __tablename__ = "rates"
+    __table_args__ = (
+        UniqueConstraint(
+            "rate_card_id",
+            "engagement_level",
+            "lead_type",
+            "product_id",
+            postgresql_nulls_not_distinct=True,
+        ),
+        CheckConstraint("amount_cents >= 0", "amount_is_not_negative"),
+    )
+
+    rate_id: Mapped[int] = mapped_column(primary_key=True)
+    rate_card_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT")
+    )
+    engagement_level: Mapped[EngagementLevel]
+    lead_type: Mapped[str | None] = mapped_column(
+        ByteOrdered,
+        ForeignKey("lead_types.lead_type", ondelete="RESTRICT"),
+        comment="null: any",
+    )
+    product_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("products.product_id", ondelete="RESTRICT"), comment="null: any"
+    )
+    amount_cents: Mapped[int]
+
+
+def _adds_up(prefix: str = "") -> tuple[CheckConstraint, CheckConstraint]:
+    gross, billed, duplicate, cap = (
+        f"{prefix}{part}_cents" for part in ("gross", "billed", "duplicate", "cap")
+    )
+    return (
+        CheckConstraint(f"{gross} = {billed} + {duplicate} + {cap}", f"{prefix}adds_up"),
+        CheckConstraint(f"least({billed}, {duplicate}, {cap}) >= 0", f"{prefix}is_not_negative"),
+    )
+
+
+class BillingReport(Base):
+    """A final report: one customer's closed period. A draft is computed and never stored."""
+
+    __tablename__ = "billing_reports"
+    __table_args__ = (
+        UniqueConstraint("customer_id", "period"),
+        CheckConstraint("extract(day from period) = 1", "period_starts_a_month"),
+        *_adds_up(),
+    )
+
+    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT")
+    )
+    period: Mapped[date] = mapped_column(comment="first day of the month, in `timezone`")
+    timezone: Mapped[str] = mapped_column(comment="the customer's IANA time zone when closed")
+    rate_card_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT")
+    )
+    lead_count: Mapped[int]
+    action_count: Mapped[int]
+    gross_cents: Mapped[int] = mapped_column(BigInteger, comment="of this period's lines")
+    billed_cents: Mapped[int] = mapped_column(BigInteger)
+    duplicate_cents: Mapped[int] = mapped_column(BigInteger)
+    cap_cents: Mapped[int] = mapped_column(BigInteger)
+    due_cents: Mapped[int] = mapped_column(
+        BigInteger,
+        comment="billed of this period and of its prior-period lines, less credits",
+    )
+    content_hash: Mapped[str] = mapped_column(comment="SHA-256 over the canonical form, hex")
+    finalized_at: Mapped[datetime] = _stored_at()
+
+
+class BillingReportLine(Base):
+    """One decided action of a final report, as it was decided. Never changes."""
+
+    __tablename__ = "billing_report_lines"
+    __table_args__ = (
+        UniqueConstraint("lead_id", "action_id"),
+        CheckConstraint("line_number >= 1", "line_number_counts_from_one"),
+        CheckConstraint("cap_used_before_cents >= 0", "cap_used_before_is_not_negative"),
+        CheckConstraint(
+            "(outcome = 'duplicate') = (duplicate_of_action_id is not null)",
+            "a_duplicate_names_what_it_repeats",
+        ),
+        *_adds_up(),
+    )
+
+    report_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+    )
+    line_number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    period: Mapped[date] = mapped_column(
+        comment="the action's own month; earlier than the report's on a prior-period line"
+    )
+    lead_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("leads.lead_id", ondelete="RESTRICT"))
+    action_id: Mapped[uuid.UUID]
+    product_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("products.product_id", ondelete="RESTRICT")
+    )
+    user_key: Mapped[uuid.UUID]
+    lead_type: Mapped[str] = mapped_column(ByteOrdered)
+    action_type: Mapped[str]
+    engagement_level: Mapped[EngagementLevel]
+    timestamp: Mapped[datetime]
+    outcome: Mapped[Outcome]
+    gross_cents: Mapped[int]
+    billed_cents: Mapped[int]
+    duplicate_cents: Mapped[int]
+    cap_cents: Mapped[int]
+    cap_used_before_cents: Mapped[int]
+    duplicate_of_lead_id: Mapped[uuid.UUID | None]
+    duplicate_of_action_id: Mapped[uuid.UUID | None]

@@ -1,0 +1,418 @@
+"""Every statement that is more than an ordinary read of one table, with the rows it gives.
+
+Invariant: nothing here commits; the caller's transaction does.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import IntEnum
+from importlib.resources import files
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, or_, select, text
+
+from common.billing import EngagementLevel, Line, Totals
+from common.models import RateCard
+from common.problems import Unpriced
+
+_DECIDED = files("common").joinpath("sql", "decide_actions.sql").read_text()
+_LINES_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which customers' months are decided, whose actions, and which part of them is shown.
+
+    `start` and `end` are instants, or bare dates that mean midnight in each customer's zone;
+    `start` is inclusive, `end` exclusive.
+    """
+
+    pairs: Sequence[tuple[UUID, date]]
+    user_key: UUID | None = None
+    start: date | datetime | None = None
+    end: date | datetime | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "customer_ids": [str(customer) for customer, _ in self.pairs],
+            "periods": [period for _, period in self.pairs],
+            "user_key": self.user_key and str(self.user_key),
+        } | range_parameters(self.start, self.end)
+
+
+def range_parameters(start: date | datetime | None, end: date | datetime | None) -> dict[str, Any]:
+    """The four parameters by which a statement takes a range of instants or bare dates."""
+    return {
+        "from_instant": start if isinstance(start, datetime) else None,
+        "from_date": None if isinstance(start, datetime) else start,
+        "to_instant": end if isinstance(end, datetime) else None,
+        "to_date": None if isinstance(end, datetime) else end,
+    }
+
+
+class Part(IntEnum):
+    """Which part of a report a summary row is: PostgreSQL's grouping() of the four columns."""
+
+    LEAD = 0b0000
+    PRODUCT = 0b0111
+    LEAD_TYPE = 0b1011
+    USER = 0b1101
+    WHOLE = 0b1111
+
+
+class SummaryRow(NamedTuple):
+    """The totals of a part of a report; the columns that do not name it are null."""
+
+    part: Part
+    product_id: str | None
+    product_name: str | None
+    lead_type: str | None
+    user_key: str | None
+    user: str | None
+    lead_id: str | None
+    leads_without_user: int
+    totals: Totals
+
+
+_SUMS = """
+    coalesce(sum(gross_cents), 0)::bigint as gross_cents,
+    coalesce(sum(billed_cents), 0)::bigint as billed_cents,
+    coalesce(sum(duplicate_cents), 0)::bigint as duplicate_cents,
+    coalesce(sum(cap_cents), 0)::bigint as cap_cents"""
+
+_SUMMARY = text(
+    f"""
+with {_DECIDED},
+
+per_lead as (
+    select
+        lead_id, product_id, lead_type, user_key, {_SUMS}, count(*) as actions,
+        count(*) filter (where gross_cents is null) as unpriced
+    from selected
+    group by lead_id, product_id, lead_type, user_key
+),
+
+named as (
+    select
+        per_lead.*, leads.external_id as lead, leads.names_user,
+        coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name
+    from per_lead
+    join leads using (lead_id)
+),
+
+grouped as (
+    select
+        grouping(product_id, lead_type, user_key, lead) as part,
+        product_id, lead_type, user_key, lead,
+        max(user_name) as user_name,
+        count(*) filter (where not names_user) as leads_without_user,
+        {_SUMS},
+        count(*) as leads,
+        coalesce(sum(actions), 0)::bigint as actions,
+        coalesce(sum(unpriced), 0)::bigint as unpriced
+    from named
+    group by grouping sets (
+        (), (product_id), (lead_type), (user_key), (lead, product_id, lead_type, user_key)
+    )
+)
+
+select
+    part, products.external_id as product, products.name as product_name, lead_type,
+    user_key::text, user_name, lead, leads_without_user, gross_cents, billed_cents, duplicate_cents, cap_cents,
+    leads, actions, unpriced
+from grouped
+left join products using (product_id)
+order by gross_cents desc, product, lead_type, user_name, user_key, lead
+"""
+)
+
+
+def summarise(connection: Connection, scope: Scope) -> list[SummaryRow]:
+    """The totals of what `scope` shows, as a whole and by product, lead type, user and lead.
+
+    Raises Unpriced when an action has no price on its rate card.
+    """
+    rows = []
+    for row in connection.execute(_SUMMARY, scope.parameters()):
+        _require_prices(row.unpriced)
+        rows.append(
+            SummaryRow(
+                Part(row.part),
+                row.product,
+                row.product_name,
+                row.lead_type,
+                row.user_key,
+                row.user_name,
+                row.lead,
+                row.leads_without_user,
+                _totals(row),
+            )
+        )
+    return rows
+
+
+def _totals(row: Row[Any]) -> Totals:
+    return Totals(
+        row.gross_cents,
+        row.billed_cents,
+        row.duplicate_cents,
+        row.cap_cents,
+        row.leads,
+        row.actions,
+    )
+
+
+def _require_prices(unpriced: int) -> None:
+    if unpriced:
+        raise Unpriced(
+            f"{unpriced} actions have no price on the rate card in force; "
+            "no report is made until they have"
+        )
+
+
+_LINE_ORDER = "timestamp, lead_created_at, lead_id, action_key, engagement_level, occurrence"
+
+_LINES = text(
+    f"""
+with {_DECIDED}
+
+select
+    selected.period, selected.action_id::text, leads.external_id as lead,
+    products.external_id as product, selected.lead_type,
+    coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name,
+    selected.action_type, selected.engagement_level, selected.timestamp,
+    selected.gross_cents, selected.billed_cents, selected.duplicate_cents, selected.cap_cents,
+    selected.cap_limit_cents, selected.cap_used_before_cents,
+    case when is_repeat then first_leads.external_id end as first_lead,
+    case when is_repeat then first_action_id end::text as first_action_id,
+    case when is_repeat then first_timestamp end as first_timestamp,
+    selected.lead_created_at, selected.lead_id, selected.action_key, selected.occurrence
+from selected
+join leads on leads.lead_id = selected.lead_id
+join products on products.product_id = selected.product_id
+left join leads as first_leads on is_repeat and first_leads.lead_id = selected.first_lead_id
+where (cast(:lead_id as uuid) is null or selected.lead_id = :lead_id)
+    and (
+        cast(:after_timestamp as timestamptz) is null
+        or (
+            selected.timestamp, selected.lead_created_at, selected.lead_id, selected.action_key,
+            selected.engagement_level, selected.occurrence
+        ) > (
+            :after_timestamp, cast(:after_created as timestamptz), cast(:after_lead as uuid),
+            cast(:after_key as text) collate "C", cast(:after_level as engagement_level),
+            cast(:after_occurrence as int)
+        )
+    )
+order by {", ".join(f"selected.{column}" for column in _LINE_ORDER.split(", "))}
+limit :most
+"""
+)
+
+
+class LineKey(NamedTuple):
+    """Where a line stands in canonical order (rules.md, 5)."""
+
+    timestamp: datetime
+    lead_created_at: datetime
+    lead_id: UUID
+    action_key: str
+    engagement_level: EngagementLevel
+    occurrence: int
+
+
+def lines(
+    connection: Connection,
+    scope: Scope,
+    *,
+    lead_id: UUID | None = None,
+    after: LineKey | None = None,
+    most: int | None = None,
+) -> Iterator[tuple[Line, LineKey]]:
+    """The lines that `scope` shows, in canonical order, as they arrive from the database."""
+    rows = connection.execution_options(stream_results=True, yield_per=_LINES_AT_ONCE).execute(
+        _LINES,
+        scope.parameters()
+        | {
+            "lead_id": lead_id and str(lead_id),
+            "after_timestamp": after and after.timestamp,
+            "after_created": after and after.lead_created_at,
+            "after_lead": after and str(after.lead_id),
+            "after_key": after and after.action_key,
+            "after_level": after and after.engagement_level.value,
+            "after_occurrence": after and after.occurrence,
+            "most": most,
+        },
+    )
+    for row in rows:
+        *members, created, lead, key, occurrence = row
+        line = Line(*members)
+        yield (
+            line,
+            LineKey(
+                line.timestamp,
+                created,
+                lead,
+                key,
+                EngagementLevel(line.engagement_level),
+                occurrence,
+            ),
+        )
+
+
+class Entry(NamedTuple):
+    """One customer's period in the list of reports."""
+
+    customer_id: UUID
+    customer: str
+    customer_name: str
+    timezone: str
+    period: date
+    totals: Totals
+
+
+_ENTRIES = text(
+    f"""
+with {_DECIDED},
+
+per_lead as (
+    select
+        customer_id, period, lead_id, {_SUMS}, count(*) as actions,
+        count(*) filter (where gross_cents is null) as unpriced
+    from selected
+    group by customer_id, period, lead_id
+)
+
+select
+    customer_id, customers.external_id as customer, customers.name,
+    customers.timezone, period,
+    gross_cents, billed_cents, duplicate_cents, cap_cents, leads, actions, unpriced
+from (
+    select
+        customer_id, period, {_SUMS}, count(*) as leads, sum(actions)::bigint as actions,
+        sum(unpriced)::bigint as unpriced
+    from per_lead
+    group by customer_id, period
+) as entry
+join customers using (customer_id)
+order by period desc, customers.external_id
+"""
+)
+
+
+def entries(connection: Connection, scope: Scope) -> list[Entry]:
+    """The totals of every customer's period that `scope` shows a line of, newest first.
+
+    Raises Unpriced when an action has no price on its rate card.
+    """
+    result = []
+    for row in connection.execute(_ENTRIES, scope.parameters()):
+        _require_prices(row.unpriced)
+        result.append(
+            Entry(row.customer_id, row.customer, row.name, row.timezone, row.period, _totals(row))
+        )
+    return result
+
+
+_ACTIVE_PERIODS = text(
+    """
+with recursive bounded as (
+    select
+        customer_id, timezone,
+        coalesce(
+            cast(:from_instant as timestamptz),
+            cast(:from_date as date)::timestamp at time zone timezone,
+            '-infinity'
+        ) as starts_at,
+        coalesce(
+            cast(:to_instant as timestamptz),
+            cast(:to_date as date)::timestamp at time zone timezone,
+            'infinity'
+        ) as ends_at
+    from customers
+    where cast(:customer_id as uuid) is null or customer_id = :customer_id
+),
+
+-- From each month with actions straight to the next one, by the index.
+active as (
+    select bounded.*, date_trunc('month', first.timestamp at time zone timezone) as month
+    from bounded
+    cross join lateral (
+        select timestamp from actions
+        where actions.customer_id = bounded.customer_id
+            and timestamp >= bounded.starts_at and timestamp < bounded.ends_at
+        order by timestamp limit 1
+    ) as first
+    union all
+    select
+        active.customer_id, active.timezone, active.starts_at, active.ends_at,
+        date_trunc('month', next.timestamp at time zone timezone)
+    from active
+    cross join lateral (
+        select timestamp from actions
+        where actions.customer_id = active.customer_id
+            and timestamp >= (active.month + interval '1 month') at time zone active.timezone
+            and timestamp < active.ends_at
+        order by timestamp limit 1
+    ) as next
+)
+
+select customer_id, month::date as period from active
+"""
+)
+
+
+def active_periods(
+    connection: Connection,
+    customer_id: UUID | None,
+    start: date | datetime | None,
+    end: date | datetime | None,
+) -> list[tuple[UUID, date]]:
+    """The customers and months that have an action from `start` on and before `end`."""
+    rows = connection.execute(
+        _ACTIVE_PERIODS,
+        {"customer_id": customer_id and str(customer_id)} | range_parameters(start, end),
+    )
+    return [(row.customer_id, row.period) for row in rows]
+
+
+class RateCardInForce(NamedTuple):
+    """The card that prices a customer's month."""
+
+    name: str
+    version: int
+
+
+def rate_card_in_force(
+    connection: Connection, customer_id: UUID, period: date
+) -> RateCardInForce | None:
+    """The customer's own card in force at the period's start, else the default one."""
+    row = connection.execute(
+        select(RateCard.name, RateCard.version)
+        .where(
+            or_(RateCard.customer_id == customer_id, RateCard.customer_id.is_(None)),
+            RateCard.valid_from <= period,
+        )
+        .order_by(
+            RateCard.customer_id.nulls_last(), RateCard.valid_from.desc(), RateCard.version.desc()
+        )
+        .limit(1)
+    ).first()
+    return row and RateCardInForce(row.name, row.version)
+
+
+_LEAD_PERIODS = text(
+    """
+select distinct date_trunc('month', timestamp at time zone timezone)::date as period
+from actions
+join customers using (customer_id)
+where lead_id = :lead_id
+order by period
+"""
+)
+
+
+def lead_periods(connection: Connection, lead_id: UUID) -> list[date]:
+    """The months that a lead's actions belong to."""
+    return list(connection.scalars(_LEAD_PERIODS, {"lead_id": str(lead_id)}))

@@ -1,0 +1,222 @@
+"""Storing leads: one request's valid leads in, what became of each out, in one round trip.
+
+Invariant: storing a lead again changes nothing (rules.md, "The same lead again"). Nothing here
+commits; the caller's transaction does.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy import Connection, Row, func, update
+from sqlalchemy.orm import Session
+
+from common import identifiers
+from common.identifiers import UserKind
+from common.leads import NO_USER, Lead, Result, Status, summary, validate_lead
+from common.models import QuarantinedLead
+from common.problems import Conflict, FieldError, NotFound
+from common.settings import MissingUser, Settings
+
+_STATEMENT = files("common").joinpath("sql", "record_leads.sql").read_text()
+_PREPARE = "prepare record_leads (json) as " + _STATEMENT.replace("%", "%%")
+
+
+def record_leads(
+    connection: Connection, leads: Mapping[int, Lead], settings: Settings
+) -> list[Result]:
+    """Stores valid leads and says what became of each.
+
+    `leads` is keyed by each one's place in its request, and the results name that place.
+    """
+    if not leads:
+        return []
+    batch = _Batch(leads, settings)
+    if "record_leads" not in connection.info:
+        connection.exec_driver_sql(_PREPARE)
+        connection.info["record_leads"] = True
+    rows = connection.exec_driver_sql("execute record_leads (%s)", (batch.parameter(),))
+    return batch.results(rows)
+
+
+def replay(
+    connection: Connection, quarantine_id: UUID, settings: Settings, now: datetime
+) -> Result:
+    """Takes a quarantined lead in again, now that its customer and product may be known.
+
+    Raises NotFound when there is no such entry, and Conflict when the lead still cannot be stored:
+    it then stays in quarantine.
+    """
+    held = Session(connection).get(QuarantinedLead, quarantine_id, with_for_update=True)
+    if held is None:
+        raise NotFound(f"no lead is quarantined under {quarantine_id}")
+    lead = validate_lead(held.lead, now)
+    if isinstance(lead, list):
+        raise Conflict("the quarantined lead is no longer valid", lead)
+    (result,) = record_leads(connection, {0: lead}, settings)
+    if not result.status.is_stored:
+        raise Conflict(
+            "the lead still cannot be stored and stays in quarantine",
+            result.errors,
+            extra=summary([result], is_array=False),
+        )
+    connection.execute(
+        update(QuarantinedLead)
+        .where(QuarantinedLead.quarantine_id == quarantine_id)
+        .values(replayed_at=func.now())
+    )
+    return result
+
+
+class _Batch:
+    """The leads of one request as the statement takes them.
+
+    A lead that stands in the request several times, with the same attributes, goes in once with
+    the union of its actions; what was added is then told apart again.
+    """
+
+    def __init__(self, leads: Mapping[int, Lead], settings: Settings) -> None:
+        self._leads = leads
+        self._settings = settings
+        self._items: dict[int, dict[str, Any]] = {}
+        self._merged: dict[int, list[int]] = {}  # first index -> the index each action came from
+        self._repeats: dict[int, int] = {}  # a repeat's index -> its first index
+
+    def parameter(self) -> str:
+        """The statement's one parameter: a JSON array of items."""
+        by_identity: dict[tuple[object, ...], int] = {}
+        for index, lead in self._leads.items():
+            item = self._item(index, lead)
+            identity = (
+                item["lead_id"],
+                item["customer_id"],
+                item["product_id"],
+                lead.lead_type,
+                item["user_key"],
+                lead.created_at,
+            )
+            first = by_identity.setdefault(identity, index)
+            if first == index:
+                self._items[index] = item
+            else:
+                self._merge(first, index, item)
+        return to_json(list(self._items.values())).decode()
+
+    def results(self, rows: Iterable[Row[Any]]) -> list[Result]:
+        """What became of every lead of the request."""
+        answered = {row.item: row for row in rows}
+        results = []
+        for index, lead in self._leads.items():
+            first = self._repeats.get(index, index)
+            row = answered[first]
+            status, added = Status(row.status), row.actions_added
+            if first in self._merged and status.is_stored:
+                origins = self._merged[first]
+                added = sum(origins[place] == index for place in row.places_added)
+                if index != first:
+                    status = Status.UPDATED if added else Status.UNCHANGED
+                elif status is Status.UPDATED and not added:
+                    status = Status.UNCHANGED
+            results.append(_result(index, lead, status, added, row))
+        return results
+
+    def _merge(self, first: int, index: int, repeat: dict[str, Any]) -> None:
+        kept = self._items[first]["actions"]
+        origins = self._merged.setdefault(first, [first] * len(kept))
+        self._items[first]["is_merged"] = True
+        self._repeats[index] = first
+        known = {_identity(action) for action in kept}
+        for action in repeat["actions"]:
+            if _identity(action) not in known:
+                kept.append(action)
+                origins.append(index)
+        for place, action in enumerate(kept):
+            action["place"] = place
+
+    def _item(self, index: int, lead: Lead) -> dict[str, Any]:
+        lead_id = identifiers.lead_id(lead.lead_id)
+        customer_id = identifiers.customer_id(lead.customer_id)
+        user = lead.user
+        if user is not None:
+            kind, value = user.identity()
+        elif self._settings.missing_user is MissingUser.PER_LEAD:
+            kind, value = UserKind.LEAD, str(lead_id)
+        else:
+            kind, value = UserKind.NOBODY, ""
+        return {
+            "item": index,
+            "lead_id": lead_id,
+            "external_id": lead.lead_id,
+            "customer_id": customer_id,
+            "customer": lead.customer_id,
+            "product_id": identifiers.product_id(lead.product_id),
+            "product": lead.product_id,
+            "lead_type": lead.lead_type,
+            "user_key": identifiers.user_key(self._settings.user_secret, customer_id, kind, value),
+            "names_user": user is not None,
+            "user_email": user and user.email,
+            "user_phone": user and user.phone,
+            "user_external_id": user and user.external_id,
+            "created_at": lead.created_at,
+            "is_merged": False,
+            "actions": _actions(lead),
+        }
+
+
+def _actions(lead: Lead) -> list[dict[str, Any]]:
+    actions = [
+        {
+            "type": action.action_type,
+            "key": identifiers.action_key(action.action_type),
+            "level": action.engagement_level.capitalize(),
+            "at": action.timestamp,
+        }
+        for action in lead.actions
+    ]
+    counts: dict[tuple[object, ...], int] = {}
+    for action in actions:
+        same = (action["at"], action["key"], action["level"])
+        counts[same] = counts.get(same, 0) + 1
+        if counts[same] > 1:
+            action["n"] = counts[same]
+    return actions
+
+
+def _identity(action: Mapping[str, Any]) -> tuple[object, ...]:
+    return action["at"], action["key"], action["level"], action.get("n", 1)
+
+
+_UNKNOWN = {
+    "customer_id": FieldError(
+        "/customer_id",
+        "unknown_customer",
+        "no such customer is registered; the lead is kept until it is replayed",
+    ),
+    "product_id": FieldError(
+        "/product_id",
+        "unknown_product",
+        "no such product is registered; the lead is kept until it is replayed",
+    ),
+}
+
+
+def _result(index: int, lead: Lead, status: Status, added: int, row: Row[Any]) -> Result:
+    result = Result(index, lead.lead_id, status, added)
+    if status.is_stored:
+        if lead.user is None:
+            result.warnings.append(NO_USER)
+    elif status is Status.QUARANTINED:
+        result.errors = [_UNKNOWN[name] for name in row.unknown]
+    elif status is Status.INVALID:
+        result.errors = [
+            FieldError("/lead_type", "unknown_lead_type", "is none of the known lead types")
+        ]
+    else:
+        result.errors = [
+            FieldError(f"/{name}", "conflict", "differs from the lead that is stored")
+            for name in row.differs or ("lead_id",)
+        ]
+    return result

@@ -1,0 +1,160 @@
+-- Decides every action of the wanted customers and periods: price, duplicate, cap (rules.md, 1-5).
+-- Common table expressions only; common/queries.py puts what it asks of `selected` behind them.
+--
+-- One customer's period is decided at a time: it sorts in memory, and the work grows with the
+-- number of actions alone. Both windows begin with the user, so the second sort is incremental.
+scope as materialized (
+    select
+        customers.customer_id,
+        customers.external_id as customer,
+        wanted.period,
+        wanted.period::timestamp at time zone customers.timezone as starts_at,
+        (wanted.period + interval '1 month') at time zone customers.timezone as ends_at,
+        coalesce(
+            cast(:from_instant as timestamptz),
+            cast(:from_date as date)::timestamp at time zone customers.timezone,
+            '-infinity'
+        ) as shown_from,
+        coalesce(
+            cast(:to_instant as timestamptz),
+            cast(:to_date as date)::timestamp at time zone customers.timezone,
+            'infinity'
+        ) as shown_to,
+        card.rate_card_id,
+        card.cap_cents,
+        card.cap_scope = 'user_and_product' as caps_each_product,
+        level_rates.high_cents,
+        level_rates.medium_cents,
+        level_rates.low_cents,
+        coalesce(level_rates.has_special_rates, false) as has_special_rates
+    from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
+        as wanted (customer_id, period)
+    join customers on customers.customer_id = wanted.customer_id
+    left join lateral (
+        select *
+        from rate_cards
+        where (rate_cards.customer_id = customers.customer_id or rate_cards.customer_id is null)
+            and rate_cards.valid_from <= wanted.period
+        order by rate_cards.customer_id nulls last, valid_from desc, version desc
+        limit 1
+    ) as card on true
+    left join lateral (
+        select
+            bool_or(lead_type is not null or product_id is not null) as has_special_rates,
+            min(amount_cents) filter (
+                where engagement_level = 'High' and lead_type is null and product_id is null
+            ) as high_cents,
+            min(amount_cents) filter (
+                where engagement_level = 'Medium' and lead_type is null and product_id is null
+            ) as medium_cents,
+            min(amount_cents) filter (
+                where engagement_level = 'Low' and lead_type is null and product_id is null
+            ) as low_cents
+        from rates
+        where rates.rate_card_id = card.rate_card_id
+    ) as level_rates on true
+),
+
+decided as (
+    select
+        scope.customer_id, scope.customer, scope.period, scope.shown_from, scope.shown_to,
+        scope.rate_card_id, scope.cap_cents as cap_limit_cents, outcome.*
+    from scope
+    cross join lateral (
+        with priced as (
+            select
+                actions.*,
+                case actions.engagement_level
+                    when 'High' then scope.high_cents
+                    when 'Medium' then scope.medium_cents
+                    else scope.low_cents
+                end as gross_cents
+            from actions
+            where not scope.has_special_rates
+                and actions.customer_id = scope.customer_id
+                and actions.timestamp >= scope.starts_at
+                and actions.timestamp < scope.ends_at
+                and (cast(:user_key as uuid) is null or actions.user_key = :user_key)
+            union all
+            -- Looking for a more specific rate costs a quarter more, so only where a card has one.
+            select
+                actions.*,
+                coalesce(
+                    by_both.amount_cents,
+                    by_product.amount_cents,
+                    by_lead_type.amount_cents,
+                    case actions.engagement_level
+                        when 'High' then scope.high_cents
+                        when 'Medium' then scope.medium_cents
+                        else scope.low_cents
+                    end
+                )
+            from actions
+            left join rates as by_both
+                on by_both.rate_card_id = scope.rate_card_id
+                and by_both.engagement_level = actions.engagement_level
+                and by_both.product_id = actions.product_id
+                and by_both.lead_type = actions.lead_type
+            left join rates as by_product
+                on by_product.rate_card_id = scope.rate_card_id
+                and by_product.engagement_level = actions.engagement_level
+                and by_product.product_id = actions.product_id
+                and by_product.lead_type is null
+            left join rates as by_lead_type
+                on by_lead_type.rate_card_id = scope.rate_card_id
+                and by_lead_type.engagement_level = actions.engagement_level
+                and by_lead_type.lead_type = actions.lead_type
+                and by_lead_type.product_id is null
+            where scope.has_special_rates
+                and actions.customer_id = scope.customer_id
+                and actions.timestamp >= scope.starts_at
+                and actions.timestamp < scope.ends_at
+                and (cast(:user_key as uuid) is null or actions.user_key = :user_key)
+        ),
+
+        compared as (
+            select
+                *,
+                row_number() over repeats > 1 as is_repeat,
+                first_value(lead_id) over repeats as first_lead_id,
+                first_value(action_id) over repeats as first_action_id,
+                first_value(timestamp) over repeats as first_timestamp
+            from priced
+            window repeats as (
+                partition by user_key, product_id, action_key, engagement_level
+                order by timestamp, lead_created_at, lead_id, occurrence
+                rows unbounded preceding
+            )
+        ),
+
+        charged as (
+            select
+                *,
+                case when is_repeat then 0 else gross_cents end as charge_cents,
+                sum(case when is_repeat then 0 else gross_cents end) over (
+                    partition by user_key, case when scope.caps_each_product then product_id end
+                    order by timestamp, lead_created_at, lead_id, action_key, engagement_level, occurrence
+                    rows unbounded preceding
+                ) as charged_cents
+            from compared
+        )
+
+        select
+            action_id, lead_id, lead_created_at, product_id, user_key, lead_type, action_type,
+            action_key, engagement_level, timestamp, occurrence, gross_cents,
+            is_repeat, first_lead_id, first_action_id, first_timestamp,
+            least(charged_cents - charge_cents, scope.cap_cents) as cap_used_before_cents,
+            greatest(0, least(charge_cents, scope.cap_cents - (charged_cents - charge_cents)))
+                as billed_cents,
+            gross_cents - charge_cents as duplicate_cents,
+            charge_cents
+                - greatest(0, least(charge_cents, scope.cap_cents - (charged_cents - charge_cents)))
+                as cap_cents
+        from charged
+    ) as outcome
+),
+
+-- Part of a period is chosen after the whole of it was decided (rules.md, 7).
+selected as (
+    select * from decided where timestamp >= shown_from and timestamp < shown_to
+)

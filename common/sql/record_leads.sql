@@ -1,0 +1,187 @@
+-- Stores a batch of validated leads and says per item what became of it, in one statement.
+-- $1: a JSON array, one object per item (see common/queries.py, record_leads).
+--
+-- Whatever is contended is written in the order of its key, and leads before actions before
+-- quarantine: batches that overlap wait for each other and never in a circle.
+with item as materialized (
+    select *
+    from json_to_recordset($1) as item (
+        item int, lead_id uuid, external_id text, customer_id uuid, customer text,
+        product_id uuid, product text, lead_type text, user_key uuid, names_user boolean,
+        user_email text, user_phone text, user_external_id text, created_at timestamptz,
+        is_merged boolean, actions json
+    )
+),
+
+compared as materialized (
+    select
+        item.*,
+        stored.lead_id is not null as is_known,
+        stored.user_key as stored_user_key,
+        case when stored.lead_id is not null then array_remove(array[
+            case when stored.customer_id <> item.customer_id then 'customer_id' end,
+            case when stored.product_id <> item.product_id then 'product_id' end,
+            case when stored.lead_type <> item.lead_type then 'lead_type' end,
+            case when stored.created_at <> item.created_at then 'created_at' end,
+            -- Where neither names a user they agree, whatever the fallback's setting was then.
+            case when stored.names_user <> item.names_user
+                or (item.names_user and stored.user_key <> item.user_key) then 'user' end
+        ], null) end as differs,
+        lead_types.lead_type is not null as has_known_type,
+        array_remove(array[
+            case when customers.customer_id is null then 'customer_id' end,
+            case when products.product_id is null then 'product_id' end
+        ], null) as unknown
+    from item
+    left join leads as stored on stored.lead_id = item.lead_id
+    left join lead_types on lead_types.lead_type = item.lead_type
+    left join customers on customers.customer_id = item.customer_id
+    left join products on products.product_id = item.product_id
+),
+
+judged as materialized (
+    select
+        *,
+        has_known_type and (is_known or unknown = '{}') and coalesce(differs, '{}') = '{}' as is_sound
+    from compared
+),
+
+sound as materialized (
+    select * from judged where is_sound
+),
+
+-- A lead that another batch stored since our snapshot is locked and looked at, not overwritten.
+stored as (
+    insert into leads (
+        lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user,
+        user_email, user_phone, user_external_id, created_at
+    )
+    select distinct on (lead_id)
+        lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user,
+        user_email, user_phone, user_external_id, created_at
+    from sound
+    where not is_known
+    order by lead_id, item
+    on conflict (lead_id) do update set lead_id = excluded.lead_id
+    where leads.customer_id = excluded.customer_id
+        and leads.product_id = excluded.product_id
+        and leads.lead_type = excluded.lead_type
+        and leads.created_at = excluded.created_at
+        and leads.names_user = excluded.names_user
+        and (leads.user_key = excluded.user_key or not leads.names_user)
+    returning
+        lead_id, customer_id, product_id, lead_type, created_at, names_user, user_key,
+        xmax = 0 as is_new
+),
+
+accepted as materialized (
+    select
+        sound.*,
+        coalesce(stored.user_key, sound.stored_user_key) as billed_user_key,
+        coalesce(stored.is_new, false) as is_created
+    from sound
+    left join stored on stored.lead_id = sound.lead_id
+    where sound.is_known or (
+        stored.customer_id = sound.customer_id
+        and stored.product_id = sound.product_id
+        and stored.lead_type = sound.lead_type
+        and stored.created_at = sound.created_at
+        and stored.names_user = sound.names_user
+        and (stored.user_key = sound.user_key or not stored.names_user)
+    )
+),
+
+identified as materialized (
+    select
+        accepted.item, accepted.lead_id, accepted.customer_id, accepted.product_id,
+        accepted.billed_user_key, accepted.lead_type, accepted.created_at, accepted.is_merged,
+        action.*,
+        encode(substr(sha256(
+            uuid_send(accepted.lead_id) || timestamptz_send(action.at) || enum_send(action.level)
+            || int4send(coalesce(action.n, 1)) || textsend(action.key)
+        ), 1, 16), 'hex')::uuid as action_id
+    from accepted
+    cross join lateral json_to_recordset(accepted.actions) as action (
+        type text, key text collate "C", level engagement_level, at timestamptz, n int, place int
+    )
+),
+
+added as (
+    insert into actions (
+        lead_id, action_id, customer_id, product_id, user_key, lead_type, lead_created_at,
+        action_type, action_key, engagement_level, timestamp, occurrence
+    )
+    select
+        lead_id, action_id, customer_id, product_id, billed_user_key, lead_type, created_at,
+        type, key, level, at, coalesce(n, 1)
+    from identified
+    order by lead_id, action_id
+    on conflict (lead_id, action_id) do nothing
+    returning lead_id, action_id
+),
+
+added_per_lead as materialized (
+    select lead_id, count(*) as actions_added
+    from added
+    group by lead_id
+),
+
+-- Only a lead that stands in its request several times asks which of its actions were added.
+places_added as (
+    select identified.item, array_agg(identified.place) as places
+    from identified
+    join added using (lead_id, action_id)
+    where identified.is_merged
+    group by identified.item
+),
+
+quarantined as (
+    insert into quarantined_leads (quarantine_id, lead_id, lead, reason)
+    select
+        encode(substr(sha256(convert_to(lead::text, 'UTF8')), 1, 16), 'hex')::uuid as quarantine_id,
+        lead_id, lead, reason
+    from (
+        select
+            lead_id,
+            jsonb_strip_nulls(jsonb_build_object(
+                'lead_id', external_id, 'customer_id', customer, 'product_id', product,
+                'lead_type', lead_type, 'created_at', created_at,
+                'user', case when names_user then jsonb_build_object(
+                    'email', user_email, 'phone', user_phone, 'external_id', user_external_id
+                ) end
+            )) || jsonb_build_object('actions', coalesce((
+                select jsonb_agg(jsonb_build_object(
+                    'action_type', action -> 'type', 'timestamp', action -> 'at',
+                    'engagement_level', action -> 'level'
+                ) order by position)
+                from json_array_elements(actions) with ordinality as sent (action, position)
+            ), '[]')) as lead,
+            'unknown_' || replace(unknown[1], '_id', '') as reason
+        from judged
+        where has_known_type and not is_known and unknown <> '{}'
+    ) as kept
+    where (select count(*) from added_per_lead) >= 0  -- after the actions, never before
+    order by quarantine_id
+    on conflict (quarantine_id) do nothing
+)
+
+select
+    judged.item,
+    case
+        when not judged.has_known_type then 'invalid'
+        when judged.differs <> '{}' then 'conflict'
+        when accepted.is_created then 'created'
+        when accepted.item is not null and added_per_lead.actions_added > 0 then 'updated'
+        when accepted.item is not null then 'unchanged'
+        when judged.unknown <> '{}' then 'quarantined'
+        else 'conflict'
+    end as status,
+    coalesce(added_per_lead.actions_added, 0) as actions_added,
+    coalesce(places_added.places, '{}') as places_added,
+    judged.differs,
+    judged.unknown
+from judged
+left join accepted using (item)
+left join added_per_lead on added_per_lead.lead_id = accepted.lead_id
+left join places_added on places_added.item = accepted.item
+order by judged.item

@@ -1,0 +1,154 @@
+"""POST /leads: API Gateway's event in, its answer out.
+
+Invariant: a lead that is answered for as stored is committed, and no log line holds personal data.
+"""
+
+import base64
+import binascii
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic_core import to_json
+
+from common.db import transaction
+from common.leads import Posted, Result, Status, read_leads, summary
+from common.problems import (
+    PROBLEM_JSON,
+    Conflict,
+    Internal,
+    Invalid,
+    MalformedRequest,
+    NotFound,
+    Problem,
+)
+from common.recording import record_leads
+from common.settings import settings
+
+logger = Logger(service="lead-billing-ingest")
+metrics = Metrics(namespace="LeadBilling", service="lead-billing-ingest")
+tracer = Tracer(service="lead-billing-ingest", disabled=not settings().trace)
+app = APIGatewayHttpResolver()
+
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+@tracer.capture_lambda_handler(capture_response=False, capture_error=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Stores the posted leads and answers for each (the HTTP contract, POST /leads).
+
+    Takes an HTTP API event (payload format 2.0) and gives its proxy response.
+    """
+    correlation_id = _correlation_id(event)
+    logger.set_correlation_id(correlation_id)
+    answer = app.resolve(event, context)
+    answer.setdefault("headers", {})["X-Correlation-Id"] = correlation_id
+    return answer
+
+
+@app.post("/leads")
+def post_leads() -> Response[str]:
+    posted = read_leads(_body(app.current_event.raw_event), datetime.now(UTC))
+    results = posted.refused
+    if posted.leads:
+        with transaction() as connection:
+            results = results + record_leads(connection, posted.leads, settings())
+    _account_for(results)
+    return _answer(posted, results)
+
+
+@app.exception_handler(Problem)  # type: ignore[untyped-decorator]
+def refuse(problem: Problem) -> Response[str]:
+    return _problem_response(problem)
+
+
+@app.not_found
+def no_such_route(_error: NotFoundError) -> Response[str]:
+    return _problem_response(NotFound("the function answers POST /leads"))
+
+
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+def fail(_error: Exception) -> Response[str]:
+    logger.exception("unexpected error")
+    return _problem_response(Internal("the error was logged"))
+
+
+def _problem_response(problem: Problem) -> Response[str]:
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        logger.warning("the database is away", exc_info=problem)
+    metrics.add_metric(name=f"Refused.{problem.code}", unit=MetricUnit.Count, value=1)
+    return Response(
+        status_code=problem.status,
+        content_type=PROBLEM_JSON,
+        body=to_json(problem.document(app.current_event.path)).decode(),
+        headers=dict(problem.headers),
+    )
+
+
+def _correlation_id(event: dict[str, Any]) -> str:
+    sent = (event.get("headers") or {}).get("x-correlation-id", "")
+    if _CORRELATION_ID.fullmatch(sent):
+        return str(sent)
+    return str(event.get("requestContext", {}).get("requestId", ""))
+
+
+def _body(event: dict[str, Any]) -> str | bytes:
+    body: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return body
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        raise MalformedRequest("the body is not the base64 that it is declared to be") from None
+
+
+def _account_for(results: list[Result]) -> None:
+    counts = {status: sum(r.status is status for r in results) for status in Status}
+    added = sum(result.actions_added for result in results)
+    for status, count in counts.items():
+        if count:
+            metrics.add_metric(
+                name=f"Leads{status.capitalize()}", unit=MetricUnit.Count, value=count
+            )
+    metrics.add_metric(name="ActionsAdded", unit=MetricUnit.Count, value=added)
+    logger.info("leads posted", extra={"leads": counts, "actions_added": added})
+
+
+def _answer(posted: Posted, results: list[Result]) -> Response[str]:
+    body = summary(results, is_array=posted.is_array)
+    if not posted.is_array:
+        problem = _problem_of(results[0], body)
+        if problem is not None:
+            return _problem_response(problem)
+    return Response(
+        status_code=_status_code(posted, results),
+        content_type="application/json",
+        body=to_json(body).decode(),
+    )
+
+
+def _problem_of(result: Result, body: dict[str, Any]) -> Problem | None:
+    if result.status is Status.INVALID:
+        return Invalid("the lead was refused", result.errors, extra=body)
+    if result.status is Status.CONFLICT:
+        return Conflict(
+            "a lead of this id is stored with other attributes", result.errors, extra=body
+        )
+    return None
+
+
+def _status_code(posted: Posted, results: list[Result]) -> HTTPStatus:
+    statuses = {result.status for result in results}
+    if statuses == {Status.CREATED}:
+        return HTTPStatus.CREATED
+    if all(status.is_stored for status in statuses):
+        return HTTPStatus.OK
+    return HTTPStatus.MULTI_STATUS if posted.is_array else HTTPStatus.ACCEPTED

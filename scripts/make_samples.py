@@ -1,0 +1,241 @@
+"""Makes docs/samples and the README's tables of errors and settings from a running API.
+
+Invariant: nothing in them was typed in by hand, and the same code makes the same files.
+"""
+
+import argparse
+import io
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+from rich.console import Console
+
+from common.settings import Settings
+from scripts.api_client import api_client, json_of
+from scripts.command import CommandError, ending_as_a_command
+from scripts.demo import PRODUCTS, SAMPLE, SAMPLE_CUSTOMERS, SAMPLE_REPORTS
+from scripts.local_server import address_of, listen_on, local_api
+from scripts.report import fetch_report, print_report
+
+_PROJECT = Path(__file__).resolve().parent.parent
+_SAMPLES = _PROJECT / "docs" / "samples"
+_README = _PROJECT / "README.md"
+_SAMPLE_KEY = "the samples are made with this user hash key"  # gives away nobody: no real users
+_TABLE_WIDTH = 110
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.make_samples", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say whether they are current")
+    arguments = parser.parse_args()
+    with ending_as_a_command():
+        files = _made_files()
+        if arguments.check:
+            stale = [path for path, text in files.items() if not _holds(path, text)]
+            if stale:
+                names = ", ".join(str(path.relative_to(_PROJECT)) for path in stale)
+                raise CommandError(f"not what the code makes: {names}. Run `make samples`.")
+            return
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8", newline="")
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.exists() and path.read_bytes() == text.encode()
+
+
+def _made_files() -> dict[Path, str]:
+    os.environ.pop("DATABASE_URL", None)
+    os.environ["USER_HASH_KEY"] = _SAMPLE_KEY
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        listen_on("127.0.0.1", 0) as listener,
+        local_api(listener, Path(directory) / "data", lambda step: None),
+        api_client(address_of(listener)) as client,
+    ):
+        files = {_SAMPLES / name: text for name, text in _samples(client).items()}
+        readme = _README.read_text(encoding="utf-8")
+        readme = _between(readme, "errors", _error_table(client))
+        return files | {_README: _between(readme, "settings", _settings_table())}
+
+
+def _samples(client: httpx.Client) -> dict[str, str]:
+    for customer_id, customer in SAMPLE_CUSTOMERS.items():
+        json_of(client.put(f"/customers/{customer_id}", json=customer))
+    for product_id, product in PRODUCTS.items():
+        json_of(client.put(f"/products/{product_id}", json=product))
+    answer = json_of(client.post("/leads", json=json.loads(SAMPLE.read_bytes())))
+    files = {
+        "post_leads_answer.json": _pretty(answer),
+        "reports.json": _pretty(json_of(client.get("/billing/reports"))),
+    }
+    for customer_id, period in SAMPLE_REPORTS:
+        address, name = f"/billing/reports/{customer_id}/{period}", f"{customer_id}-{period}"
+        files[f"{name}.json"] = _pretty(json_of(client.get(address)))
+        files[f"{name}.csv"] = client.get(f"{address}.csv").content.decode()
+        files[f"{name}.html"] = client.get(f"{address}.html").text
+        drawn = io.StringIO()
+        print_report(
+            Console(width=_TABLE_WIDTH, file=drawn), fetch_report(client, customer_id, period)
+        )
+        files[f"{name}.txt"] = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
+    return {name: _timeless(text).rstrip() + "\n" for name, text in files.items()}
+
+
+def _timeless(text: str) -> str:
+    """The text with the moment it was made replaced by one that stays."""
+    text = re.sub(r'("generated_at": )"[^"]*"', r'\1"2024-06-01T00:00:00Z"', text)
+    return re.sub(r"(made )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\g<1>2024-06-01 00:00:00", text)
+
+
+def _pretty(document: Any) -> str:
+    return json.dumps(document, indent=2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scenario:
+    what: str
+    method: str
+    path: str
+    body: Any = None
+
+
+_LEAD = {
+    "lead_id": "uuid-9",
+    "customer_id": "customer-123",
+    "product_id": "product-abc",
+    "lead_type": "Website Visit",
+    "created_at": "2024-04-20T09:00:00Z",
+    "actions": [],
+}
+
+
+def _action(**changes: str) -> dict[str, str]:
+    action = {
+        "action_type": "Share",
+        "timestamp": "2024-04-20T09:01:00Z",
+        "engagement_level": "Medium",
+    }
+    return action | changes
+
+
+_SCENARIOS = [
+    _Scenario("Not JSON", "POST", "/leads", '{"lead_id": '),
+    _Scenario("Missing fields", "POST", "/leads", {"lead_id": "uuid-9", "actions": []}),
+    _Scenario("Unknown field", "POST", "/leads", _LEAD | {"colour": "red"}),
+    _Scenario(
+        "Unknown engagement level",
+        "POST",
+        "/leads",
+        _LEAD | {"actions": [_action(engagement_level="Huge")]},
+    ),
+    _Scenario(
+        "Time without offset",
+        "POST",
+        "/leads",
+        _LEAD | {"actions": [_action(timestamp="2024-04-20T09:01:00")]},
+    ),
+    _Scenario("Unknown lead type", "POST", "/leads", _LEAD | {"lead_type": "Carrier Pigeon"}),
+    _Scenario("Unknown customer: kept", "POST", "/leads", _LEAD | {"customer_id": "customer-9"}),
+    _Scenario("First delivery", "POST", "/leads", _LEAD | {"actions": [_action()]}),
+    _Scenario("The same lead again", "POST", "/leads", _LEAD | {"actions": [_action()]}),
+    _Scenario(
+        "The same id, another product", "POST", "/leads", _LEAD | {"product_id": "product-def"}
+    ),
+    _Scenario(
+        "A batch with one bad lead",
+        "POST",
+        "/leads",
+        [_LEAD | {"lead_id": "uuid-10"}, _LEAD | {"lead_id": ""}],
+    ),
+    _Scenario("Too many leads", "POST", "/leads", [_LEAD] * 1_001),
+    _Scenario("Unknown customer's report", "GET", "/billing/reports/nobody/2024-04"),
+    _Scenario("No such month", "GET", "/billing/reports/customer-123/2024-13"),
+    _Scenario("No such format", "GET", "/billing/reports/customer-123/2024-04.docx"),
+    _Scenario("Foreign cursor", "GET", "/leads?cursor=abc"),
+    _Scenario(
+        "Email of another customer",
+        "PUT",
+        "/customers/customer-456",
+        {"name": "Globex", "email": "billing@acme.example"},
+    ),
+]
+
+
+def _error_table(client: httpx.Client) -> str:
+    rows = ["| what | request | answer |", "|---|---|---|"]
+    for scenario in _SCENARIOS:
+        content = scenario.body if isinstance(scenario.body, str) else json.dumps(scenario.body)
+        response = client.request(
+            scenario.method,
+            scenario.path,
+            content=content if scenario.body is not None else None,
+            headers={"content-type": "application/json"},
+        )
+        request = f"`{scenario.method} {scenario.path}`"
+        if scenario.body is not None:
+            request += f" {_code(_short(content))}"
+        rows.append(f"| {scenario.what} | {request} | {_told(response)} |")
+    return "\n".join(rows)
+
+
+def _told(response: httpx.Response) -> str:
+    """What an answer says, as far as it fits a table: its status and its most telling part."""
+    answer = response.json()
+    results = answer.get("results", [])
+    if results and "detail" not in answer:
+        telling = [
+            {"lead_id": result["lead_id"], "status": result["status"]}
+            | {"errors": [error["code"] for error in result["errors"]]}
+            for result in results
+        ]
+        return f"**{response.status_code}** {_code(json.dumps(telling))}"
+    errors = " ".join(
+        f"{_code(e['pointer'])} {e['code']}: {e['detail']};" for e in answer.get("errors", [])
+    )
+    return f"**{response.status_code}** {answer['detail']}. {errors}".rstrip(" ;.")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 330 else text[:100] + " … " + text[-20:]
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _settings_table() -> str:
+    rows = ["| variable | default | what |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = _default(field.default)
+        rows.append(f"| `{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _default(value: object) -> str:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return "none" if value in {None, ""} else _code(str(value))
+
+
+def _between(text: str, name: str, made: str) -> str:
+    """The text with what stands between its two markers of that name made anew."""
+    start, end = f"<!-- {name}: made by `make samples` -->", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise CommandError(f"README.md has no place for {name}: {start} … {end}")
+    return f"{before}{start}\n{made}\n{end}{after}"
+
+
+if __name__ == "__main__":
+    main()

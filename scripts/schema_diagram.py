@@ -1,0 +1,120 @@
+"""Draws docs/database.dbml (dbdiagram.io) from the models: `make samples` writes it."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import CheckConstraint, Column, Enum, Table, UniqueConstraint
+from sqlalchemy.dialects import postgresql
+
+from common.models import Base
+from scripts.command import CommandError, ending_as_a_command
+
+_TARGET = Path(__file__).resolve().parent.parent / "docs" / "database.dbml"
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+
+def diagram() -> str:
+    """The schema in DBML."""
+    tables = Base.metadata.sorted_tables
+    parts = [
+        "// Made from common/models.py by `make samples`; paste it into dbdiagram.io.",
+        *(_enum(enum) for enum in _enums(tables)),
+        *(_table(table) for table in tables),
+        "\n".join(reference for table in tables for reference in _references(table)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.schema_diagram", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say whether it is current")
+    arguments = parser.parse_args()
+    with ending_as_a_command():
+        if not arguments.check:
+            _TARGET.write_text(diagram(), encoding="utf-8")
+        elif _TARGET.read_text(encoding="utf-8") != diagram():
+            raise CommandError("docs/database.dbml lags behind the models: run `make samples`.")
+
+
+def _enums(tables: list[Table]) -> list[Enum]:
+    found = {
+        column.type.name: column.type
+        for table in tables
+        for column in table.columns
+        if isinstance(column.type, Enum)
+    }
+    return [found[name] for name in sorted(found, key=str)]
+
+
+def _enum(enum: Enum) -> str:
+    return "\n".join([f"Enum {enum.name} {{", *(f'  "{value}"' for value in enum.enums), "}"])
+
+
+def _table(table: Table) -> str:
+    lines = [f"Table {table.name} {{", *(f"  {_column(column)}" for column in table.columns)]
+    indexes = list(_indexes(table))
+    if indexes:
+        lines += ["", "  indexes {", *(f"    {index}" for index in indexes), "  }"]
+    return "\n".join([*lines, "", f"  Note: {_quoted(_note(table))}", "}"])
+
+
+def _column(column: Column[object]) -> str:
+    settings = []
+    if column.primary_key and len(column.table.primary_key) == 1:
+        settings.append("pk")
+    if column.unique:
+        settings.append("unique")
+    if not column.nullable and not column.primary_key:
+        settings.append("not null")
+    if column.server_default is not None:
+        default = getattr(column.server_default, "arg", "")
+        settings.append(f"default: `{default}`")
+    if column.comment:
+        settings.append(f"note: {_quoted(column.comment)}")
+    type_name = column.type.compile(dialect=_DIALECT).lower().removesuffix(' collate "c"')
+    quoted = f'"{type_name}"' if " " in type_name else type_name
+    return f"{column.name} {quoted}" + (f" [{', '.join(settings)}]" if settings else "")
+
+
+def _indexes(table: Table) -> Iterator[str]:
+    if len(table.primary_key) > 1:
+        yield f"{_names(table.primary_key.columns)} [pk]"
+    uniques = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
+    for constraint in sorted(uniques, key=lambda c: str(c.name)):
+        if len(constraint.columns) > 1:
+            yield f"{_names(constraint.columns)} [unique]"
+    for index in sorted(table.indexes, key=lambda i: str(i.name)):
+        yield _names(index.columns)
+
+
+def _names(columns: object) -> str:
+    return "(" + ", ".join(column.name for column in columns) + ")"  # type: ignore[attr-defined]
+
+
+def _note(table: Table) -> str:
+    model = next(m.class_ for m in Base.registry.mappers if m.local_table is table)
+    checks = sorted(
+        str(constraint.sqltext)
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint)
+    )
+    text = " ".join((model.__doc__ or "").split())
+    return f"{text} Checks: {'; '.join(checks)}." if checks else text
+
+
+def _references(table: Table) -> Iterator[str]:
+    for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
+        rule = f" [delete: {key.ondelete.lower()}]" if key.ondelete else ""
+        yield f"Ref: {table.name}.{key.parent.name} > {key.target_fullname}{rule}"
+    for column in table.columns:
+        if "refers_to" in column.info:
+            yield f"Ref: {table.name}.{column.name} > {column.info['refers_to']} // by trigger"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The reporting service: everything but POST /leads.
+
+Invariant: whatever goes wrong is answered by a problem document, made in one place.
+"""
+
+import logging
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from mangum import Mangum
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from common.leads import field_error
+from common.problems import (
+    PROBLEM_JSON,
+    Internal,
+    Invalid,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+)
+from services.reports.routes import billing, catalog, health, leads, pages
+from services.reports.schemas import ProblemShape
+
+logger = logging.getLogger("lead_billing.reports")
+
+# Pages take nothing from elsewhere and run no script.
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+
+
+class SafeHeaders:
+    """ASGI middleware: no answer's type is guessed at, and no page does more than show itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                is_page = headers.get("content-type", "").startswith("text/html")
+                if is_page and scope["path"] != app.docs_url:
+                    headers["Content-Security-Policy"] = _PAGE_POLICY
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+app = FastAPI(
+    title="Lead Billing Engine",
+    version="0.1.0",
+    description="Reports that a partner can check to the cent. `POST /leads` is the function's.",
+    responses={
+        "default": {
+            "model": ProblemShape,
+            "description": "A problem document (RFC 9457).",
+            "content": {PROBLEM_JSON: {}},
+        }
+    },
+)
+for routes in (pages, health, billing, leads, catalog):
+    app.include_router(routes.router)
+app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
+
+app.add_middleware(SafeHeaders)
+
+lambda_handler = Mangum(app, lifespan="off")
+
+
+@app.exception_handler(Problem)
+def refuse(request: Request, problem: Problem) -> JSONResponse:
+    return JSONResponse(
+        problem.document(request.url.path),
+        status_code=problem.status,
+        media_type=PROBLEM_JSON,
+        headers=dict(problem.headers),
+    )
+
+
+@app.exception_handler(RequestValidationError)
+def refuse_request(request: Request, error: RequestValidationError) -> JSONResponse:
+    if any(detail["type"] == "json_invalid" for detail in error.errors()):
+        return refuse(request, MalformedRequest("the body is not JSON"))
+    errors = [field_error(_without_body(detail)) for detail in error.errors()]
+    return refuse(request, Invalid("a parameter or field was refused", errors))
+
+
+@app.exception_handler(HTTPException)
+def refuse_route(request: Request, error: HTTPException) -> JSONResponse:
+    if error.status_code == MethodNotAllowed.status:
+        allowed = (error.headers or {}).get("Allow", "")
+        response = refuse(request, MethodNotAllowed(f"allowed here: {allowed}"))
+        response.headers["Allow"] = allowed
+        return response
+    if error.status_code == NotFound.status:
+        return refuse(request, NotFound("nothing is at this address"))
+    problem = MalformedRequest(str(error.detail))
+    return refuse(request, problem)
+
+
+@app.exception_handler(Exception)
+def fail(request: Request, error: Exception) -> JSONResponse:
+    logger.error("unexpected error", exc_info=error)
+    return refuse(request, Internal("the error was logged"))
+
+
+def _without_body(detail: dict[str, Any]) -> Any:
+    location = detail["loc"]
+    return detail | {"loc": location[1:] if location[0] == "body" else location}

@@ -1,0 +1,96 @@
+"""Stored things as the HTTP contract shows them."""
+
+from typing import Any
+
+from common.billing import Line, Period, ReportStatus, instant, total_of
+from common.identifiers import report_id
+from common.lead_search import FoundLead
+from common.models import Customer, Lead, Product, QuarantinedLead
+from common.queries import Entry
+
+
+def customer_document(customer: Customer) -> dict[str, Any]:
+    return {
+        "customer_id": customer.external_id,
+        "name": customer.name,
+        "email": customer.email,
+        "timezone": customer.timezone,
+        "created_at": instant(customer.created_at),
+    }
+
+
+def product_document(product: Product) -> dict[str, Any]:
+    return {
+        "product_id": product.external_id,
+        "name": product.name,
+        "description": product.description,
+        "created_at": instant(product.created_at),
+    }
+
+
+def quarantined_document(held: QuarantinedLead) -> dict[str, Any]:
+    return {
+        "quarantine_id": str(held.quarantine_id),
+        "reason": held.reason,
+        "received_at": instant(held.received_at),
+        "lead": held.lead,
+    }
+
+
+def lead_document(found: FoundLead) -> dict[str, Any]:
+    """A lead as it was posted, with the ids of its actions."""
+    actions = [
+        {
+            "action_id": str(action.action_id),
+            "action_type": action.action_type,
+            "timestamp": instant(action.timestamp),
+            "engagement_level": action.engagement_level.value,
+        }
+        for action in found.actions
+    ]
+    return _lead(found.lead) | {"actions": actions}
+
+
+def decided_lead_document(found: FoundLead, lines: list[Line]) -> dict[str, Any]:
+    """A lead with what became of each action in its period's report."""
+    actions = [
+        line.document()
+        | {
+            "period": str(Period(line.period)),
+            "report_id": str(report_id(found.lead.customer_id, str(Period(line.period)))),
+            "report_status": ReportStatus.DRAFT.value,
+        }
+        for line in lines
+    ]
+    return _lead(found.lead) | {"totals": total_of(lines).document(), "actions": actions}
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """One customer's period in the list of reports."""
+    period = str(Period(entry.period))
+    return {
+        "report_id": str(report_id(entry.customer_id, period)),
+        "customer_id": entry.customer,
+        "customer_name": entry.customer_name,
+        "period": period,
+        "timezone": entry.timezone,
+        "status": ReportStatus.DRAFT.value,
+        "totals": entry.totals.document(),
+    }
+
+
+def _lead(lead: Lead) -> dict[str, Any]:
+    user = {
+        "email": lead.user_email,
+        "phone": lead.user_phone,
+        "external_id": lead.user_external_id,
+    }
+    return {
+        "lead_id": lead.external_id,
+        "customer_id": lead.customer.external_id,
+        "product_id": lead.product.external_id,
+        "lead_type": lead.lead_type,
+        "user": {kind: value for kind, value in user.items() if value} or None,
+        "created_at": instant(lead.created_at),
+        "received_at": instant(lead.received_at),
+    }

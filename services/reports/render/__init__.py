@@ -1,0 +1,1 @@
+"""Renderers: a finished report in, bytes out. None of them knows a database."""

@@ -1,0 +1,78 @@
+"""A report's lines for a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import chain
+
+from common.billing import CURRENCY, Line, Period, Report, amount, instant
+
+MEDIA_TYPE = "text/csv; charset=utf-8"
+COLUMNS = [
+    "period",
+    "timestamp",
+    "lead_id",
+    "product_id",
+    "lead_type",
+    "user",
+    "action_type",
+    "engagement_level",
+    "outcome",
+    "currency",
+    "gross",
+    "billed",
+    "duplicate_saving",
+    "cap_saving",
+    "cap_used_before",
+    "duplicate_of_lead_id",
+    "duplicate_of_action_id",
+    "action_id",
+    "explanation",
+]
+_LINES_AT_ONCE = 500
+_BYTE_ORDER_MARK = "\ufeff"  # without it spreadsheets take UTF-8 for something else
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def render(report: Report) -> Iterator[bytes]:
+    """One row a line, in pieces."""
+    piece = io.StringIO()
+    rows = csv.writer(piece)
+    piece.write(_BYTE_ORDER_MARK)
+    rows.writerow(COLUMNS)
+    for number, line in enumerate(chain(report.prior_period, report.lines), start=1):
+        rows.writerow([_inert(cell) for cell in _row(line)])
+        if number % _LINES_AT_ONCE == 0:
+            yield piece.getvalue().encode()
+            piece.seek(0)
+            piece.truncate()
+    yield piece.getvalue().encode()
+
+
+def _row(line: Line) -> list[str]:
+    return [
+        str(Period(line.period)),
+        instant(line.timestamp),
+        line.lead_id,
+        line.product_id,
+        line.lead_type,
+        line.user or "",
+        line.action_type,
+        line.engagement_level,
+        line.outcome.value,
+        CURRENCY,
+        amount(line.gross_cents),
+        amount(line.billed_cents),
+        amount(line.duplicate_cents),
+        amount(line.cap_cents),
+        amount(line.cap_used_before_cents),
+        line.duplicate_of_lead_id or "",
+        line.duplicate_of_action_id or "",
+        line.action_id,
+        line.explanation,
+    ]
+
+
+def _inert(cell: str) -> str:
+    """The cell as text, also where a spreadsheet would run it as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell

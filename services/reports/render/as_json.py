@@ -1,0 +1,62 @@
+"""A report as the HTTP contract's JSON."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic_core import to_json
+
+from common.billing import Group, Report, amount, instant, total_of
+
+MEDIA_TYPE = "application/json"
+_LINES_AT_ONCE = 500
+
+
+def render(report: Report) -> Iterator[bytes]:
+    """The report's JSON in pieces, so that no more than some lines are held at once."""
+    yield to_json(_before_lines(report))[:-1] + b',"lines":['
+    piece: list[dict[str, Any]] = []
+    separator = b""
+    for line in report.lines:
+        piece.append(line.document())
+        if len(piece) == _LINES_AT_ONCE:
+            yield separator + to_json(piece)[1:-1]
+            piece, separator = [], b","
+    if piece:
+        yield separator + to_json(piece)[1:-1]
+    yield b"]," + to_json(_after_lines(report))[1:]
+
+
+def _before_lines(report: Report) -> dict[str, Any]:
+    return {
+        "report_id": report.report_id,
+        "customer_id": report.customer_id,
+        "customer_name": report.customer_name,
+        "period": str(report.period),
+        "timezone": report.timezone,
+        "status": report.status.value,
+        "rate_card": {"name": report.rate_card_name, "version": report.rate_card_version},
+        "totals": report.totals.document(),
+        "due": amount(report.due_cents),
+        "prior_period": {
+            "totals": total_of(report.prior_period).document(),
+            "lines": [line.document() for line in report.prior_period],
+        },
+        "by_product": _groups(report.by_product),
+        "by_lead_type": _groups(report.by_lead_type),
+        "by_user": _groups(report.by_user),
+        "by_lead": _groups(report.by_lead),
+    }
+
+
+def _after_lines(report: Report) -> dict[str, Any]:
+    return {
+        "next_cursor": report.next_cursor,
+        "warnings": [notice.document() for notice in report.notices],
+        "generated_at": instant(report.generated_at),
+        "finalized_at": report.finalized_at and instant(report.finalized_at),
+        "content_hash": report.content_hash,
+    }
+
+
+def _groups(groups: list[Group]) -> list[dict[str, Any]]:
+    return [group.document() for group in groups]

@@ -1,0 +1,89 @@
+"""What routes take from a request: a connection, ids, months, moments and formats.
+
+Invariant: what reaches a route's body is valid; what is not was refused here, by its name.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Annotated, NoReturn
+
+from fastapi import Depends, Query
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+from sqlalchemy import Connection
+
+from common import db
+from common.billing import Period
+from common.identifiers import LONGEST_ID
+from common.leads import LONGEST_USER_TEXT, NO_NUL, Instant
+from common.problems import FieldError, Invalid
+
+
+def _snapshot() -> Iterator[Connection]:
+    with db.snapshot() as connection:
+        yield connection
+
+
+def _transaction() -> Iterator[Connection]:
+    with db.transaction() as connection:
+        yield connection
+
+
+# The connection of a snapshot stays open until the answer is sent, so that it can be streamed.
+Snapshot = Annotated[Connection, Depends(_snapshot)]
+# A transaction is committed before the answer is sent.
+Transaction = Annotated[Connection, Depends(_transaction, scope="function")]
+
+_SHORT = StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)
+Id = Annotated[str, _SHORT]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_USER_TEXT, pattern=NO_NUL)]
+Cursor = Annotated[
+    str | None, Query(max_length=4096, description="`next_cursor` of the page before.")
+]
+PageSize = Annotated[int, Query(ge=1, le=500, description="Entries a page.")]
+
+_BARE_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = TypeAdapter(Instant)
+_Moment = Annotated[
+    str | None,
+    Query(
+        max_length=64,
+        description="An RFC 3339 time, or a bare date: midnight in the customer's time zone.",
+    ),
+]
+
+
+class Range:
+    """`from` (inclusive) and `to` (exclusive)."""
+
+    def __init__(
+        self,
+        from_: Annotated[_Moment, Query(alias="from")] = None,
+        to: _Moment = None,
+    ) -> None:
+        self.start = _moment("from", from_)
+        self.end = _moment("to", to)
+
+
+def _moment(name: str, text: str | None) -> date | datetime | None:
+    if text is None:
+        return None
+    try:
+        if _BARE_DATE.fullmatch(text):
+            return date.fromisoformat(text)
+        # A plus sign that was not percent-encoded arrives as a space.
+        return _INSTANT.validate_python(re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", text))
+    except (ValueError, ValidationError):
+        _refuse(name, "invalid_time", "must be a date or an RFC 3339 time with offset")
+
+
+def period_of(text: str, name: str = "period") -> Period:
+    """The month of a "2024-04". Raises Invalid."""
+    try:
+        return Period.parse(text)
+    except ValueError as error:
+        _refuse(name, "invalid_period", str(error))
+
+
+def _refuse(name: str, code: str, detail: str) -> NoReturn:
+    raise Invalid(f"`{name}` was refused", [FieldError(f"/query/{name}", code, detail)])

@@ -1,0 +1,106 @@
+"""/customers and /products."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from common import catalog
+from common.leads import LONGEST_TEXT, LONGEST_USER_TEXT, NO_NUL
+from services.reports.documents import customer_document, product_document
+from services.reports.paging import from_cursor, to_cursor
+from services.reports.requests import Cursor, Id, PageSize, Snapshot, Transaction
+from services.reports.schemas import (
+    CustomerListShape,
+    CustomerShape,
+    ProductListShape,
+    ProductShape,
+)
+
+router = APIRouter(tags=["catalog"])
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL),
+]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
+
+
+class CustomerBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    email: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True,
+            max_length=LONGEST_USER_TEXT,
+            pattern=r"^[^@\s\x00]+@[^@\s\x00]+$",
+        ),
+    ]
+    timezone: (
+        Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)] | None
+    ) = None
+
+
+class ProductBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    description: Annotated[str, StringConstraints(max_length=10_000, pattern=NO_NUL)] | None = None
+
+
+@router.get("/customers", response_model=None, responses={200: {"model": CustomerListShape}})
+def list_customers(
+    connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """The customers, by id."""
+    after = None if cursor is None else from_cursor(cursor, str)
+    found = catalog.customers(connection, after, limit + 1)
+    return {
+        "data": [customer_document(each) for each in found[:limit]],
+        "next_cursor": to_cursor(found[limit - 1].external_id) if len(found) > limit else None,
+    }
+
+
+@router.put(
+    "/customers/{customer_id:path}",
+    response_model=None,
+    responses={200: {"model": CustomerShape}, 201: {"model": CustomerShape}},
+)
+def put_customer(
+    connection: Transaction, customer_id: Id, body: CustomerBody, response: Response
+) -> dict[str, Any]:
+    """Registers a customer or changes it. Without `timezone` a new one is billed in UTC."""
+    customer, is_new = catalog.register_customer(
+        connection, customer_id, body.name, body.email, body.timezone
+    )
+    response.status_code = 201 if is_new else 200
+    return customer_document(customer)
+
+
+@router.get("/products", response_model=None, responses={200: {"model": ProductListShape}})
+def list_products(
+    connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """The products, by id."""
+    after = None if cursor is None else from_cursor(cursor, str)
+    found = catalog.products(connection, after, limit + 1)
+    return {
+        "data": [product_document(each) for each in found[:limit]],
+        "next_cursor": to_cursor(found[limit - 1].external_id) if len(found) > limit else None,
+    }
+
+
+@router.put(
+    "/products/{product_id:path}",
+    response_model=None,
+    responses={200: {"model": ProductShape}, 201: {"model": ProductShape}},
+)
+def put_product(
+    connection: Transaction, product_id: Id, body: ProductBody, response: Response
+) -> dict[str, Any]:
+    """Registers a product or changes it."""
+    product, is_new = catalog.register_product(connection, product_id, body.name, body.description)
+    response.status_code = 201 if is_new else 200
+    return product_document(product)

@@ -1,0 +1,249 @@
+"""The shapes of the answers, for the OpenAPI description.
+
+Answers are not made of these: tests hold every answer against them.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.billing import EngagementLevel, Outcome, ReportStatus
+from common.leads import Status
+
+Amount = Field(pattern=r"^-?[0-9]+\.[0-9]{2}$", examples=["12.00"])
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class FieldErrorShape(Shape):
+    pointer: str
+    code: str
+    detail: str
+
+
+class ProblemShape(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldErrorShape] = []
+
+
+class SavingsShape(Shape):
+    duplicate: str = Amount
+    cap: str = Amount
+    total: str = Amount
+
+
+class TotalsShape(Shape):
+    currency: Literal["USD"]
+    gross: str = Amount
+    billed: str = Amount
+    savings: SavingsShape
+    leads: int
+    actions: int
+
+
+class RepeatedShape(Shape):
+    lead_id: str
+    action_id: str
+
+
+class LineShape(Shape):
+    action_id: str
+    lead_id: str
+    product_id: str
+    lead_type: str
+    user: str | None
+    action_type: str
+    engagement_level: EngagementLevel
+    timestamp: datetime
+    gross: str = Amount
+    billed: str = Amount
+    savings: SavingsShape
+    outcome: Outcome
+    duplicate_of: RepeatedShape | None
+    cap_used_before: str = Amount
+    explanation: str
+
+
+class ByProductShape(Shape):
+    product_id: str
+    name: str
+    totals: TotalsShape
+
+
+class ByLeadTypeShape(Shape):
+    lead_type: str
+    totals: TotalsShape
+
+
+class ByUserShape(Shape):
+    user: str | None
+    user_key: str
+    totals: TotalsShape
+
+
+class ByLeadShape(Shape):
+    lead_id: str
+    product_id: str
+    lead_type: str
+    user: str | None
+    totals: TotalsShape
+
+
+class NoticeShape(Shape):
+    code: str
+    detail: str
+
+
+class RateCardShape(Shape):
+    name: str
+    version: int
+
+
+class PriorPeriodShape(Shape):
+    totals: TotalsShape
+    lines: list[LineShape]
+
+
+class ReportShape(Shape):
+    report_id: str
+    customer_id: str
+    customer_name: str
+    period: str
+    timezone: str
+    status: ReportStatus
+    rate_card: RateCardShape
+    totals: TotalsShape
+    due: str = Amount
+    prior_period: PriorPeriodShape
+    by_product: list[ByProductShape]
+    by_lead_type: list[ByLeadTypeShape]
+    by_user: list[ByUserShape]
+    by_lead: list[ByLeadShape]
+    lines: list[LineShape]
+    next_cursor: str | None
+    warnings: list[NoticeShape]
+    generated_at: datetime
+    finalized_at: datetime | None
+    content_hash: str | None
+
+
+class ReportEntryShape(Shape):
+    report_id: str
+    customer_id: str
+    customer_name: str
+    period: str
+    timezone: str
+    status: ReportStatus
+    totals: TotalsShape
+
+
+class ReportListShape(Shape):
+    data: list[ReportEntryShape]
+    totals: TotalsShape
+    next_cursor: str | None
+
+
+class UserShape(Shape):
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+
+
+class ActionShape(Shape):
+    action_id: str
+    action_type: str
+    timestamp: datetime
+    engagement_level: EngagementLevel
+
+
+class LeadShape(Shape):
+    lead_id: str
+    customer_id: str
+    product_id: str
+    lead_type: str
+    user: UserShape | None
+    created_at: datetime
+    received_at: datetime
+    actions: list[ActionShape]
+
+
+class LeadListShape(Shape):
+    data: list[LeadShape]
+    next_cursor: str | None
+
+
+class DecidedActionShape(LineShape):
+    period: str
+    report_id: str
+    report_status: ReportStatus
+
+
+class DecidedLeadShape(Shape):
+    lead_id: str
+    customer_id: str
+    product_id: str
+    lead_type: str
+    user: UserShape | None
+    created_at: datetime
+    received_at: datetime
+    totals: TotalsShape
+    actions: list[DecidedActionShape]
+
+
+class CustomerShape(Shape):
+    customer_id: str
+    name: str
+    email: str
+    timezone: str
+    created_at: datetime
+
+
+class CustomerListShape(Shape):
+    data: list[CustomerShape]
+    next_cursor: str | None
+
+
+class ProductShape(Shape):
+    product_id: str
+    name: str
+    description: str | None
+    created_at: datetime
+
+
+class ProductListShape(Shape):
+    data: list[ProductShape]
+    next_cursor: str | None
+
+
+class QuarantinedLeadShape(Shape):
+    quarantine_id: str
+    reason: str
+    received_at: datetime
+    lead: dict[str, Any]
+
+
+class QuarantineListShape(Shape):
+    data: list[QuarantinedLeadShape]
+    next_cursor: str | None
+
+
+class ResultShape(Shape):
+    index: int
+    lead_id: str | None
+    status: Status
+    actions_added: int
+    warnings: list[FieldErrorShape]
+    errors: list[FieldErrorShape]
+
+
+class HealthShape(Shape):
+    status: str
