@@ -116,11 +116,12 @@ def logs(this: Stack) -> None:
         raise StackError(
             f"There is no part {part}.", f"make logs PART=... one of {', '.join(groups)}"
         )
-    for name, group in groups.items():
-        if part in (None, "", name):
-            print(f"--- {name} ({group})")
-            for stream, line in aws.log_lines(this, group)[-200:]:
-                print(f"{stream.rsplit('/', 1)[-1][:12]}  {line}")
+    chosen = {groups[part]} if part else set(groups.values())
+    for group in sorted(chosen):
+        names = ", ".join(name for name in groups if groups[name] == group)
+        print(f"--- {names} ({group})")
+        for stream, line in aws.log_lines(this, group)[-200:]:
+            print(f"{stream.rsplit('/', 1)[-1][:12]}  {line}")
 
 
 def up(this: Stack) -> None:

@@ -60,7 +60,7 @@ module "ingest" {
 
   environment = merge(local.function_environment, {
     QUEUE_URL                    = module.queue.url
-    POWERTOOLS_SERVICE_NAME      = "lead-ingest"
+    POWERTOOLS_SERVICE_NAME      = "lead-billing-ingest"
     POWERTOOLS_METRICS_NAMESPACE = "LeadBilling"
   })
 }
