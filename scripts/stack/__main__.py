@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scripts.stack import (
     aws,
+    checks,
     docker,
     emulator,
     images,
@@ -193,6 +194,8 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "smoke": smoke.check,
     "invoke": invoke,
     "logs": logs,
+    "test-infra": checks.test_infra,
+    "module-readmes": lambda _: checks.write_readmes(),
 }
 
 

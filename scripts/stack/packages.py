@@ -48,7 +48,9 @@ INGEST = Package(
 REPORTS = Package(
     "reports",
     ROOT / "services" / "reports" / "requirements.txt",
-    ("common", "services"),
+    # alembic, because readiness compares the schema with the newest migration. In a zip our
+    # folder and the package of that name are one folder; no file of theirs meets one of ours.
+    ("common", "services", "alembic", "pyproject.toml"),
     "services.reports.app",
 )
 
@@ -62,7 +64,7 @@ def build(stack: Stack, package: Package) -> Path:
         contents = Path(folder)
         install(stack, package, contents)
         for code in package.code:
-            shutil.copytree(ROOT / code, contents / code)
+            add(ROOT / code, contents)
         unzipped = write_zip(contents, target)
     check(stack, package, target)
     size = target.stat().st_size
@@ -91,6 +93,19 @@ def install(stack: Stack, package: Package, contents: Path) -> None:
         remedy="look at the lines above (no network? no wheel for this Python?), then make package",
         quiet=True,
     )
+
+
+def add(source: Path, contents: Path) -> None:
+    """Our code beside the packages; StackError where a package holds a file of the same name."""
+    for file in [source] if source.is_file() else sorted(source.rglob("*")):
+        name = file.relative_to(ROOT)
+        if not file.is_file() or is_waste(name):
+            continue
+        place = contents / name
+        if place.exists():
+            raise StackError(f"A package holds {name} too.", "rename ours, then make package")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
 
 
 def wheel_platforms(python: str, architecture: str) -> list[str]:
