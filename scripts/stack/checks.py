@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from scripts.stack import terraform
+from scripts.stack import emulator, terraform
 from scripts.stack.processes import run
 from scripts.stack.report import StackError, say, step
 from scripts.stack.settings import ROOT, Stack
@@ -29,6 +29,16 @@ def test_infra(stack: Stack) -> None:
     for module in modules():
         with step(f"terraform test: {module.name}"):
             test_module(stack, module)
+    with step("Our MiniStack extension"):
+        emulator.install(stack)
+        run(
+            [
+                stack.venv / "bin" / "python",
+                ROOT / "tests" / "infra" / "check_ministack_extension.py",
+            ],
+            remedy="the lines above",
+            quiet=True,
+        )
     with step("checkov"):
         checkov(stack)
     with step("READMEs of the modules"):

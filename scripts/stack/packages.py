@@ -28,6 +28,9 @@ WASTE_FOLDERS = {"__pycache__", "bin", "tests", "test"}
 WASTE_SUFFIXES = {".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".txt"}
 WASTE_NAMES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
+# boto3 brings the description of every AWS service; these are the ones our code calls.
+AWS_SERVICES = {"secretsmanager", "sqs", "sts"}
+
 
 @dataclass(frozen=True)
 class Package:
@@ -137,6 +140,8 @@ def write_zip(contents: Path, target: Path) -> int:
 def is_waste(name: Path) -> bool:
     """Whether a file is never read at run time."""
     folders = set(name.parts[:-1])
+    if name.parts[:2] == ("botocore", "data") and len(name.parts) > 3:
+        return name.parts[2] not in AWS_SERVICES
     in_metadata = any(part.endswith(".dist-info") for part in folders)
     return (
         bool(folders & WASTE_FOLDERS)

@@ -68,8 +68,8 @@ class Stack:
         return "arm64" if machine in ("arm64", "aarch64") else "x86_64"
 
     def gateway_url(self, api_id: str) -> str:
-        """The API's address for programs: no name to look up."""
-        return f"{self.url}/_aws/execute-api/{api_id}/$default"
+        """The API's address for programs: no name to look up, no $ for a shell to expand."""
+        return f"{self.url}/_aws/execute-api/{api_id}/%24default"
 
     def browser_url(self, api_id: str) -> str:
         """The API's address for a browser, where links inside a page work."""
