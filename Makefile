@@ -119,7 +119,7 @@ endef
 $(VENV)/created:
 	@$(find_python); \
 	echo "Creating $(VENV) with $$("$$python" --version)"; \
-	$(if $(UV),$(UV) venv --quiet --clear --python "$$python" $(VENV),"$$python" -m venv --clear $(VENV))
+	$(if $(UV),$(UV) venv --quiet --seed --clear --python "$$python" $(VENV),"$$python" -m venv --clear $(VENV))
 	@touch $@
 
 $(VENV)/demo: scripts/requirements.txt | $(VENV)/created

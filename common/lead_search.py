@@ -14,8 +14,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Date,
-    DateTime,
-    cast,
     exists,
     func,
     literal,
@@ -177,4 +175,4 @@ def _moment(moment: date | datetime) -> ColumnElement[datetime]:
     if isinstance(moment, datetime):
         return literal(moment)
     zone = select(Customer.timezone).where(Customer.customer_id == Lead.customer_id)
-    return func.timezone(zone.scalar_subquery(), cast(literal(moment, Date), DateTime))
+    return func.first_midnight(literal(moment, Date), zone.scalar_subquery())

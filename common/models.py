@@ -198,6 +198,18 @@ class QuarantinedLead(Base):
     replayed_at: Mapped[datetime | None] = mapped_column(comment="when a replay stored it")
 
 
+class Installation(Base):
+    """What holds for this database as a whole: one row."""
+
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("is_only_row", "is_the_only_row"),)
+
+    is_only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    user_hash_key_fingerprint: Mapped[str] = mapped_column(
+        comment="of the key its users are hashed with, which must stay the same"
+    )
+
+
 class RateCard(Base):
     """Prices and cap in force from a month's start; versioned and never edited."""
 

@@ -120,8 +120,8 @@ grouped as (
 
 select
     part, products.external_id as product, products.name as product_name, lead_type,
-    user_key::text, user_name, lead, leads_without_user, gross_cents, billed_cents, duplicate_cents, cap_cents,
-    leads, actions, unpriced
+    user_key::text, user_name, lead, leads_without_user, gross_cents, billed_cents,
+    duplicate_cents, cap_cents, leads, actions, unpriced
 from grouped
 left join products using (product_id)
 order by gross_cents desc, product, lead_type, user_name, user_key, lead
@@ -231,7 +231,7 @@ def lines(
     most: int | None = None,
 ) -> Iterator[tuple[Line, LineKey]]:
     """The lines that `scope` shows, in canonical order, as they arrive from the database."""
-    rows = connection.execution_options(stream_results=True, yield_per=_LINES_AT_ONCE).execute(
+    rows = connection.execute(
         _LINES,
         scope.parameters()
         | {
@@ -244,6 +244,7 @@ def lines(
             "after_occurrence": after and after.occurrence,
             "most": most,
         },
+        execution_options={"stream_results": True, "yield_per": _LINES_AT_ONCE},
     )
     for row in rows:
         *members, created, lead, key, occurrence = row
@@ -322,12 +323,12 @@ with recursive bounded as (
         customer_id, timezone,
         coalesce(
             cast(:from_instant as timestamptz),
-            cast(:from_date as date)::timestamp at time zone timezone,
+            first_midnight(cast(:from_date as date), timezone),
             '-infinity'
         ) as starts_at,
         coalesce(
             cast(:to_instant as timestamptz),
-            cast(:to_date as date)::timestamp at time zone timezone,
+            first_midnight(cast(:to_date as date), timezone),
             'infinity'
         ) as ends_at
     from customers
@@ -336,7 +337,7 @@ with recursive bounded as (
 
 -- From each month with actions straight to the next one, by the index.
 active as (
-    select bounded.*, date_trunc('month', first.timestamp at time zone timezone) as month
+    select bounded.*, month_of(first.timestamp, timezone) as month
     from bounded
     cross join lateral (
         select timestamp from actions
@@ -347,18 +348,20 @@ active as (
     union all
     select
         active.customer_id, active.timezone, active.starts_at, active.ends_at,
-        date_trunc('month', next.timestamp at time zone timezone)
+        month_of(next.timestamp, timezone)
     from active
     cross join lateral (
         select timestamp from actions
         where actions.customer_id = active.customer_id
-            and timestamp >= (active.month + interval '1 month') at time zone active.timezone
+            and timestamp >= first_midnight(
+                (active.month + interval '1 month')::date, active.timezone
+            )
             and timestamp < active.ends_at
         order by timestamp limit 1
     ) as next
 )
 
-select customer_id, month::date as period from active
+select customer_id, month as period from active
 """
 )
 
@@ -404,7 +407,7 @@ def rate_card_in_force(
 
 _LEAD_PERIODS = text(
     """
-select distinct date_trunc('month', timestamp at time zone timezone)::date as period
+select distinct month_of(timestamp, timezone) as period
 from actions
 join customers using (customer_id)
 where lead_id = :lead_id

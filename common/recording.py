@@ -11,13 +11,14 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Row, func, update
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.identifiers import UserKind
 from common.leads import NO_USER, Lead, Result, Status, summary, validate_lead
-from common.models import QuarantinedLead
+from common.models import Installation, QuarantinedLead
 from common.problems import Conflict, FieldError, NotFound
 from common.settings import MissingUser, Settings
 
@@ -36,10 +37,26 @@ def record_leads(
         return []
     batch = _Batch(leads, settings)
     if "record_leads" not in connection.info:
+        require_known_hash_key(connection, settings)
         connection.exec_driver_sql(_PREPARE)
         connection.info["record_leads"] = True
     rows = connection.exec_driver_sql("execute record_leads (%s)", (batch.parameter(),))
     return batch.results(rows)
+
+
+def require_known_hash_key(connection: Connection, settings: Settings) -> None:
+    """Raises RuntimeError when the users of this database were hashed with another key.
+
+    With another key every user would be a new one, and their repeats would be billed.
+    """
+    mine = identifiers.fingerprint(settings.user_secret)
+    connection.execute(
+        insert(Installation).values(user_hash_key_fingerprint=mine).on_conflict_do_nothing()
+    )
+    if connection.scalar(select(Installation.user_hash_key_fingerprint)) != mine:
+        raise RuntimeError(
+            "USER_HASH_KEY is not the key that this database's users are hashed with"
+        )
 
 
 def replay(

@@ -64,7 +64,7 @@ def main() -> None:
         customer, period = SAMPLE_REPORTS[0]
         say(f"Open {address}/billing/reports/{customer}/{period}.html or {address}/docs")
         say("Press Ctrl-C to stop")
-        print(f"ready {address}", flush=True)
+        console.print(f"ready {address}")
         server.join()
         raise CommandError("the server stopped by itself; the log above says why.")
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -35,16 +36,21 @@ def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[thr
     """Serve the API on `listener` until the context ends; gives the thread that serves.
 
     Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, so it comes before
-    anything that reads the settings. Raises EmbeddedPostgresError.
+    anything that reads the settings. Takes standard output from whoever has not kept it before.
+    Raises EmbeddedPostgresError.
     """
     with owned_database(data_dir, say):
         if not os.environ.get("USER_HASH_KEY"):
             os.environ["USER_HASH_KEY"] = _kept_key(data_dir / "user_hash_key")
         os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
-        os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
         say("Bringing the schema up to date")
         upgrade_configured_database()
-        with serving(load_gateway(), listener) as thread:
+        with (
+            # What the function prints is its metrics, and nothing collects them here.
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            serving(load_gateway(), listener) as thread,
+        ):
             yield thread
 
 
@@ -106,12 +112,13 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path, default=Path(".data/run"), help="(%(default)s)")
     arguments = parser.parse_args()
+    say = partial(print, file=sys.stdout, flush=True)
     with (
         ending_as_a_command(),
         listen_on(arguments.host, arguments.port) as listener,
-        local_api(listener, arguments.data_dir, _say) as server,
+        local_api(listener, arguments.data_dir, say) as server,
     ):
-        _say(f"ready {address_of(listener)}")
+        say(f"ready {address_of(listener)}")
         server.join()
         raise CommandError("the server stopped by itself; the log above says why.")
 
@@ -126,10 +133,6 @@ def _kept_key(path: Path) -> str:
             file.write(secrets.token_hex(32))
         unfinished.rename(path)
     return path.read_text(encoding="ascii")
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 if __name__ == "__main__":

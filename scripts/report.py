@@ -1,19 +1,21 @@
 """Prints one customer's report of one period as tables in the terminal (`make report`)."""
 
 import argparse
+import sys
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
-from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from scripts.api_client import DEFAULT_API, api_client, json_of
 from scripts.command import ending_as_a_command
 
-_WIDTH_WITHOUT_TERMINAL = 140
+_WIDTH_WITHOUT_TERMINAL = 120
 _OUTCOME_STYLES = {
     "billed": "green",
     "duplicate": "yellow",
@@ -24,7 +26,7 @@ _OUTCOME_STYLES = {
 
 def terminal() -> Console:
     """A console that does not squeeze tables when its output goes into a file or a pipe."""
-    console = Console(highlight=False)
+    console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
     return console
@@ -37,13 +39,19 @@ def fetch_report(client: httpx.Client, customer_id: str, period: str) -> Any:
 
 def print_report(console: Console, report: dict[str, Any], lines: int = 50) -> None:
     """Print totals, products, at most `lines` lines with their explanations, and warnings."""
-    parts: list[RenderableType] = [_totals(report), _by_product(report), _lines(report, lines)]
-    parts += [Text(f"Warning: {_sentence(warning)}", "yellow") for warning in report["warnings"]]
-    currency = report["totals"]["currency"]
+    report = _printable(report)
     month = datetime.strptime(report["period"], "%Y-%m").strftime("%B %Y")  # noqa: DTZ007 (a month)
-    title = f"[bold]{report['customer_name']}[/] · {report['customer_id']} · {month}"
-    subtitle = f"{report['status']} · {report['timezone']} · due {report['due']} {currency}"
-    console.print(Panel(Group(*parts), title=title, subtitle=subtitle))
+    currency = report["totals"]["currency"]
+    console.rule(Text(f"{report['customer_name']} ({report['customer_id']}), {month}", "bold"))
+    console.print(
+        f"Due [bold]{report['due']} {currency}[/], {report['status']}, "
+        f"month in {report['timezone']}, amounts in {currency}"
+    )
+    console.print(_totals(report))
+    console.print(_by_product(report))
+    console.print(_lines(report, lines))
+    for warning in report["warnings"]:
+        console.print(Text(f"Warning: {_sentence(warning)}", "yellow"))
 
 
 def main() -> None:
@@ -59,7 +67,7 @@ def main() -> None:
 
 
 def _totals(report: dict[str, Any]) -> Table:
-    table = _money_table(report, "Totals")
+    table = _money_table("Totals")
     table.add_row("This period", *_figures(report["totals"]))
     prior = report.get("prior_period") or {}
     if prior.get("lines"):
@@ -68,17 +76,17 @@ def _totals(report: dict[str, Any]) -> Table:
 
 
 def _by_product(report: dict[str, Any]) -> Table:
-    table = _money_table(report, "By product")
+    table = _money_table("By product")
     for entry in report["by_product"]:
-        table.add_row(f"{entry['name']} ({entry['product_id']})", *_figures(entry["totals"]))
+        table.add_row(Text(f"{entry['name']} ({entry['product_id']})"), *_figures(entry["totals"]))
     return table
 
 
-def _money_table(report: dict[str, Any], title: str) -> Table:
-    table = Table(title=f"{title} ({report['totals']['currency']})", title_justify="left")
-    table.add_column("", min_width=20)
-    for name in ("Gross", "Billed", "Saved: duplicates", "Saved: cap", "Leads", "Actions"):
-        table.add_column(name, justify="right")
+def _money_table(title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(overflow="fold")
+    for name in ("Gross", "Billed", "Duplicate\nsavings", "Cap\nsavings", "Leads", "Actions"):
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
@@ -97,31 +105,46 @@ def _figures(totals: dict[str, Any]) -> tuple[str, ...]:
 def _lines(report: dict[str, Any], most: int) -> Table:
     shown = report["lines"][:most]
     left = report["totals"]["actions"] - len(shown)
+    timezone = ZoneInfo(report["timezone"])
     table = Table(
         title="Lines",
         title_justify="left",
         caption=f"{left} more: {_path(report)}.csv has them all" if left > 0 else None,
         caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
-    for name in ("Time", "Lead", "Product", "Action", "Level"):
-        table.add_column(name)
-    table.add_column("Gross", justify="right")
-    table.add_column("Billed", justify="right")
-    table.add_column("Outcome")
-    table.add_column("Why", ratio=1)
+    table.add_column("Time", no_wrap=True)
+    table.add_column("Action", ratio=2, overflow="fold")
+    table.add_column("Gross", justify="right", no_wrap=True)
+    table.add_column("Billed", justify="right", no_wrap=True)
+    table.add_column("Why", ratio=3, overflow="fold")
     for line in shown:
+        outcome = line["outcome"]
         table.add_row(
-            datetime.fromisoformat(line["timestamp"]).strftime("%d %b %H:%M"),
-            Text(line["lead_id"]),
-            Text(line["product_id"]),
-            Text(line["action_type"]),
-            line["engagement_level"],
+            datetime.fromisoformat(line["timestamp"]).astimezone(timezone).strftime("%d %b %H:%M"),
+            Text.assemble(
+                f"{line['action_type']} ({line['engagement_level']})",
+                (f"\n{line['lead_id']}, {line['product_id']}", "dim"),
+            ),
             line["gross"],
             line["billed"],
-            Text(line["outcome"].replace("_", " "), _OUTCOME_STYLES[line["outcome"]]),
-            Text(line["explanation"]),
+            Text.assemble(
+                (f"{outcome.replace('_', ' ')}. ", _OUTCOME_STYLES[outcome]), line["explanation"]
+            ),
         )
     return table
+
+
+def _printable(value: Any) -> Any:
+    """The document without characters that a terminal would obey instead of showing."""
+    if isinstance(value, dict):
+        return {name: _printable(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_printable(member) for member in value]
+    if isinstance(value, str):
+        return "".join(each if each.isprintable() else "\ufffd" for each in value)
+    return value
 
 
 def _path(report: dict[str, Any]) -> str:

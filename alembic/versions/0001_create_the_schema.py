@@ -54,6 +54,29 @@ _KEEP_TRIGGERS = [
     "for each row execute function refuse_delete()"
     for table in ("leads", "actions", "billing_reports", "billing_report_lines")
 ]
+# Where a zone's clocks show midnight twice, PostgreSQL takes the second: a day has begun by then.
+_FIRST_MIDNIGHT = """
+create function first_midnight(day date, zone text) returns timestamptz
+language plpgsql immutable strict parallel safe as $$
+declare
+    midnight timestamptz := day::timestamp at time zone zone;
+    day_before timestamptz := midnight - interval '1 day';
+    offset_before interval := day_before at time zone zone - day_before at time zone 'UTC';
+    earlier timestamptz := (day::timestamp - offset_before) at time zone 'UTC';
+begin
+    return case when earlier at time zone zone = day::timestamp then earlier else midnight end;
+end $$
+"""
+_MONTH_OF = """
+create function month_of(moment timestamptz, zone text) returns date
+language plpgsql immutable strict parallel safe as $$
+declare
+    month date := date_trunc('month', moment at time zone zone);
+    next_month date := month + interval '1 month';
+begin
+    return case when moment < first_midnight(next_month, zone) then month else next_month end;
+end $$
+"""
 _DEFAULT_CARD = """
 with card as (
     insert into rate_cards (name, version, valid_from, cap_cents, cap_scope)
@@ -128,6 +151,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("customer_id", name=op.f("pk_customers")),
         sa.UniqueConstraint("email", name=op.f("uq_customers_email")),
         sa.UniqueConstraint("external_id", name=op.f("uq_customers_external_id")),
+    )
+    op.create_table(
+        "installation",
+        sa.Column("is_only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column(
+            "user_hash_key_fingerprint",
+            sa.Text(),
+            nullable=False,
+            comment="of the key its users are hashed with, which must stay the same",
+        ),
+        sa.CheckConstraint("is_only_row", name=op.f("ck_installation_is_the_only_row")),
+        sa.PrimaryKeyConstraint("is_only_row", name=op.f("pk_installation")),
     )
     op.create_table(
         "lead_types",
@@ -484,7 +519,14 @@ def upgrade() -> None:
             "lead_id", "action_id", name=op.f("uq_billing_report_lines_lead_id_action_id")
         ),
     )
-    for statement in (_CHECK_LEADS, _CHECK_LEADS_TRIGGER, _NOTHING_IS_DELETED, *_KEEP_TRIGGERS):
+    for statement in (
+        _FIRST_MIDNIGHT,
+        _MONTH_OF,
+        _CHECK_LEADS,
+        _CHECK_LEADS_TRIGGER,
+        _NOTHING_IS_DELETED,
+        *_KEEP_TRIGGERS,
+    ):
         op.execute(statement)
     lead_types = sa.table("lead_types", sa.column("lead_type"))
     op.bulk_insert(lead_types, [{"lead_type": lead_type} for lead_type in LEAD_TYPES])
@@ -506,10 +548,13 @@ def downgrade() -> None:
     op.drop_table("quarantined_leads")
     op.drop_table("products")
     op.drop_table("lead_types")
+    op.drop_table("installation")
     op.drop_table("customers")
     op.drop_index(op.f("ix_actions_customer_id_timestamp"), table_name="actions")
     op.drop_table("actions")
     op.execute("drop function actions_check_leads()")
     op.execute("drop function refuse_delete()")
+    op.execute("drop function month_of(timestamptz, text)")
+    op.execute("drop function first_midnight(date, text)")
     for name in ("engagement_level", "cap_scope", "outcome"):
         op.execute(f"drop type {name}")

@@ -8,16 +8,16 @@ scope as materialized (
         customers.customer_id,
         customers.external_id as customer,
         wanted.period,
-        wanted.period::timestamp at time zone customers.timezone as starts_at,
-        (wanted.period + interval '1 month') at time zone customers.timezone as ends_at,
+        first_midnight(wanted.period, customers.timezone) as starts_at,
+        first_midnight((wanted.period + interval '1 month')::date, customers.timezone) as ends_at,
         coalesce(
             cast(:from_instant as timestamptz),
-            cast(:from_date as date)::timestamp at time zone customers.timezone,
+            first_midnight(cast(:from_date as date), customers.timezone),
             '-infinity'
         ) as shown_from,
         coalesce(
             cast(:to_instant as timestamptz),
-            cast(:to_date as date)::timestamp at time zone customers.timezone,
+            first_midnight(cast(:to_date as date), customers.timezone),
             'infinity'
         ) as shown_to,
         card.rate_card_id,

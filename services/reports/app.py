@@ -4,13 +4,15 @@ Invariant: whatever goes wrong is answered by a problem document, made in one pl
 """
 
 import logging
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 from mangum import Mangum
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -26,6 +28,7 @@ from common.problems import (
     NotFound,
     Problem,
 )
+from services.reports.description import describe
 from services.reports.routes import billing, catalog, health, leads, pages
 from services.reports.schemas import ProblemShape
 
@@ -35,6 +38,12 @@ logger = logging.getLogger("lead_billing.reports")
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
+)
+# The description's page starts its own script from the page itself.
+_DOCS = "/docs"
+_DOCS_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; frame-ancestors 'none'"
 )
 
 
@@ -49,18 +58,20 @@ class SafeHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
-                is_page = headers.get("content-type", "").startswith("text/html")
-                if is_page and scope["path"] != app.docs_url:
-                    headers["Content-Security-Policy"] = _PAGE_POLICY
+                if headers.get("content-type", "").startswith("text/html"):
+                    is_docs = scope["path"].startswith(_DOCS)
+                    headers["Content-Security-Policy"] = _DOCS_POLICY if is_docs else _PAGE_POLICY
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
 
-app = FastAPI(
+app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     title="Lead Billing Engine",
     version="0.1.0",
-    description="Reports that a partner can check to the cent. `POST /leads` is the function's.",
+    description="Leads in, reports out that a partner can check to the cent.",
+    docs_url=_DOCS,
+    redoc_url=None,
     responses={
         "default": {
             "model": ProblemShape,
@@ -74,6 +85,7 @@ for routes in (pages, health, billing, leads, catalog):
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
 app.add_middleware(SafeHeaders)
+app.openapi = partial(describe, app)  # type: ignore[method-assign]
 
 lambda_handler = Mangum(app, lifespan="off")
 

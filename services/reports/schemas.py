@@ -245,5 +245,15 @@ class ResultShape(Shape):
     errors: list[FieldErrorShape]
 
 
+class PostAnswerShape(Shape):
+    created: int
+    updated: int
+    unchanged: int
+    quarantined: int
+    conflict: int
+    invalid: int
+    results: list[ResultShape]
+
+
 class HealthShape(Shape):
     status: str

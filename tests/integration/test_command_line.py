@@ -87,7 +87,7 @@ def test_seed_sent_twice_changes_nothing(gateway: httpx.Client) -> None:
 
 def test_report_is_printed_with_its_explanations(gateway: httpx.Client) -> None:
     gateway.put("/customers/acme", json={"name": "Acme", "email": "billing@acme.example"})
-    gateway.put("/products/crm", json={"name": "CRM"})
+    gateway.put("/products/crm", json={"name": "CRM \x1b[2J[red]"})
     action = {
         "action_type": "Form Submission",
         "timestamp": "2024-04-02T10:00:00Z",
@@ -106,8 +106,9 @@ def test_report_is_printed_with_its_explanations(gateway: httpx.Client) -> None:
     printed = run_module("scripts.report", "acme", "2024-04", "--api", gateway.base_url)
 
     assert printed.returncode == 0, printed.stderr
-    for figure in ("Acme", "April 2024", "CRM", "20.00", "10.00", "duplicate"):
+    for figure in ("Acme", "April 2024", "[2J[red]", "20.00", "10.00", "duplicate"):
         assert figure in printed.stdout
+    assert "\x1b" not in printed.stdout
 
 
 def test_report_of_an_unknown_customer_is_one_sentence(gateway: httpx.Client) -> None:

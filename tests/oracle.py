@@ -1,0 +1,231 @@
+"""The billing rules once more, in plain Python: what the SQL is held against.
+
+Invariant: nothing here comes from the product's code, so that one mistake is not made twice.
+Leads go in as they are posted; every action comes out with what is to be decided about it.
+"""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+LEVELS = ("High", "Medium", "Low")
+LEAD_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:lead")
+
+Action = tuple[str, str, datetime, int]  # folded type, level, timestamp, occurrence
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One price of a card; without product or lead type it is for any."""
+
+    level: str
+    cents: int
+    product_id: str | None = None
+    lead_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """A version of a rate card; the default one has no customer."""
+
+    rates: tuple[Rate, ...]
+    customer_id: str | None = None
+    version: int = 1
+    valid_from: date = date(1, 1, 1)
+    cap_cents: int = 10_000
+    cap_scope: str = "user"
+
+
+DEFAULT_CARD = Card((Rate("High", 1000), Rate("Medium", 500), Rate("Low", 200)))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One action and what is to be decided about it. Amounts in cents."""
+
+    lead_id: str
+    product_id: str
+    lead_type: str
+    action: Action
+    gross: int
+    billed: int
+    duplicate: int
+    cap: int
+    cap_used_before: int
+    outcome: str
+    duplicate_of: tuple[str, Action] | None
+
+
+Bills = dict[tuple[str, date], list[Line]]
+
+
+@dataclass(frozen=True)
+class _Event:
+    lead: Mapping[str, Any]
+    lead_uuid: uuid.UUID
+    user: tuple[str, str]
+    action: Action
+
+    def canonical(self) -> tuple[Any, ...]:
+        """Rule 5: time, the lead's creation, its UUID, then type, level and occurrence."""
+        key, level, timestamp, occurrence = self.action
+        created = instant(self.lead["created_at"])
+        return timestamp, created, self.lead_uuid, key.encode(), LEVELS.index(level), occurrence
+
+
+def bills(
+    leads: Iterable[Mapping[str, Any]],
+    cards: Iterable[Card] = (DEFAULT_CARD,),
+    zones: Mapping[str, str] | None = None,
+    *,
+    user_per_lead: bool = False,
+) -> Bills:
+    """The lines of every customer's months, in canonical order.
+
+    `zones`: each customer's IANA time zone, UTC unless given. `user_per_lead`: whether each lead
+    that names no user has one of its own. A lead may come several times, as it may be posted.
+    """
+    months = defaultdict(list)
+    for event in _events(leads, user_per_lead):
+        customer = event.lead["customer_id"]
+        zone = ZoneInfo((zones or {}).get(customer, "UTC"))
+        months[customer, month_of(event.action[2], zone)].append(event)
+    return {
+        (customer, month): _decide(events, card_in_force(cards, customer, month))
+        for (customer, month), events in months.items()
+    }
+
+
+def month_of(moment: datetime, zone: ZoneInfo) -> date:
+    """Rule 1. A month begins at the first instant that its zone's clocks call midnight."""
+    month = moment.astimezone(zone).date().replace(day=1)
+    following = next_month(month)
+    return following if moment >= month_start(following, zone) else month
+
+
+def month_start(month: date, zone: ZoneInfo) -> datetime:
+    """fold=0: of two midnights the first; where midnight is skipped, the instant of the skip."""
+    return datetime(month.year, month.month, 1, tzinfo=zone).astimezone(UTC)
+
+
+def next_month(month: date) -> date:
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def card_in_force(cards: Iterable[Card], customer: str, month: date) -> Card:
+    """Rule 2: the customer's own newest card that is valid by then, else the default one."""
+    valid = [card for card in cards if card.valid_from <= month]
+    own = [card for card in valid if card.customer_id == customer]
+    default = [card for card in valid if card.customer_id is None]
+    return max(own or default, key=lambda card: (card.valid_from, card.version))
+
+
+def price(card: Card, product: str, lead_type: str, level: str) -> int:
+    """Rule 2: product and lead type, then product, then lead type, then level alone."""
+    prices = {(r.product_id, r.lead_type): r.cents for r in card.rates if r.level == level}
+    for wanted in ((product, lead_type), (product, None), (None, lead_type)):
+        if wanted in prices:
+            return prices[wanted]
+    return prices[None, None]
+
+
+def fold(action_type: str) -> str:
+    return " ".join(action_type.split()).casefold()
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def lead_uuid(lead_id: str) -> uuid.UUID:
+    hyphens = [place for place, sign in enumerate(lead_id) if sign == "-"]
+    if len(lead_id) == 36 and hyphens == [8, 13, 18, 23]:
+        try:
+            return uuid.UUID(lead_id)
+        except ValueError:
+            pass
+    return uuid.uuid5(LEAD_NAMESPACE, lead_id)
+
+
+def actions_of(lead: Mapping[str, Any]) -> list[Action]:
+    """A posted lead's actions, each with its occurrence among those that are equal."""
+    counts: Counter[tuple[str, str, datetime]] = Counter()
+    actions = []
+    for sent in lead["actions"]:
+        same = (
+            fold(sent["action_type"]),
+            sent["engagement_level"].capitalize(),
+            instant(sent["timestamp"]),
+        )
+        counts[same] += 1
+        actions.append((*same, counts[same]))
+    return actions
+
+
+def user_of(lead: Mapping[str, Any], user_per_lead: bool) -> tuple[str, str]:
+    """The first present of email, phone and external id; else the fallback user."""
+    user = lead.get("user") or {}
+    if user.get("email") is not None:
+        return "email", user["email"].strip().lower()
+    if user.get("phone") is not None:
+        digits = "".join(sign for sign in user["phone"] if sign in "0123456789")
+        return "phone", "+" * user["phone"].strip().startswith("+") + digits
+    if user.get("external_id") is not None:
+        return "external_id", user["external_id"].strip()
+    return ("lead", str(lead_uuid(lead["lead_id"]))) if user_per_lead else ("nobody", "")
+
+
+def _events(leads: Iterable[Mapping[str, Any]], user_per_lead: bool) -> list[_Event]:
+    """Each action once, however often its lead was posted."""
+    known: dict[tuple[uuid.UUID, Action], _Event] = {}
+    for lead in leads:
+        key = lead_uuid(lead["lead_id"])
+        for action in actions_of(lead):
+            event = _Event(lead, key, user_of(lead, user_per_lead), action)
+            known.setdefault((key, action), event)
+    return list(known.values())
+
+
+def _decide(events: list[_Event], card: Card) -> list[Line]:
+    """Rules 2 to 5 over one customer's month."""
+    first: dict[tuple[Any, ...], _Event] = {}
+    used: Counter[tuple[Any, ...]] = Counter()
+    lines = []
+    for event in sorted(events, key=_Event.canonical):
+        lead = event.lead
+        key, level, _, _ = event.action
+        gross = price(card, lead["product_id"], lead["lead_type"], level)
+        original = first.setdefault((event.user, lead["product_id"], key, level), event)
+        capped = (event.user, lead["product_id"]) if "product" in card.cap_scope else (event.user,)
+        before = used[capped]
+        is_repeat = original is not event
+        billed = 0 if is_repeat else min(gross, card.cap_cents - before)
+        used[capped] += billed
+        lines.append(
+            Line(
+                lead["lead_id"],
+                lead["product_id"],
+                lead["lead_type"],
+                event.action,
+                gross,
+                billed,
+                gross if is_repeat else 0,
+                0 if is_repeat else gross - billed,
+                before,
+                _outcome(is_repeat, gross, billed),
+                (original.lead["lead_id"], original.action) if is_repeat else None,
+            )
+        )
+    return lines
+
+
+def _outcome(is_repeat: bool, gross: int, billed: int) -> str:
+    if is_repeat:
+        return "duplicate"
+    if billed == gross:
+        return "billed"
+    return "partially_capped" if billed else "capped"
