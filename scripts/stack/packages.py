@@ -29,7 +29,7 @@ WASTE_SUFFIXES = {".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".txt"}
 WASTE_NAMES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
 # boto3 brings the description of every AWS service; these are the ones our code calls.
-AWS_SERVICES = {"secretsmanager", "sqs", "sts"}
+AWS_SERVICES = {"secretsmanager", "sqs", "sts", "xray"}
 
 
 @dataclass(frozen=True)
