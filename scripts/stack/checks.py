@@ -81,7 +81,14 @@ def checkov(stack: Stack) -> None:
         run([sys.executable, "-m", "venv", venv], remedy=remedy, quiet=True)
         pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
         run(
-            [*pip, "--quiet", "--require-hashes", "--requirement", str(CHECKOV_LOCK)],
+            [
+                *pip,
+                "--quiet",
+                "--no-compile",
+                "--require-hashes",
+                "--requirement",
+                str(CHECKOV_LOCK),
+            ],
             remedy=remedy,
             quiet=True,
         )
