@@ -90,7 +90,13 @@ def emulator_gaps(stack: Stack) -> Iterator[tuple[str, str]]:
             "LocalStack's ECS, RDS and HTTP APIs need a licence: LOCALSTACK_AUTH_TOKEN is not set.",
             "docs/deployment.md, 'LocalStack'; or make up EMULATOR=ministack, which needs none",
         )
-    if emulator.is_up(stack):
+    running = emulator.read(stack)
+    if running and emulator.is_ours(running) and running["emulator"] != stack.emulator:
+        yield (
+            f"{running['emulator']} is up on port {stack.port}, not {stack.emulator}.",
+            f"make down, then make up EMULATOR={stack.emulator}",
+        )
+    elif emulator.is_up(stack):
         say(f"{stack.emulator} is up on port {stack.port}")
     elif port_is_taken(stack.port):
         yield (

@@ -1,5 +1,8 @@
 """What is missing or wrong ends with one clear message and a command that mends it."""
 
+import json
+import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -9,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.stack import emulator
 from scripts.stack.settings import ROOT
 
 TERRAFORM = """#!/bin/sh
@@ -35,8 +39,7 @@ def programs(tmp_path: Path) -> Path:
     folder.mkdir()
     program(folder, "terraform", TERRAFORM.replace("VERSION", "1.11.4"))
     program(folder, "docker", DOCKER)
-    for name in ("sh", "ps"):
-        (folder / name).symlink_to(Path("/bin") / name)
+    (folder / "sh").symlink_to("/bin/sh")
     return folder
 
 
@@ -172,6 +175,33 @@ def test_unknown_value_is_named_with_the_known_ones(programs: Path, name: str, v
 
     assert ran.returncode == 1
     assert f"{name}={value}" in ran.stderr
+
+
+def test_other_emulator_that_is_up_is_told_from_a_taken_port(programs: Path) -> None:
+    port = str(free_port())
+    state = ROOT / ".data" / "stack" / port
+    state.mkdir(parents=True)
+    started = emulator.process_started(os.getpid())
+    noted = {"emulator": "ministack", "pid": os.getpid(), "started": started}
+    (state / "emulator.json").write_text(json.dumps(noted))
+    try:
+        ran = run_step(
+            "preflight",
+            programs,
+            EMULATOR="localstack",
+            LOCALSTACK_AUTH_TOKEN="any",
+            GATEWAY_PORT=port,
+        )
+    finally:
+        shutil.rmtree(state)
+
+    assert ran.returncode == 1
+    assert f"ministack is up on port {port}, not localstack" in ran.stderr
+
+
+def test_process_is_known_by_its_start_and_not_by_its_number_alone() -> None:
+    assert emulator.process_started(os.getpid()) is not None
+    assert emulator.process_started(2**30) is None
 
 
 def test_mirror_without_the_provider_is_refused(programs: Path, tmp_path: Path) -> None:
