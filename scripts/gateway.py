@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -56,12 +57,14 @@ Function = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 class LocalGateway:
     """An ASGI application in front of a Lambda function and a service.
 
-    The function is called in worker threads, so it must bear several calls at once.
+    The function is called in worker threads, with one event at a time: that is all an instance of
+    it ever gets, and it counts on it.
     """
 
     def __init__(self, function: Function, service: ASGIApp) -> None:
         self._function = function
         self._service = service
+        self._instance = Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (scope["method"], scope["path"]) == (
@@ -84,7 +87,11 @@ class LocalGateway:
             return JSONResponse(document, refusal.status, media_type=PROBLEM_JSON)
         event = http_event(request, body)
         context = LambdaContext(aws_request_id=str(uuid.uuid4()))
-        return _response(await run_in_threadpool(self._function, event, context))
+        return _response(await run_in_threadpool(self._call, event, context))
+
+    def _call(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        with self._instance:
+            return self._function(event, context)
 
 
 def http_event(request: Request, body: bytes) -> dict[str, Any]:

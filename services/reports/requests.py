@@ -5,11 +5,11 @@ Invariant: what reaches a route's body is valid; what is not was refused here, b
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, NoReturn
 
 from fastapi import Depends, Query
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter
 from sqlalchemy import Connection
 
 from common import db
@@ -72,8 +72,9 @@ def _moment(name: str, text: str | None) -> date | datetime | None:
         if _BARE_DATE.fullmatch(text):
             return date.fromisoformat(text)
         # A plus sign that was not percent-encoded arrives as a space.
-        return _INSTANT.validate_python(re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", text))
-    except (ValueError, ValidationError):
+        moment = _INSTANT.validate_python(re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", text))
+        return moment.astimezone(UTC)  # PostgreSQL does not read every offset
+    except (ValueError, OverflowError):
         _refuse(name, "invalid_time", "must be a date or an RFC 3339 time with offset")
 
 
