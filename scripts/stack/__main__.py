@@ -56,8 +56,6 @@ def package(this: Stack) -> None:
 
 def apply(this: Stack) -> None:
     """Deploy, and note the address for other programs."""
-    if not emulator.is_up(this):
-        raise StackError(f"{this.emulator} is not up.", "make up, which starts it and goes on")
     terraform.set_variables(this)
     terraform.apply(this)
     (this.state / "gateway-url").write_text(sample.gateway(this))
@@ -198,6 +196,27 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "module-readmes": lambda _: checks.write_readmes(),
 }
 
+# What can be done without an emulator; everything else speaks to it.
+WITHOUT_EMULATOR = {
+    *("up", "down", "preflight", "emulator", "image", "package", "tf-init"),
+    *("test-infra", "module-readmes"),
+}
+
+
+def perform(name: str, this: Stack) -> None:
+    """One step; an emulator that is not up, or ends meanwhile, is the cause that is named."""
+    if name not in WITHOUT_EMULATOR and not emulator.is_up(this):
+        raise StackError(f"{this.emulator} is not up.", "make up, which starts it and goes on")
+    try:
+        STEPS[name](this)
+    except StackError as error:
+        if not emulator.read(this) or emulator.is_up(this):
+            raise
+        raise StackError(
+            f"{this.emulator} ended meanwhile (its log: {emulator.log(this)}).\n{error.cause}",
+            "make up starts it anew and goes on; make down takes the rest away",
+        ) from error
+
 
 def main(arguments: list[str]) -> int:
     """Run the steps named, in order."""
@@ -207,7 +226,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         for name in arguments:
-            STEPS[name](stack())
+            perform(name, stack())
     except StackError as error:
         return fail(error)
     except KeyboardInterrupt:

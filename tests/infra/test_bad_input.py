@@ -211,8 +211,9 @@ def test_mirror_without_the_provider_is_refused(programs: Path, tmp_path: Path) 
     assert "holds no registry.terraform.io/hashicorp/aws" in ran.stderr
 
 
-def test_applying_without_an_emulator_says_what_starts_it(programs: Path) -> None:
-    ran = run_step("tf-apply", programs)
+@pytest.mark.parametrize("name", ["tf-plan", "tf-apply", "tf-destroy", "migrate", "smoke", "logs"])
+def test_step_without_an_emulator_says_what_starts_it(programs: Path, name: str) -> None:
+    ran = run_step(name, programs)
 
     assert ran.returncode == 1
     assert "ministack is not up" in ran.stderr
