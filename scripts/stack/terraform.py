@@ -113,7 +113,10 @@ def change(stack: Stack, verb: str, remedy: str) -> None:
                 say(done[1])
     if process.returncode != 0:
         errors = [part.strip() for part in log.read_text().split("\nError: ")[1:]]
-        cause = "\n".join(f"  - {error.splitlines()[0]}" for error in errors)
+        shown = [f"  - {error.splitlines()[0][:200]}" for error in errors[:3]]
+        if len(errors) > len(shown):
+            shown.append(f"  - and {len(errors) - len(shown)} more")
+        cause = "\n".join(shown)
         raise StackError(f"terraform {verb} failed:\n{cause}\n  (all of it: {log})", remedy)
 
 
