@@ -18,13 +18,13 @@ SEED ?= 1
 port := $(if $(PORT),--port "$(PORT)")
 data_dir := $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
-MAKEFILES := Makefile scripts/stack/stack.mk
-TARGETS := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\# .*/\1/p' $(MAKEFILES))
+MADE_OF := Makefile scripts/stack/stack.mk
+TARGETS := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\# .*/\1/p' $(MADE_OF))
 .PHONY: $(TARGETS)
 
 help: ## List the targets
 	@echo "usage: make TARGET [NAME=value ...]"
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILES) | awk -F '|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MADE_OF) | awk -F '|' '{printf "%-18s %s\n", $$1, $$2}'
 
 demo: $(VENV)/demo ## Start everything, bill the sample leads, keep serving (PORT=, DATA_DIR=, ONCE=1)
 	@$(PY) -m scripts.demo $(port) $(data_dir) $(if $(ONCE),--once)
