@@ -5,7 +5,7 @@ Invariant: what reaches a route's body is valid; what is not was refused here, b
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, NoReturn
 
 from fastapi import Depends, Query
@@ -29,8 +29,14 @@ def _transaction() -> Iterator[Connection]:
         yield connection
 
 
+def now() -> datetime:
+    """The moment of the request; a test puts another in its place."""
+    return datetime.now(UTC)
+
+
 # The connection of a snapshot stays open until the answer is sent, so that it can be streamed.
 Snapshot = Annotated[Connection, Depends(_snapshot)]
+Now = Annotated[datetime, Depends(now)]
 # A transaction is committed before the answer is sent.
 Transaction = Annotated[Connection, Depends(_transaction, scope="function")]
 
