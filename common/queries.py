@@ -3,7 +3,7 @@
 Invariant: nothing here commits; the caller's transaction does.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
@@ -11,10 +11,9 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, or_, select, text
+from sqlalchemy import Connection, Row, text
 
 from common.billing import EngagementLevel, Line, Totals
-from common.models import Customer, RateCard
 from common.problems import Unpriced
 
 _DECIDED = files("common").joinpath("sql", "decide_actions.sql").read_text()
@@ -399,33 +398,30 @@ def rate_card_in_force(
     return rate_cards_in_force(connection, [customer_id], period).get(customer_id)
 
 
+_CARDS_IN_FORCE = text(
+    """
+select wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_default
+from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
+cross join lateral (
+    select rate_card_id, name, version, customer_id is null as is_default
+    from rate_cards
+    where (rate_cards.customer_id = wanted.customer_id or rate_cards.customer_id is null)
+        and valid_from <= :period
+    order by rate_cards.customer_id nulls last, valid_from desc, version desc
+    limit 1
+) as card
+"""
+)
+
+
 def rate_cards_in_force(
-    connection: Connection, customer_ids: Collection[UUID], period: date
+    connection: Connection, customer_ids: Iterable[UUID], period: date
 ) -> dict[UUID, RateCardInForce]:
     """The card that prices the month for each customer."""
-    is_for_them = or_(RateCard.customer_id == Customer.customer_id, RateCard.customer_id.is_(None))
     rows = connection.execute(
-        select(
-            Customer.customer_id,
-            RateCard.rate_card_id,
-            RateCard.name,
-            RateCard.version,
-            RateCard.customer_id.is_(None),
-        )
-        .distinct(Customer.customer_id)
-        .join(RateCard, is_for_them)
-        .where(Customer.customer_id.in_(customer_ids), RateCard.valid_from <= period)
-        .order_by(
-            Customer.customer_id,
-            RateCard.customer_id.nulls_last(),
-            RateCard.valid_from.desc(),
-            RateCard.version.desc(),
-        )
+        _CARDS_IN_FORCE, {"customer_ids": [str(each) for each in customer_ids], "period": period}
     )
-    return {
-        customer_id: RateCardInForce(card_id, name, version, is_default)
-        for customer_id, card_id, name, version, is_default in rows
-    }
+    return {customer_id: RateCardInForce(*card) for customer_id, *card in rows}
 
 
 _LEAD_PERIODS = text(

@@ -125,7 +125,7 @@ def rate_cards(draw: st.DrawFn, month: date) -> list[oracle.Card]:
                     valid_from,
                     draw(st.sampled_from([0, 700, 1500, 10_000])),
                     draw(st.sampled_from(["user", "user_and_product"])),
-                    tuple(draw(st.sets(st.sampled_from(LEAD_TYPES)))),
+                    tuple(sorted(draw(st.sets(st.sampled_from(LEAD_TYPES))))),
                 )
             )
     return cards
