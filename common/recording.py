@@ -5,7 +5,7 @@ commits; the caller's transaction does.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 from uuid import UUID
@@ -177,7 +177,7 @@ class _Batch:
             "user_email": user and user.email,
             "user_phone": user and user.phone,
             "user_external_id": user and user.external_id,
-            "created_at": lead.created_at,
+            "created_at": lead.created_at.astimezone(UTC),
             "is_merged": False,
             "actions": _actions(lead),
         }
@@ -189,7 +189,8 @@ def _actions(lead: Lead) -> list[dict[str, Any]]:
             "type": action.action_type,
             "key": identifiers.action_key(action.action_type),
             "level": action.engagement_level.capitalize(),
-            "at": action.timestamp,
+            # PostgreSQL reads offsets of less than 16 hours, RFC 3339 has them up to 23:59.
+            "at": action.timestamp.astimezone(UTC),
         }
         for action in lead.actions
     ]

@@ -5,9 +5,10 @@ between shifts the pages.
 """
 
 import base64
+from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from common.problems import FieldError, Invalid
@@ -22,9 +23,21 @@ def from_cursor(cursor: str, kind: type[Any]) -> Any:
     """The place that `to_cursor` made the text of. Raises Invalid for any other text."""
     try:
         padded = cursor.encode() + b"=" * (-len(cursor) % 4)
-        return TypeAdapter(kind).validate_json(base64.b64decode(padded, b"-_", validate=True))
-    except (ValueError, ValidationError):
+        place = TypeAdapter(kind).validate_json(base64.b64decode(padded, b"-_", validate=True))
+        if not all(map(_could_be_ours, [place] if isinstance(place, str) else place)):
+            raise ValueError("holds what the database would not take")
+        return place
+    except ValueError:
         raise Invalid(
             "the cursor is not one of this list's",
             [FieldError("/query/cursor", "invalid_cursor", "take it from a page's next_cursor")],
         ) from None
+
+
+def _could_be_ours(member: object) -> bool:
+    """Whether `to_cursor` could have been given it: the database takes less than JSON holds."""
+    if isinstance(member, str):
+        return "\0" not in member
+    if isinstance(member, datetime):
+        return member.utcoffset() == timedelta(0)
+    return not isinstance(member, int) or 0 <= member < 2**31

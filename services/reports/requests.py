@@ -9,14 +9,30 @@ from datetime import UTC, date, datetime
 from typing import Annotated, NoReturn
 
 from fastapi import Depends, Query
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter
 from sqlalchemy import Connection
+from starlette.convertors import Convertor, register_url_convertor
 
 from common import db
 from common.billing import Period
 from common.identifiers import LONGEST_ID
 from common.leads import LONGEST_USER_TEXT, NO_NUL, Instant
 from common.problems import FieldError, Invalid
+
+
+class _AnyText(Convertor[str]):
+    """A part of a path that may hold slashes and, unlike `path`, line ends."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", _AnyText())
 
 
 def _snapshot() -> Iterator[Connection]:
@@ -78,8 +94,9 @@ def _moment(name: str, text: str | None) -> date | datetime | None:
         if _BARE_DATE.fullmatch(text):
             return date.fromisoformat(text)
         # A plus sign that was not percent-encoded arrives as a space.
-        return _INSTANT.validate_python(re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", text))
-    except (ValueError, ValidationError):
+        moment = _INSTANT.validate_python(re.sub(r" (?=[0-9]{2}:[0-9]{2}$)", "+", text))
+        return moment.astimezone(UTC)  # PostgreSQL does not read every offset
+    except (ValueError, OverflowError):
         _refuse(name, "invalid_time", "must be a date or an RFC 3339 time with offset")
 
 

@@ -90,7 +90,7 @@ def find_entries(
 
 
 @router.get(
-    "/reports/{customer_id:path}/{period}",
+    "/reports/{customer_id:id}/{period}",
     response_model=None,
     responses={
         200: {
