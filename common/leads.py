@@ -349,6 +349,7 @@ _CODES = {
     "int_type": ("wrong_type", "must be a whole number"),
     "list_type": ("wrong_type", "must be an array"),
     "model_type": ("wrong_type", "must be an object"),
+    "model_attributes_type": ("wrong_type", "must be an object"),
     "dict_type": ("wrong_type", "must be an object"),
     "timezone_aware": ("timestamp_without_offset", "must end in Z or an offset such as +02:00"),
     "string_pattern_mismatch": ("nul_character", "must not hold the character U+0000"),
