@@ -87,8 +87,8 @@ def _samples(client: httpx.Client) -> dict[str, str]:
             Console(width=_TABLE_WIDTH, file=drawn), fetch_report(client, customer_id, period)
         )
         files[f"{name}.txt"] = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
-    card = {name: value for name, value in _CARD.items() if name != "valid_from"}
-    trial = client.post("/billing/simulations", json={"period": "2024-04", "rate_card": card})
+    what_if = json.loads((_SAMPLES / "simulation.json").read_bytes())
+    trial = client.post("/billing/simulations", json=what_if)
     files["simulation_answer.json"] = _pretty(json_of(trial))
     return {name: _timeless(text).rstrip() + "\n" for name, text in files.items()}
 
