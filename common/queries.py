@@ -275,31 +275,31 @@ class Entry(NamedTuple):
     totals: Totals
 
 
+# Summed up one customer's period at a time, as it is decided: a sort of all of them by lead would
+# not fit into memory.
 _ENTRIES = text(
     f"""
-with {_DECIDED},
-
-per_lead as (
-    select
-        customer_id, period, lead_id, {_SUMS}, count(*) as actions,
-        count(*) filter (where gross_cents is null) as unpriced
-    from selected
-    group by customer_id, period, lead_id
-)
+with {_DECIDED}
 
 select
-    customer_id, customers.external_id as customer, customers.name,
-    customers.timezone, period,
-    gross_cents, billed_cents, duplicate_cents, cap_cents, leads, actions, unpriced
-from (
-    select
-        customer_id, period, {_SUMS}, count(*) as leads, sum(actions)::bigint as actions,
-        sum(unpriced)::bigint as unpriced
-    from per_lead
-    group by customer_id, period
-) as entry
+    scope.customer_id, scope.customer, customers.name, customers.timezone, scope.period, entry.*
+from scope
 join customers using (customer_id)
-order by period desc, customers.external_id
+cross join lateral (
+    select
+        {_SUMS}, count(*) as leads, sum(actions)::bigint as actions,
+        sum(unpriced)::bigint as unpriced
+    from (
+        select
+            {_SUMS}, count(*) as actions,
+            count(*) filter (where gross_cents is null) as unpriced
+        from selected
+        where selected.customer_id = scope.customer_id and selected.period = scope.period
+        group by lead_id
+    ) as per_lead
+) as entry
+where entry.leads > 0
+order by scope.period desc, scope.customer
 """
 )
 

@@ -1,5 +1,6 @@
 """The Lambda functions themselves: their events, logs, metrics, settings, and hostile bodies."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
@@ -18,8 +19,8 @@ from common.catalog import register_customer, register_product
 from common.settings import Settings, settings
 from functions.ingest.handler import handler
 from scripts.gateway import LambdaContext
-from services.reports.app import lambda_handler
 from services.reports.schemas import PostAnswerShape, ReportShape
+from tests import adapter
 from tests.api import Wire, action, check_problem, lead
 from tests.properties import examples
 
@@ -261,10 +262,16 @@ def test_no_bytes_are_an_error_of_ours(ready: Engine, body: bytes) -> None:
 # --- the reporting service as a function
 
 
+def reporting(sent: dict[str, Any]) -> Any:
+    """The reporting function's answer, on the loop that its adapter made for itself."""
+    asyncio.set_event_loop(adapter.LOOP)
+    return adapter.lambda_handler(sent, LambdaContext(aws_request_id="aws-1"))  # type: ignore[arg-type]
+
+
 def test_reports_are_the_same_through_lambda(ready: Engine) -> None:
     invoke(event(json.dumps(lead("l1", action(), action()))))
 
-    answer = lambda_handler(event(None, "GET", "/billing/reports/acme/2024-04"), _context())
+    answer = reporting(event(None, "GET", "/billing/reports/acme/2024-04"))
 
     bill = ReportShape.model_validate_json(answer["body"])
     assert (answer["statusCode"], bill.totals.gross, bill.totals.billed) == (200, "20.00", "10.00")
@@ -273,15 +280,11 @@ def test_reports_are_the_same_through_lambda(ready: Engine) -> None:
 def test_problems_are_the_same_through_lambda(ready: Engine) -> None:
     path = "/billing/reports/nobody/2024-04"
 
-    answer = lambda_handler(event(None, "GET", path), _context())
+    answer = reporting(event(None, "GET", path))
 
     assert answer["isBase64Encoded"]
     document = json.loads(base64.b64decode(answer["body"]))
     check_problem(404, answer["headers"], document, path)
-
-
-def _context() -> Any:
-    return LambdaContext(aws_request_id="aws-1")
 
 
 # --- settings
@@ -357,6 +360,6 @@ def test_lead_without_user_can_be_given_one_of_its_own(
     batch = [lead(f"l{number}", action()) | {"user": None} for number in range(3)]
 
     invoke(event(json.dumps(batch)))
-    answer = lambda_handler(event(None, "GET", "/billing/reports/acme/2024-04"), _context())
+    answer = reporting(event(None, "GET", "/billing/reports/acme/2024-04"))
 
     assert json.loads(answer["body"])["totals"]["billed"] == "30.00"
