@@ -3,7 +3,7 @@
 Invariant: nothing here commits; the caller's transaction does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
@@ -11,10 +11,9 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, or_, select, text
+from sqlalchemy import Connection, Row, text
 
 from common.billing import EngagementLevel, Line, Totals
-from common.models import RateCard
 from common.problems import Unpriced
 
 _DECIDED = files("common").joinpath("sql", "decide_actions.sql").read_text()
@@ -26,19 +25,22 @@ class Scope:
     """Which customers' months are decided, whose actions, and which part of them is shown.
 
     `start` and `end` are instants, or bare dates that mean midnight in each customer's zone;
-    `start` is inclusive, `end` exclusive.
+    `start` is inclusive, `end` exclusive. `proposed_card`: a card that prices all of them in place
+    of the ones in force, as common/rate_cards.py writes it.
     """
 
     pairs: Sequence[tuple[UUID, date]]
     user_key: UUID | None = None
     start: date | datetime | None = None
     end: date | datetime | None = None
+    proposed_card: str | None = None
 
     def parameters(self) -> dict[str, Any]:
         return {
             "customer_ids": [str(customer) for customer, _ in self.pairs],
             "periods": [period for _, period in self.pairs],
             "user_key": self.user_key and str(self.user_key),
+            "proposed_card": self.proposed_card,
         } | range_parameters(self.start, self.end)
 
 
@@ -187,7 +189,7 @@ select
     selected.cap_limit_cents, selected.cap_used_before_cents,
     case when is_repeat then first_leads.external_id end as first_lead,
     case when is_repeat then first_action_id end::text as first_action_id,
-    case when is_repeat then first_timestamp end as first_timestamp,
+    case when is_repeat then first_timestamp end as first_timestamp, selected.rate,
     selected.lead_created_at, selected.lead_id, selected.action_key, selected.occurrence
 from selected
 join leads on leads.lead_id = selected.lead_id
@@ -383,26 +385,43 @@ def active_periods(
 class RateCardInForce(NamedTuple):
     """The card that prices a customer's month."""
 
+    rate_card_id: UUID
     name: str
     version: int
+    is_default: bool
 
 
 def rate_card_in_force(
     connection: Connection, customer_id: UUID, period: date
 ) -> RateCardInForce | None:
     """The customer's own card in force at the period's start, else the default one."""
-    row = connection.execute(
-        select(RateCard.name, RateCard.version)
-        .where(
-            or_(RateCard.customer_id == customer_id, RateCard.customer_id.is_(None)),
-            RateCard.valid_from <= period,
-        )
-        .order_by(
-            RateCard.customer_id.nulls_last(), RateCard.valid_from.desc(), RateCard.version.desc()
-        )
-        .limit(1)
-    ).first()
-    return row and RateCardInForce(row.name, row.version)
+    return rate_cards_in_force(connection, [customer_id], period).get(customer_id)
+
+
+_CARDS_IN_FORCE = text(
+    """
+select wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_default
+from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
+cross join lateral (
+    select rate_card_id, name, version, customer_id is null as is_default
+    from rate_cards
+    where (rate_cards.customer_id = wanted.customer_id or rate_cards.customer_id is null)
+        and valid_from <= :period
+    order by rate_cards.customer_id nulls last, valid_from desc, version desc
+    limit 1
+) as card
+"""
+)
+
+
+def rate_cards_in_force(
+    connection: Connection, customer_ids: Iterable[UUID], period: date
+) -> dict[UUID, RateCardInForce]:
+    """The card that prices the month for each customer."""
+    rows = connection.execute(
+        _CARDS_IN_FORCE, {"customer_ids": [str(each) for each in customer_ids], "period": period}
+    )
+    return {customer_id: RateCardInForce(*card) for customer_id, *card in rows}
 
 
 _LEAD_PERIODS = text(

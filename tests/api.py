@@ -28,6 +28,9 @@ _SHAPES: list[tuple[str, str, type[BaseModel]]] = [
     ("GET", r"/customers", schemas.CustomerListShape),
     ("PUT", r"/products/.+", schemas.ProductShape),
     ("GET", r"/products", schemas.ProductListShape),
+    ("GET", r"/rate-cards", schemas.RateCardListShape),
+    ("POST", r"/rate-cards", schemas.RateCardVersionShape),
+    ("POST", r"/billing/simulations", schemas.SimulationShape),
     ("GET", r"/health/.+", schemas.HealthShape),
 ]
 

@@ -38,6 +38,7 @@ class Card:
     valid_from: date = date(1, 1, 1)
     cap_cents: int = 10_000
     cap_scope: str = "user"
+    duplicates_charged_for: tuple[str, ...] = ()
 
 
 DEFAULT_CARD = Card((Rate("High", 1000), Rate("Medium", 500), Rate("Low", 200)))
@@ -58,6 +59,7 @@ class Line:
     cap_used_before: int
     outcome: str
     duplicate_of: tuple[str, Action] | None
+    rate: str = "level"
 
 
 Bills = dict[tuple[str, date], list[Line]]
@@ -124,13 +126,20 @@ def card_in_force(cards: Iterable[Card], customer: str, month: date) -> Card:
     return max(own or default, key=lambda card: (card.valid_from, card.version))
 
 
-def price(card: Card, product: str, lead_type: str, level: str) -> int:
-    """Rule 2: product and lead type, then product, then lead type, then level alone."""
+def price(card: Card, product: str, lead_type: str, level: str) -> tuple[int, str]:
+    """Rule 2: product and lead type, then product, then lead type, then level alone.
+
+    The price, and which of them gave it.
+    """
     prices = {(r.product_id, r.lead_type): r.cents for r in card.rates if r.level == level}
-    for wanted in ((product, lead_type), (product, None), (None, lead_type)):
+    for wanted, kind in (
+        ((product, lead_type), "product_and_lead_type"),
+        ((product, None), "product"),
+        ((None, lead_type), "lead_type"),
+    ):
         if wanted in prices:
-            return prices[wanted]
-    return prices[None, None]
+            return prices[wanted], kind
+    return prices[None, None], "level"
 
 
 def fold(action_type: str) -> str:
@@ -198,8 +207,10 @@ def _decide(events: list[_Event], card: Card) -> list[Line]:
     for event in sorted(events, key=_Event.canonical):
         lead = event.lead
         key, level, _, _ = event.action
-        gross = price(card, lead["product_id"], lead["lead_type"], level)
-        original = first.setdefault((event.user, lead["product_id"], key, level), event)
+        gross, rate = price(card, lead["product_id"], lead["lead_type"], level)
+        original = event
+        if lead["lead_type"] not in card.duplicates_charged_for:
+            original = first.setdefault((event.user, lead["product_id"], key, level), event)
         capped = (event.user, lead["product_id"]) if "product" in card.cap_scope else (event.user,)
         before = used[capped]
         is_repeat = original is not event
@@ -218,6 +229,7 @@ def _decide(events: list[_Event], card: Card) -> list[Line]:
                 before,
                 _outcome(is_repeat, gross, billed),
                 (original.lead["lead_id"], original.action) if is_repeat else None,
+                rate,
             )
         )
     return lines

@@ -45,8 +45,14 @@ def _transaction() -> Iterator[Connection]:
         yield connection
 
 
+def now() -> datetime:
+    """The moment of the request; a test puts another in its place."""
+    return datetime.now(UTC)
+
+
 # The connection of a snapshot stays open until the answer is sent, so that it can be streamed.
 Snapshot = Annotated[Connection, Depends(_snapshot)]
+Now = Annotated[datetime, Depends(now)]
 # A transaction is committed before the answer is sent.
 Transaction = Annotated[Connection, Depends(_transaction, scope="function")]
 
