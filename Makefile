@@ -6,7 +6,9 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
-API ?= http://127.0.0.1:8080
+# The gateway of a stack that is up (make up), else the local server.
+stack_is_up := $(wildcard .data/stack/$(or $(GATEWAY_PORT),4566)/gateway-url)
+API ?= $(if $(stack_is_up),$(shell cat $(stack_is_up)),http://127.0.0.1:8080)
 CUSTOMER ?= customer-123
 PERIOD ?= 2024-04
 LEADS ?= 2000
@@ -16,12 +18,13 @@ SEED ?= 1
 port := $(if $(PORT),--port "$(PORT)")
 data_dir := $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
-TARGETS := $(shell sed -n 's/^\([a-z][a-z-]*\):.*\#\# .*/\1/p' Makefile)
+MADE_OF := Makefile scripts/stack/stack.mk
+TARGETS := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\# .*/\1/p' $(MADE_OF))
 .PHONY: $(TARGETS)
 
 help: ## List the targets
 	@echo "usage: make TARGET [NAME=value ...]"
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F '|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MADE_OF) | awk -F '|' '{printf "%-18s %s\n", $$1, $$2}'
 
 demo: $(VENV)/demo ## Start everything, bill the sample leads, keep serving (PORT=, DATA_DIR=, ONCE=1)
 	@$(PY) -m scripts.demo $(port) $(data_dir) $(if $(ONCE),--once)
@@ -41,8 +44,9 @@ close: $(VENV)/demo ## Make a month's reports final (PERIOD=2024-04, CUSTOMERS="
 add-lead-type: $(VENV)/demo ## Accept another lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
 	@$(PY) -m scripts.add_lead_type "$(NAME)" $(data_dir)
 
-migrate: $(VENV)/demo ## Bring the schema up to date (DATA_DIR= or DATABASE_URL)
-	@$(PY) -m scripts.migrate $(data_dir)
+migrate: $(VENV)/demo ## Bring the schema up to date (of a stack that is up, DATA_DIR= or DATABASE_URL)
+	@$(if $(and $(stack_is_up),$(if $(DATA_DIR)$(DATABASE_URL),,none named)),\
+		python3 -m scripts.stack migrate,$(PY) -m scripts.migrate $(data_dir))
 
 test: $(VENV)/dev ## Run the tests on two processes (ARGS= for pytest)
 	@echo "Running the tests"
@@ -83,10 +87,13 @@ lock: $(VENV)/dev ## Write every requirements.txt anew from pyproject.toml
 	@$(call lock,ingest,functions/ingest,--constraints tests/requirements.txt)
 	@$(call lock,reports,services/reports,--constraints tests/requirements.txt)
 
-clean: ## Remove the virtual environment, the caches and all local data
+clean: ## Remove the virtual environment, the caches and all local data (after make down)
+	@if [ -n "$(stack_is_up)" ]; then echo "A stack is up: make down first." >&2; exit 1; fi
 	@echo "Removing $(VENV), .data and caches"
 	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+include scripts/stack/stack.mk
 
 define lock
 echo "Locking $(2)/requirements.txt" && $(or $(UV),$(VENV)/bin/uv) pip compile pyproject.toml --extra $(1) \

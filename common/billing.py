@@ -30,6 +30,15 @@ class CapScope(StrEnum):
     USER_AND_PRODUCT = "user_and_product"
 
 
+class RateKind(StrEnum):
+    """What a rate is for beside a level; the more of it, the more specific (rules.md, 2)."""
+
+    LEVEL = "level"
+    LEAD_TYPE = "lead_type"
+    PRODUCT = "product"
+    PRODUCT_AND_LEAD_TYPE = "product_and_lead_type"
+
+
 class Outcome(StrEnum):
     """What was decided about one action."""
 
@@ -142,6 +151,7 @@ class Line(NamedTuple):
     duplicate_of_lead_id: str | None
     duplicate_of_action_id: str | None
     duplicate_of_timestamp: datetime | None
+    rate: str = RateKind.LEVEL
 
     @property
     def outcome(self) -> Outcome:
@@ -159,25 +169,37 @@ class Line(NamedTuple):
         price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
         match self.outcome:
             case Outcome.BILLED:
-                return f"{what} is charged at its full price of {price}."
+                comma = "," if self._rate_name else ""
+                return f"{what} is charged at its full price of {price}{comma}{self._rate_name}."
             case Outcome.DUPLICATE:
                 return (
                     f"{what} is not charged: it repeats the one of lead "
                     f"{self.duplicate_of_lead_id} on {_moment(self.duplicate_of_timestamp)} "
                     "for the same user, product and level in the same month, "
-                    f"which saves {money(self.duplicate_cents)}."
+                    f"which saves {money(self.duplicate_cents)}{self._rate_name}."
                 )
             case Outcome.PARTIALLY_CAPPED:
                 return (
-                    f"{what} is charged {billed} of its price of {price}: {whose} had already "
-                    f"cost {money(self.cap_used_before_cents)} of the month's cap of {cap}, "
-                    f"which saves {money(self.cap_cents)}."
+                    f"{what} is charged {billed} of its price of {price}{self._rate_name}: "
+                    f"{whose} had already cost {money(self.cap_used_before_cents)} of the "
+                    f"month's cap of {cap}, which saves {money(self.cap_cents)}."
                 )
             case Outcome.CAPPED:
                 return (
                     f"{what} is not charged: {whose} had already reached the month's cap of "
-                    f"{cap}, which saves {money(self.cap_cents)}."
+                    f"{cap}, which saves {money(self.cap_cents)}{self._rate_name}."
                 )
+
+    @property
+    def _rate_name(self) -> str:
+        match self.rate:
+            case RateKind.LEAD_TYPE:
+                return f" at the rate for {self.lead_type}"
+            case RateKind.PRODUCT:
+                return f" at the rate for {self.product_id}"
+            case RateKind.PRODUCT_AND_LEAD_TYPE:
+                return f" at the rate for {self.lead_type} of {self.product_id}"
+        return ""
 
     def document(self) -> dict[str, Any]:
         return {
@@ -190,6 +212,7 @@ class Line(NamedTuple):
             "action_type": self.action_type,
             "engagement_level": self.engagement_level,
             "timestamp": instant(self.timestamp),
+            "rate": self.rate,
             "gross": amount(self.gross_cents),
             "billed": amount(self.billed_cents),
             "savings": _savings(self.duplicate_cents, self.cap_cents),
@@ -303,7 +326,7 @@ def notices_of(totals: Totals, leads_without_user: int) -> list[Notice]:
             "leads_without_user",
             f"{leads_without_user} of {totals.leads} leads name no user. They are billed under "
             "one fallback user of this customer, so an action that one of them repeats counts as "
-            "a duplicate, and all of them share one cap. Send `user` with each lead to have "
+            "a duplicate, and all of them share one cap. Send a user with each lead to have "
             "people told apart.",
         )
     ]

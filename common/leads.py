@@ -89,6 +89,7 @@ def _not_blank(text: str) -> str:
 
 
 Instant = Annotated[datetime, _Instant]
+Level = Annotated[Literal["high", "medium", "low"], _Level]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
 ActionType = Annotated[
     str,
@@ -101,11 +102,13 @@ Phone = Annotated[_UserText, AfterValidator(normal_phone), AfterValidator(_not_b
 UserId = Annotated[_UserText, AfterValidator(normal_external_id), AfterValidator(_not_blank)]
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """What a caller sends: nothing unknown in it, and nothing changes it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class User(_Wire):
+class User(Wire):
     """The person behind a lead; at least one member."""
 
     email: Email | None = None
@@ -129,15 +132,15 @@ class User(_Wire):
         return UserKind.EXTERNAL_ID, self.external_id or ""
 
 
-class Action(_Wire):
+class Action(Wire):
     """One thing the user did."""
 
     action_type: ActionType
     timestamp: Instant
-    engagement_level: Annotated[Literal["high", "medium", "low"], _Level]
+    engagement_level: Level
 
 
-class Lead(_Wire):
+class Lead(Wire):
     """One record of interest, as it is posted."""
 
     lead_id: Id
@@ -340,15 +343,17 @@ _CODES = {
     "missing": ("missing_field", "is required"),
     "extra_forbidden": ("unknown_field", "is not a known field"),
     "string_too_short": ("empty", "must not be empty"),
+    "too_short": ("empty", "must not be empty"),
     "string_unicode": ("invalid_unicode", "holds a lone surrogate, which is no character"),
     "string_type": ("wrong_type", "must be a string"),
+    "int_type": ("wrong_type", "must be a whole number"),
     "list_type": ("wrong_type", "must be an array"),
     "model_type": ("wrong_type", "must be an object"),
+    "model_attributes_type": ("wrong_type", "must be an object"),
     "dict_type": ("wrong_type", "must be an object"),
     "timezone_aware": ("timestamp_without_offset", "must end in Z or an offset such as +02:00"),
     "string_pattern_mismatch": ("nul_character", "must not hold the character U+0000"),
     "user_unidentified": ("missing_field", "needs one of email, phone and external_id"),
-    "literal_error": ("unknown_engagement_level", "must be High, Medium or Low"),
 }
 _TIME_FIELDS = {"created_at", "timestamp"}
 
@@ -361,8 +366,14 @@ def field_error(detail: ErrorDetails) -> FieldError:
         path[-1] = name.removeprefix(_REPEATED)
         return FieldError(_pointer(path), "repeated_field", "stands twice in its object")
     code, text = _CODES.get(kind, (kind, detail["msg"]))
-    if kind == "too_long":
+    if name == "engagement_level" and kind == "literal_error":
+        code, text = "unknown_engagement_level", "must be High, Medium or Low"
+    elif kind == "literal_error":
+        code, text = f"unknown_{name}", f"must be {detail['ctx']['expected']}"
+    elif name == "actions" and kind == "too_long":
         code, text = "too_many_actions", f"a lead may hold {MOST_ACTIONS} actions"
+    elif kind == "too_long":
+        code, text = f"too_many_{name}", f"may hold {detail['ctx']['max_length']} entries"
     elif kind == "string_too_long":
         code, text = "too_long", f"may hold {detail['ctx']['max_length']} characters"
     elif name in _TIME_FIELDS and (

@@ -235,7 +235,11 @@ class RateCard(Base):
     cap_scope: Mapped[CapScope] = mapped_column(server_default="user")
     created_at: Mapped[datetime] = _stored_at()
 
+    customer: Mapped[Customer | None] = relationship(lazy="joined")
     rates: Mapped[list["Rate"]] = relationship(order_by="Rate.rate_id", lazy="selectin")
+    charged_duplicates: Mapped[list["ChargedDuplicates"]] = relationship(
+        order_by="ChargedDuplicates.lead_type", lazy="selectin"
+    )
 
 
 class Rate(Base):
@@ -267,6 +271,21 @@ class Rate(Base):
         ForeignKey("products.product_id", ondelete="RESTRICT"), comment="null: any"
     )
     amount_cents: Mapped[int]
+
+    product: Mapped[Product | None] = relationship(lazy="joined")
+
+
+class ChargedDuplicates(Base):
+    """A lead type whose duplicates a card charges: its actions repeat nothing."""
+
+    __tablename__ = "charged_duplicates"
+
+    rate_card_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT"), primary_key=True
+    )
+    lead_type: Mapped[str] = mapped_column(
+        ByteOrdered, ForeignKey("lead_types.lead_type", ondelete="RESTRICT"), primary_key=True
+    )
 
 
 def _adds_up(prefix: str = "") -> tuple[CheckConstraint, CheckConstraint]:
@@ -402,4 +421,5 @@ class BillingReportLine(Base):
     duplicate_of_lead_id: Mapped[uuid.UUID | None]
     duplicate_of_action_id: Mapped[uuid.UUID | None]
     duplicate_of_timestamp: Mapped[datetime | None]
+    rate: Mapped[str] = mapped_column(comment="what kind of rate gave its price")
     line_hash: Mapped[bytes] = mapped_column(comment="SHA-256 over the line's canonical form")

@@ -11,10 +11,10 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, TextClause, func, or_, select, text
+from sqlalchemy import Connection, Row, TextClause, func, select, text
 
 from common.billing import EngagementLevel, Line, ReportStatus, Totals
-from common.models import BillingReport, RateCard
+from common.models import BillingReport
 from common.problems import Unpriced
 
 DECIDED = files("common").joinpath("sql", "decide_actions.sql").read_text()
@@ -27,7 +27,9 @@ class Scope:
 
     `start` and `end` are instants, or bare dates that mean midnight in each customer's zone;
     `start` is inclusive, `end` exclusive. `as_of`: the month of a final report, to decide again
-    what it decided.
+    what it decided. `as_if_open`: closed months are decided whole, as if they never had been
+    closed. `proposed_card`: a card that prices all of them in place of the ones in force, as
+    common/rate_cards.py writes it.
     """
 
     pairs: Sequence[tuple[UUID, date]]
@@ -35,6 +37,8 @@ class Scope:
     start: date | datetime | None = None
     end: date | datetime | None = None
     as_of: date | None = None
+    as_if_open: bool = False
+    proposed_card: str | None = None
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -42,6 +46,8 @@ class Scope:
             "periods": [period for _, period in self.pairs],
             "user_key": self.user_key and str(self.user_key),
             "as_of": self.as_of,
+            "as_if_open": self.as_if_open,
+            "proposed_card": self.proposed_card,
         } | range_parameters(self.start, self.end)
 
 
@@ -211,7 +217,7 @@ select
     selected.cap_limit_cents, selected.cap_used_before_cents,
     case when is_repeat then first_leads.external_id end as first_lead,
     case when is_repeat then first_action_id end::text as first_action_id,
-    case when is_repeat then first_timestamp end as first_timestamp,
+    case when is_repeat then first_timestamp end as first_timestamp, selected.rate,
     selected.lead_created_at, selected.lead_id, selected.action_key, selected.occurrence
 from selected
 join leads on leads.lead_id = selected.lead_id
@@ -298,11 +304,44 @@ class Entry(NamedTuple):
     totals: Totals
 
 
-_FINAL_SELECTED = """
-selected as (
+# Summed up one customer's period at a time, as it is decided: a sort of all of them by lead would
+# not fit into memory.
+_ENTRIES = text(
+    f"""
+with {DECIDED}
+
+select
+    scope.customer_id, scope.customer, customers.name, customers.timezone, scope.period, entry.*
+from scope
+join customers using (customer_id)
+cross join lateral (
     select
-        reports.customer_id, reports.period, final.lead_id, final.gross_cents, final.billed_cents,
-        final.duplicate_cents, final.cap_cents
+        {_SUMS}, count(*) as leads, sum(actions)::bigint as actions,
+        sum(unpriced)::bigint as unpriced
+    from (
+        select
+            {_SUMS}, count(*) as actions,
+            count(*) filter (where gross_cents is null) as unpriced
+        from selected
+        where selected.customer_id = scope.customer_id and selected.period = scope.period
+        group by lead_id
+    ) as per_lead
+) as entry
+where entry.leads > 0
+order by scope.period desc, scope.customer
+"""
+)
+
+_FINAL_ENTRIES = text(
+    f"""
+select
+    customer_id, customers.external_id as customer, customer_name as name, line.timezone, period,
+    {_SUMS}, count(distinct lead_id) as leads, count(*) as actions, 0 as unpriced
+from (
+    select
+        reports.customer_id, reports.customer_name, reports.timezone, reports.period,
+        final.lead_id, final.gross_cents, final.billed_cents, final.duplicate_cents,
+        final.cap_cents
     from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
         as wanted (customer_id, period)
     join billing_reports as reports using (customer_id, period)
@@ -318,40 +357,11 @@ selected as (
             first_midnight(cast(:to_date as date), reports.timezone),
             'infinity'
         )
-)"""
-
-
-def _entries_of(source: str) -> TextClause:
-    return text(
-        f"""
-with {source},
-
-per_lead as (
-    select
-        customer_id, period, lead_id, {_SUMS}, count(*) as actions,
-        count(*) filter (where gross_cents is null) as unpriced
-    from selected
-    group by customer_id, period, lead_id
-)
-
-select
-    customer_id, customers.external_id as customer, customers.name,
-    customers.timezone, period,
-    gross_cents, billed_cents, duplicate_cents, cap_cents, leads, actions, unpriced
-from (
-    select
-        customer_id, period, {_SUMS}, count(*) as leads, sum(actions)::bigint as actions,
-        sum(unpriced)::bigint as unpriced
-    from per_lead
-    group by customer_id, period
-) as entry
+) as line
 join customers using (customer_id)
+group by customer_id, customers.external_id, customer_name, line.timezone, period
 """
-    )
-
-
-_ENTRIES = _entries_of(DECIDED)
-_FINAL_ENTRIES = _entries_of(_FINAL_SELECTED)
+)
 
 
 def draft_entries(connection: Connection, scope: Scope) -> list[Entry]:
@@ -457,24 +467,40 @@ class RateCardInForce(NamedTuple):
     rate_card_id: UUID
     name: str
     version: int
+    is_default: bool
 
 
 def rate_card_in_force(
     connection: Connection, customer_id: UUID, period: date
 ) -> RateCardInForce | None:
     """The customer's own card in force at the period's start, else the default one."""
-    row = connection.execute(
-        select(RateCard.rate_card_id, RateCard.name, RateCard.version)
-        .where(
-            or_(RateCard.customer_id == customer_id, RateCard.customer_id.is_(None)),
-            RateCard.valid_from <= period,
-        )
-        .order_by(
-            RateCard.customer_id.nulls_last(), RateCard.valid_from.desc(), RateCard.version.desc()
-        )
-        .limit(1)
-    ).first()
-    return row and RateCardInForce(*row)
+    return rate_cards_in_force(connection, [customer_id], period).get(customer_id)
+
+
+_CARDS_IN_FORCE = text(
+    """
+select wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_default
+from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
+cross join lateral (
+    select rate_card_id, name, version, customer_id is null as is_default
+    from rate_cards
+    where (rate_cards.customer_id = wanted.customer_id or rate_cards.customer_id is null)
+        and valid_from <= :period
+    order by rate_cards.customer_id nulls last, valid_from desc, version desc
+    limit 1
+) as card
+"""
+)
+
+
+def rate_cards_in_force(
+    connection: Connection, customer_ids: Iterable[UUID], period: date
+) -> dict[UUID, RateCardInForce]:
+    """The card that prices the month for each customer."""
+    rows = connection.execute(
+        _CARDS_IN_FORCE, {"customer_ids": [str(each) for each in customer_ids], "period": period}
+    )
+    return {customer_id: RateCardInForce(*card) for customer_id, *card in rows}
 
 
 _LEAD_PERIODS = text(
@@ -571,7 +597,7 @@ select
     final.user_key::text, final.action_type, final.engagement_level, final.timestamp,
     final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
     final.cap_limit_cents, final.cap_used_before_cents, first_leads.external_id as first_lead,
-    final.duplicate_of_action_id::text, final.duplicate_of_timestamp,
+    final.duplicate_of_action_id::text, final.duplicate_of_timestamp, final.rate,
     final.line_number, final.report_id
 from billing_report_lines as final
 join leads on leads.lead_id = final.lead_id

@@ -28,6 +28,7 @@ _PROJECT = Path(__file__).resolve().parent.parent
 _SAMPLES = _PROJECT / "docs" / "samples"
 _README = _PROJECT / "README.md"
 _SAMPLE_KEY = "the samples are made with this user hash key"  # gives away nobody: no real users
+_CARD = json.loads((_SAMPLES / "rate_card.json").read_bytes())
 _TABLE_WIDTH = 110
 
 
@@ -86,6 +87,9 @@ def _samples(client: httpx.Client) -> dict[str, str]:
             Console(width=_TABLE_WIDTH, file=drawn), fetch_report(client, customer_id, period)
         )
         files[f"{name}.txt"] = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
+    what_if = json.loads((_SAMPLES / "simulation.json").read_bytes())
+    trial = client.post("/billing/simulations", json=what_if)
+    files["simulation_answer.json"] = _pretty(json_of(trial))
     return {name: _timeless(text).rstrip() + "\n" for name, text in files.items()}
 
 
@@ -166,6 +170,20 @@ _SCENARIOS = [
         "/customers/customer-456",
         {"name": "Globex", "email": "billing@acme.example"},
     ),
+    _Scenario("A month that has begun", "POST", "/rate-cards", _CARD | {"valid_from": "2024-04"}),
+    _Scenario(
+        "An amount that is no string",
+        "POST",
+        "/rate-cards",
+        _CARD | {"rates": [{"engagement_level": "High", "amount": 15}]},
+    ),
+    _Scenario(
+        "A level without a price",
+        "POST",
+        "/rate-cards",
+        _CARD | {"rates": [rate for rate in _CARD["rates"] if rate["engagement_level"] != "Low"]},
+    ),
+    _Scenario("A second editor", "POST", "/rate-cards", _CARD | {"expected_version": 0}),
 ]
 
 

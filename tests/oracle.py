@@ -38,6 +38,7 @@ class Card:
     valid_from: date = date(1, 1, 1)
     cap_cents: int = 10_000
     cap_scope: str = "user"
+    duplicates_charged_for: tuple[str, ...] = ()
 
 
 DEFAULT_CARD = Card((Rate("High", 1000), Rate("Medium", 500), Rate("Low", 200)))
@@ -58,6 +59,7 @@ class Line:
     cap_used_before: int
     outcome: str
     duplicate_of: tuple[str, Action] | None
+    rate: str = "level"
 
 
 Bills = dict[tuple[str, date], list[Line]]
@@ -124,13 +126,20 @@ def card_in_force(cards: Iterable[Card], customer: str, month: date) -> Card:
     return max(own or default, key=lambda card: (card.valid_from, card.version))
 
 
-def price(card: Card, product: str, lead_type: str, level: str) -> int:
-    """Rule 2: product and lead type, then product, then lead type, then level alone."""
+def price(card: Card, product: str, lead_type: str, level: str) -> tuple[int, str]:
+    """Rule 2: product and lead type, then product, then lead type, then level alone.
+
+    The price, and which of them gave it.
+    """
     prices = {(r.product_id, r.lead_type): r.cents for r in card.rates if r.level == level}
-    for wanted in ((product, lead_type), (product, None), (None, lead_type)):
+    for wanted, kind in (
+        ((product, lead_type), "product_and_lead_type"),
+        ((product, None), "product"),
+        ((None, lead_type), "lead_type"),
+    ):
         if wanted in prices:
-            return prices[wanted]
-    return prices[None, None]
+            return prices[wanted], kind
+    return prices[None, None], "level"
 
 
 def fold(action_type: str) -> str:
@@ -197,15 +206,19 @@ def decide(
     first: dict[tuple[Any, ...], Event] = {}
     used: Counter[tuple[Any, ...]] = Counter()
     for event, line in behind:
-        if line.outcome != "duplicate":
+        if line.outcome != "duplicate" and (
+            event.lead["lead_type"] not in card.duplicates_charged_for
+        ):
             first[_repeats(event)] = event
         used[_capped(event, card)] += line.billed
     lines = []
     for event in sorted(events, key=Event.canonical):
         lead = event.lead
         _, level, _, _ = event.action
-        gross = price(card, lead["product_id"], lead["lead_type"], level)
-        original = first.setdefault(_repeats(event), event)
+        gross, rate = price(card, lead["product_id"], lead["lead_type"], level)
+        original = event
+        if lead["lead_type"] not in card.duplicates_charged_for:
+            original = first.setdefault(_repeats(event), event)
         capped = _capped(event, card)
         before = used[capped]
         is_repeat = original is not event
@@ -224,6 +237,7 @@ def decide(
                 before,
                 _outcome(is_repeat, gross, billed),
                 (original.lead["lead_id"], original.action) if is_repeat else None,
+                rate,
             )
         )
     return lines

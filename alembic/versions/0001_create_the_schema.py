@@ -549,6 +549,7 @@ def upgrade() -> None:
         sa.Column("duplicate_of_lead_id", sa.UUID(), nullable=True),
         sa.Column("duplicate_of_action_id", sa.UUID(), nullable=True),
         sa.Column("duplicate_of_timestamp", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rate", sa.Text(), nullable=False, comment="what kind of rate gave its price"),
         sa.Column(
             "line_hash",
             sa.LargeBinary(),

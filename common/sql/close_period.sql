@@ -5,14 +5,14 @@ stored as (
         report_id, line_number, period, lead_id, action_id, product_id, user_key, lead_type,
         action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
         duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents, duplicate_of_lead_id,
-        duplicate_of_action_id, duplicate_of_timestamp, line_hash
+        duplicate_of_action_id, duplicate_of_timestamp, rate, line_hash
     )
     select
         cast(:report_id as uuid), line_number, period, lead_id, action_id, product_id, user_key,
         lead_type, action_type, engagement_level, timestamp, outcome::outcome, gross_cents,
         billed_cents, duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents,
         case when is_repeat then first_lead_id end, repeated_action_id,
-        case when is_repeat then first_timestamp end, line_hash
+        case when is_repeat then first_timestamp end, rate, line_hash
     from hashed
     order by line_number
 ),

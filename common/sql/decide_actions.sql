@@ -33,17 +33,38 @@ scope as materialized (
         level_rates.medium_cents,
         level_rates.low_cents,
         coalesce(level_rates.has_special_rates, false) as has_special_rates,
-        coalesce(wanted.period <= closed.through, false) as is_closed
+        level_rates.special_levels,
+        level_rates.special_lead_types,
+        level_rates.special_product_ids,
+        level_rates.special_cents,
+        card.duplicates_charged_for,
+        coalesce(cardinality(card.duplicates_charged_for) > 0, false) as charges_duplicates,
+        not :as_if_open and coalesce(wanted.period <= closed.through, false) as is_closed
     from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
         as wanted (customer_id, period)
     join customers on customers.customer_id = wanted.customer_id
+    -- A what-if's proposed card stands in for the stored one.
     left join lateral (
-        select *
-        from rate_cards
-        where (rate_cards.customer_id = customers.customer_id or rate_cards.customer_id is null)
-            and rate_cards.valid_from <= wanted.period
-        order by rate_cards.customer_id nulls last, valid_from desc, version desc
-        limit 1
+        (
+            select
+                rate_card_id, cap_cents, cap_scope,
+                array(
+                    select lead_type from charged_duplicates
+                    where charged_duplicates.rate_card_id = rate_cards.rate_card_id
+                ) as duplicates_charged_for
+            from rate_cards
+            where cast(:proposed_card as jsonb) is null
+                and (rate_cards.customer_id = customers.customer_id or rate_cards.customer_id is null)
+                and rate_cards.valid_from <= wanted.period
+            order by rate_cards.customer_id nulls last, valid_from desc, version desc
+            limit 1
+        )
+        union all
+        select null, cap_cents, cap_scope, duplicates_charged_for
+        from jsonb_to_record(cast(:proposed_card as jsonb)) as proposed (
+            cap_cents int, cap_scope cap_scope, duplicates_charged_for text[]
+        )
+        where cast(:proposed_card as jsonb) is not null
     ) as card on true
     left join lateral (
         select max(period) as through
@@ -53,18 +74,32 @@ scope as materialized (
     ) as closed on true
     left join lateral (
         select
-            bool_or(lead_type is not null or product_id is not null) as has_special_rates,
+            bool_or(is_special) as has_special_rates,
             min(amount_cents) filter (
-                where engagement_level = 'High' and lead_type is null and product_id is null
+                where engagement_level = 'High' and not is_special
             ) as high_cents,
             min(amount_cents) filter (
-                where engagement_level = 'Medium' and lead_type is null and product_id is null
+                where engagement_level = 'Medium' and not is_special
             ) as medium_cents,
             min(amount_cents) filter (
-                where engagement_level = 'Low' and lead_type is null and product_id is null
-            ) as low_cents
-        from rates
-        where rates.rate_card_id = card.rate_card_id
+                where engagement_level = 'Low' and not is_special
+            ) as low_cents,
+            array_agg(engagement_level) filter (where is_special) as special_levels,
+            array_agg(lead_type) filter (where is_special) as special_lead_types,
+            array_agg(product_id) filter (where is_special) as special_product_ids,
+            array_agg(amount_cents) filter (where is_special) as special_cents
+        from (
+            select engagement_level, lead_type, product_id, amount_cents
+            from rates
+            where rates.rate_card_id = card.rate_card_id
+            union all
+            select *
+            from jsonb_to_recordset(cast(:proposed_card as jsonb) -> 'rates') as proposed (
+                engagement_level engagement_level, lead_type text, product_id uuid, amount_cents int
+            )
+        ) as rate
+        cross join lateral (select lead_type is not null or product_id is not null as is_special)
+            as kind
     ) as level_rates on true
 ),
 
@@ -74,11 +109,22 @@ decided as (
         scope.rate_card_id, scope.cap_cents as cap_limit_cents, outcome.*
     from scope
     cross join lateral (
-        with priced as (
+        with special as materialized (
+            select *
+            from unnest(
+                scope.special_levels,
+                scope.special_lead_types,
+                scope.special_product_ids,
+                scope.special_cents
+            ) as rate (engagement_level, lead_type, product_id, amount_cents)
+        ),
+
+        priced as (
             select
                 actions.*,
                 2 as standing,  -- 0: final and charged, 1: final and a duplicate, 2: to be decided
                 null::int as final_cents,
+                'level' as rate,
                 case actions.engagement_level
                     when 'High' then scope.high_cents
                     when 'Medium' then scope.medium_cents
@@ -112,6 +158,12 @@ decided as (
                     else 0
                 end,
                 final.billed_cents,
+                case
+                    when by_both.amount_cents is not null then 'product_and_lead_type'
+                    when by_product.amount_cents is not null then 'product'
+                    when by_lead_type.amount_cents is not null then 'lead_type'
+                    else 'level'
+                end,
                 coalesce(
                     by_both.amount_cents,
                     by_product.amount_cents,
@@ -123,19 +175,16 @@ decided as (
                     end
                 )
             from actions
-            left join rates as by_both
-                on by_both.rate_card_id = scope.rate_card_id
-                and by_both.engagement_level = actions.engagement_level
+            left join special as by_both
+                on by_both.engagement_level = actions.engagement_level
                 and by_both.product_id = actions.product_id
                 and by_both.lead_type = actions.lead_type
-            left join rates as by_product
-                on by_product.rate_card_id = scope.rate_card_id
-                and by_product.engagement_level = actions.engagement_level
+            left join special as by_product
+                on by_product.engagement_level = actions.engagement_level
                 and by_product.product_id = actions.product_id
                 and by_product.lead_type is null
-            left join rates as by_lead_type
-                on by_lead_type.rate_card_id = scope.rate_card_id
-                and by_lead_type.engagement_level = actions.engagement_level
+            left join special as by_lead_type
+                on by_lead_type.engagement_level = actions.engagement_level
                 and by_lead_type.lead_type = actions.lead_type
                 and by_lead_type.product_id is null
             left join billing_report_lines as final
@@ -175,7 +224,14 @@ decided as (
                 first_value(timestamp) over repeats as first_timestamp
             from priced
             window repeats as (
-                partition by user_key, product_id, action_key, engagement_level
+                -- Where the card charges duplicates, each action stands by itself.
+                partition by
+                    user_key, product_id, action_key, engagement_level,
+                    case
+                        when scope.charges_duplicates
+                            and lead_type = any(scope.duplicates_charged_for)
+                            then action_id
+                    end
                 order by standing, timestamp, lead_created_at, lead_id, occurrence
                 rows unbounded preceding
             )
@@ -205,7 +261,7 @@ decided as (
 
         select
             action_id, lead_id, lead_created_at, product_id, user_key, lead_type, action_type,
-            action_key, engagement_level, timestamp, occurrence, gross_cents,
+            action_key, engagement_level, timestamp, occurrence, rate, gross_cents,
             is_repeat, first_lead_id, first_action_id, first_timestamp,
             least(charged_cents - charge_cents, scope.cap_cents) as cap_used_before_cents,
             greatest(0, least(charge_cents, scope.cap_cents - (charged_cents - charge_cents)))

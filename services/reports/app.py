@@ -29,7 +29,7 @@ from common.problems import (
     Problem,
 )
 from services.reports.description import describe
-from services.reports.routes import billing, catalog, health, leads, pages
+from services.reports.routes import billing, catalog, health, leads, pages, rate_cards
 from services.reports.schemas import ProblemShape
 
 logger = logging.getLogger("lead_billing.reports")
@@ -80,7 +80,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
         }
     },
 )
-for routes in (pages, health, billing, leads, catalog):
+for routes in (pages, health, billing, rate_cards, leads, catalog):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from common.billing import Period, amount, instant, total_of
+from common.billing import Period, Totals, amount, instant, total_of
 from common.billing_history import PastRun
 from common.identifiers import report_id
 from common.lead_search import FoundLead
-from common.models import Customer, Lead, Product, QuarantinedLead
+from common.models import Customer, Lead, Product, QuarantinedLead, RateCard
 from common.queries import Entry
 from common.reports import DecidedLine
+from common.simulations import Simulated
 
 
 def customer_document(customer: Customer) -> dict[str, Any]:
@@ -27,6 +28,64 @@ def product_document(product: Product) -> dict[str, Any]:
         "name": product.name,
         "description": product.description,
         "created_at": instant(product.created_at),
+    }
+
+
+def rate_card_document(card: RateCard) -> dict[str, Any]:
+    return {
+        "rate_card_id": str(card.rate_card_id),
+        "customer_id": card.customer and card.customer.external_id,
+        "name": card.name,
+        "version": card.version,
+        "valid_from": str(Period(card.valid_from)),
+        "currency": card.currency,
+        "rates": [
+            {
+                "engagement_level": rate.engagement_level.value,
+                "lead_type": rate.lead_type,
+                "product_id": rate.product and rate.product.external_id,
+                "amount": amount(rate.amount_cents),
+            }
+            for rate in card.rates
+        ],
+        "cap": {"amount": amount(card.cap_cents), "scope": card.cap_scope.value},
+        "duplicates_charged_for": [each.lead_type for each in card.charged_duplicates],
+        "created_at": instant(card.created_at),
+    }
+
+
+def simulation_document(period: str, simulated: list[Simulated]) -> dict[str, Any]:
+    """What a proposed card changes, for each customer and in total."""
+    current, proposed = Totals(), Totals()
+    for each in simulated:
+        current = current.plus(each.current)
+        proposed = proposed.plus(each.proposed)
+    return {
+        "period": period,
+        "customers": [
+            {
+                "customer_id": each.customer_id,
+                "customer_name": each.customer_name,
+                "rate_card": {
+                    "name": each.rate_card.name,
+                    "version": each.rate_card.version,
+                    "is_default": each.rate_card.is_default,
+                },
+                "is_repriced": each.is_repriced,
+            }
+            | _comparison(each.current, each.proposed)
+            for each in simulated
+        ],
+        "totals": _comparison(current, proposed),
+    }
+
+
+def _comparison(current: Totals, proposed: Totals) -> dict[str, Any]:
+    change = Totals(*(new - old for new, old in zip(proposed, current, strict=True))).document()
+    return {
+        "current": current.document(),
+        "proposed": proposed.document(),
+        "difference": {name: change[name] for name in ("currency", "gross", "billed", "savings")},
     }
 
 

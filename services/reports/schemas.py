@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.billing import EngagementLevel, Outcome, ReportStatus
+from common.billing import CapScope, EngagementLevel, Outcome, RateKind, ReportStatus
 from common.leads import Status
 from common.settlement import Closing
 
@@ -66,6 +66,7 @@ class LineShape(Shape):
     action_type: str
     engagement_level: EngagementLevel
     timestamp: datetime
+    rate: RateKind
     gross: str = Amount
     billed: str = Amount
     savings: SavingsShape
@@ -318,6 +319,70 @@ class ProductShape(Shape):
 class ProductListShape(Shape):
     data: list[ProductShape]
     next_cursor: str | None
+
+
+class RateShape(Shape):
+    engagement_level: EngagementLevel
+    lead_type: str | None
+    product_id: str | None
+    amount: str = Amount
+
+
+class CapShape(Shape):
+    amount: str = Amount
+    scope: CapScope
+
+
+class RateCardVersionShape(Shape):
+    rate_card_id: str
+    customer_id: str | None = Field(description="null: the default card")
+    name: str
+    version: int
+    valid_from: str = Field(examples=["2024-05"])
+    currency: Literal["USD"]
+    rates: list[RateShape]
+    cap: CapShape
+    duplicates_charged_for: list[str]
+    created_at: datetime
+
+
+class RateCardListShape(Shape):
+    data: list[RateCardVersionShape]
+    next_cursor: str | None
+
+
+class RateCardInForceShape(Shape):
+    name: str
+    version: int
+    is_default: bool
+
+
+class DifferenceShape(Shape):
+    """Proposed less current."""
+
+    currency: Literal["USD"]
+    gross: str = Amount
+    billed: str = Amount
+    savings: SavingsShape
+
+
+class ComparisonShape(Shape):
+    current: TotalsShape
+    proposed: TotalsShape
+    difference: DifferenceShape
+
+
+class SimulatedCustomerShape(ComparisonShape):
+    customer_id: str
+    customer_name: str
+    rate_card: RateCardInForceShape = Field(description="The card in force.")
+    is_repriced: bool = Field(description="false: stays on a card of their own")
+
+
+class SimulationShape(Shape):
+    period: str
+    customers: list[SimulatedCustomerShape]
+    totals: ComparisonShape
 
 
 class QuarantinedLeadShape(Shape):

@@ -3,7 +3,10 @@
 import httpx
 import pytest
 
+from tests import adapter
 from tests.api import check_shape, register
+
+__all__ = ["adapter"]  # imported before any test runs a loop of its own
 
 
 @pytest.fixture

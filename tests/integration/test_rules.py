@@ -19,7 +19,7 @@ from common.billing import Line, Period, Report, Totals
 from common.catalog import customer, register_customer, register_product
 from common.identifiers import customer_id, product_id
 from common.leads import Result, Status, read_leads
-from common.models import Rate, RateCard
+from common.models import ChargedDuplicates, Rate, RateCard
 from common.queries import LineKey, Scope
 from common.recording import record_leads
 from common.reports import draft_report, lead_lines
@@ -125,6 +125,7 @@ def rate_cards(draw: st.DrawFn, month: date) -> list[oracle.Card]:
                     valid_from,
                     draw(st.sampled_from([0, 700, 1500, 10_000])),
                     draw(st.sampled_from(["user", "user_and_product"])),
+                    tuple(sorted(draw(st.sets(st.sampled_from(LEAD_TYPES))))),
                 )
             )
     return cards
@@ -172,6 +173,10 @@ class World:
                 for rate in card.rates
             ],
         )
+        for lead_type in card.duplicates_charged_for:
+            self.connection.execute(
+                insert(ChargedDuplicates).values(rate_card_id=card_id, lead_type=lead_type)
+            )
 
     def post(self, batch: list[Wire], missing_user: str = "per_customer") -> list[Result]:
         """Stores a batch and demands that all of it was."""
@@ -233,6 +238,7 @@ def _as_oracle(line: Line, key: LineKey, keys: dict[str, oracle.Action]) -> orac
         line.cap_used_before_cents,
         line.outcome.value,
         repeated,
+        line.rate,
     )
 
 
@@ -511,7 +517,7 @@ def test_a_lead_shows_the_lines_its_months_reports_show(
             _, user_key = keys[lead["lead_id"]]
             key = oracle.lead_uuid(lead["lead_id"])
             shown = lead_lines(decided.connection, owner, user_key, key)
-            assert {repr(line) for line in shown} == expected[lead["lead_id"]]
+            assert {repr(each.line) for each in shown} == expected[lead["lead_id"]]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""What-if: what stored actions would cost on a proposed rate card.
+
+Invariant: nothing is written, and the same statement decides as for a bill; only the card differs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from common import identifiers, queries
+from common.billing import Period, Totals
+from common.models import Customer
+from common.problems import FieldError, Invalid, Unpriced
+from common.queries import RateCardInForce, Scope
+from common.rate_cards import ProposedCard, require_sound, statement_parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """One customer's period, as it is priced and as it would be."""
+
+    customer_id: str
+    customer_name: str
+    rate_card: RateCardInForce
+    is_repriced: bool
+    current: Totals
+    proposed: Totals
+
+
+def simulate(
+    connection: Connection,
+    period: Period,
+    card: ProposedCard,
+    customers: Sequence[tuple[str, str]] | None,
+) -> list[Simulated]:
+    """Each customer's period on the cards in force and on `card`, by customer id.
+
+    `customers`: ids, each with its pointer in the request; the card is tried as their own. With
+    None it is tried as the default card, on everyone with actions in the period: who has a card of
+    their own stays on it.
+
+    Raises Invalid for a card or customer that is refused, and Unpriced when an action has no price
+    on the card in force.
+    """
+    require_sound(connection, card, "/rate_card")
+    ids = None if customers is None else _known(connection, customers)
+    if ids is None:
+        active = queries.active_periods(connection, None, period.start, period.end)
+        ids = {owner for owner, _ in active}
+    if not ids:
+        return []
+    in_force = queries.rate_cards_in_force(connection, ids, period.start)
+    if ids - in_force.keys():
+        raise Unpriced(f"no rate card is in force in {period}")
+    repriced = {owner for owner in ids if customers is not None or in_force[owner].is_default}
+    current = _totals(connection, ids, period)
+    proposed = _totals(connection, repriced, period, statement_parameter(card))
+    rows = connection.execute(
+        select(Customer.customer_id, Customer.external_id, Customer.name)
+        .where(Customer.customer_id.in_(ids))
+        .order_by(Customer.external_id)
+    )
+    return [
+        Simulated(
+            row.external_id,
+            row.name,
+            in_force[row.customer_id],
+            row.customer_id in repriced,
+            current.get(row.customer_id, Totals()),
+            (proposed if row.customer_id in repriced else current).get(row.customer_id, Totals()),
+        )
+        for row in rows
+    ]
+
+
+def _totals(
+    connection: Connection, customers: set[UUID], period: Period, card: str | None = None
+) -> dict[UUID, Totals]:
+    pairs = [(customer, period.start) for customer in sorted(customers)]
+    entries = queries.draft_entries(connection, Scope(pairs, as_if_open=True, proposed_card=card))
+    return {entry.customer_id: entry.totals for entry in entries}
+
+
+def _known(connection: Connection, named: Sequence[tuple[str, str]]) -> set[UUID]:
+    ids = [(identifiers.customer_id(name), pointer) for name, pointer in named]
+    query = select(Customer.customer_id).where(Customer.customer_id.in_([each for each, _ in ids]))
+    known = set(connection.scalars(query))
+    errors = [
+        FieldError(pointer, "unknown_customer", "no such customer is registered")
+        for each, pointer in ids
+        if each not in known
+    ]
+    if errors:
+        raise Invalid("the simulation names customers that are not known", errors)
+    return known

@@ -1,0 +1,107 @@
+"""The few AWS calls the steps make, to the emulator and to nothing else."""
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.stack.report import StackError
+from scripts.stack.settings import Stack
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+def request(
+    method: str,
+    url: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    timeout_seconds: float = 40,
+) -> Answer:
+    """Send a request; any status is an answer. No connection is a ConnectionError."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    sent = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - http by our own hand
+    if data is not None:
+        sent.add_header("Content-Type", "application/json")
+    for key, value in (headers or {}).items():
+        sent.add_header(key, value)
+    try:
+        with urllib.request.urlopen(sent, timeout=timeout_seconds) as response:  # noqa: S310
+            return Answer(response.status, response.read(), lower(response.headers))
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.read(), lower(error.headers))
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, OSError) as error:
+        raise ConnectionError(f"{method} {url}: {error}") from error
+
+
+def lower(headers: Any) -> dict[str, str]:
+    """Headers by their names in small letters."""
+    return {key.lower(): value for key, value in headers.items()}
+
+
+def call(stack: Stack, service: str, target: str, body: dict[str, Any]) -> dict[str, Any]:
+    """One call of a JSON-protocol service (ECS, CloudWatch Logs, Secrets Manager).
+
+    The credentials are the emulator's: it reads the service from them and checks nothing.
+    """
+    scope = f"test/20240101/{stack.region}/{service}/aws4_request"
+    try:
+        answer = request(
+            "POST",
+            f"{stack.url}/",
+            json.dumps(body).encode(),
+            {
+                "Content-Type": "application/x-amz-json-1.1",
+                "X-Amz-Target": target,
+                "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, "
+                "SignedHeaders=host, Signature=none",
+            },
+        )
+    except ConnectionError as error:
+        raise StackError(f"The emulator does not answer ({error}).", "make up") from error
+    if answer.status != 200:
+        raise StackError(
+            f"{target} was refused ({answer.status}): {answer.body.decode()[:400]}", "make up"
+        )
+    result: dict[str, Any] = answer.json()
+    return result
+
+
+def ecs(stack: Stack, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A call of ECS."""
+    return call(stack, "ecs", f"AmazonEC2ContainerServiceV20141113.{operation}", body)
+
+
+def log_lines(stack: Stack, group: str, limit: int = 10_000) -> list[tuple[str, str]]:
+    """A log group's lines in time order, each with its stream."""
+    found = call(
+        stack,
+        "logs",
+        "Logs_20140328.FilterLogEvents",
+        {"logGroupName": group, "limit": limit},
+    )
+    events = sorted(found.get("events", []), key=lambda event: event["timestamp"])
+    return [(event["logStreamName"], event["message"].rstrip()) for event in events]
+
+
+def wait_for(what: str, seconds: float, ready: Any, remedy: str) -> None:
+    """Ask `ready()` twice a second until it is true; StackError when the time is over."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise StackError(f"{what} did not happen within {seconds:.0f} s.", remedy)
+        time.sleep(0.5)

@@ -1,0 +1,421 @@
+"""MiniStack with the few pieces this project's Terraform needs and MiniStack lacks.
+
+Everything is patched in this process; the package stays as it was installed. Each section
+says why it is there. A symbol that is missing (another MiniStack) ends the start with its name.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import urllib.parse
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+from ministack.core import container_reaper
+from ministack.core.responses import AccountRegionScopedDict, StreamingResponse
+from ministack.services import alb, apigateway, cloudwatch, ec2, ecs, rds
+
+Response = tuple[int, dict[str, str], Any]
+Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Response]]
+
+links = AccountRegionScopedDict()
+
+
+def replace(module: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Put `make(original)` in the place of `module.name`, in the module's action table too."""
+    if not hasattr(module, name):
+        sys.exit(
+            f"ministack_extension: {module.__name__}.{name} is missing; "
+            "this extension is written for the version in requirements.txt"
+        )
+    original = getattr(module, name)
+    wrapped = make(original)
+    setattr(module, name, wrapped)
+    table = getattr(module, "_ACTION_MAP", {})
+    for action, function in list(table.items()):
+        if function is original:
+            table[action] = wrapped
+
+
+# --- API Gateway: VPC links. MiniStack has none; ours is the one way to the load balancer.
+
+
+def vpc_link_request(method: str, link_id: str | None, data: dict[str, Any]) -> Response:
+    """The four VPC link operations Terraform uses."""
+    if link_id is None and method == "POST":
+        link = {
+            "vpcLinkId": secrets.token_hex(4),
+            "name": data.get("name", ""),
+            "subnetIds": data.get("subnetIds", []),
+            "securityGroupIds": data.get("securityGroupIds", []),
+            "tags": data.get("tags", {}),
+            "createdDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "vpcLinkStatus": "AVAILABLE",
+            "vpcLinkVersion": "V2",
+        }
+        links[link["vpcLinkId"]] = link
+        return answer(link, 201)
+    if link_id is None:
+        return answer({"items": list(links.values())})
+    link = links.get(link_id)
+    if link is None:
+        return refusal("NotFoundException", f"Invalid VpcLink identifier specified {link_id}", 404)
+    if method == "PATCH":
+        link["name"] = data.get("name", link["name"])
+    if method != "DELETE":
+        return answer(link)
+    integrations = [i for of_api in apigateway._integrations.values() for i in of_api.values()]
+    if any(integration.get("connectionId") == link_id for integration in integrations):
+        return refusal("BadRequestException", "VpcLink is in use by an integration", 400)
+    del links[link_id]
+    return 202, {}, b""
+
+
+def answer(body: dict[str, Any], status: int = 200) -> Response:
+    response: Response = apigateway._apigw_response(body, status)
+    return response
+
+
+def refusal(code: str, message: str, status: int) -> Response:
+    response: Response = apigateway._apigw_error(code, message, status)
+    return response
+
+
+def with_vpc_links(original: Handler) -> Handler:
+    async def handle_request(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Response:
+        parts = [urllib.parse.unquote(part) for part in path.strip("/").split("/")]
+        if parts[:2] != ["v2", "vpclinks"]:
+            return await original(method, path, headers, body, query)
+        data = json.loads(body) if body else {}
+        return vpc_link_request(method, parts[2] if len(parts) > 2 else None, data)
+
+    return handle_request
+
+
+def keeping_connection(status: int) -> Callable[[Any], Any]:
+    """An integration as answered by `original`, with the connection it was given."""
+
+    def make(original: Any) -> Any:
+        def save_integration(api_id: str, *arguments: Any) -> Response:
+            data = arguments[-1]
+            if data.get("connectionType") == "VPC_LINK" and data.get("connectionId") not in links:
+                return refusal("BadRequestException", "Invalid VpcLink", 400)
+            response: Response = original(api_id, *arguments)
+            if response[0] != status or not data.get("connectionId"):
+                return response
+            integration_id = json.loads(response[2])["integrationId"]
+            integration = apigateway._integrations[api_id][integration_id]
+            integration["connectionId"] = data["connectionId"]
+            return answer(integration, status)
+
+        return save_integration
+
+    return make
+
+
+def through_load_balancer(original: Any) -> Any:
+    async def invoke(  # noqa: PLR0917 - MiniStack's signature
+        integration: dict[str, Any],
+        path: str,
+        method: str,
+        headers: dict[str, str],
+        body: bytes,
+        query: dict[str, Any],
+    ) -> Response:
+        if integration.get("connectionType") != "VPC_LINK":
+            response: Response = await original(integration, path, method, headers, body, query)
+            return response
+        listener = alb._listeners.get(integration.get("integrationUri", ""))
+        balancer = alb._lbs.get(listener["LoadBalancerArn"]) if listener else None
+        if balancer is None:
+            return 503, {"Content-Type": "application/json"}, b'{"message":"Service Unavailable"}'
+        return await whole(
+            await alb.dispatch_request(
+                balancer,
+                method,
+                path,
+                {k: v for k, v in headers.items() if k.lower() not in HOP_HEADERS},
+                body,
+                query or {},
+                port=listener["Port"],
+                raw_query_string=urllib.parse.urlencode(query or {}, doseq=True),
+                raw_path=urllib.parse.quote(path, safe="/:@!$&'()*+,;=-._~%"),
+            )
+        )
+
+    return invoke
+
+
+HOP_HEADERS = {"connection", "content-length", "keep-alive", "transfer-encoding"}
+
+
+async def whole(response: Response) -> Response:
+    """A response with its body read: the gateway hands on bytes, the load balancer streams."""
+    status, headers, body = response
+    if isinstance(body, StreamingResponse):
+        chunks: list[bytes] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            if message.get("type") == "http.response.body":
+                chunks.append(message.get("body", b""))
+
+        async def receive() -> None:
+            await asyncio.Event().wait()  # a caller that never goes away
+
+        await body.runner(send, receive)
+        body = b"".join(chunks)
+    return status, {k: v for k, v in headers.items() if k.lower() not in HOP_HEADERS}, body
+
+
+# --- EC2: what Terraform reads back after it wrote it. Without this every plan shows a change.
+
+
+def remembering_interface_endpoint(original: Any) -> Any:
+    def create_vpc_endpoint(parameters: Any) -> Response:
+        before = set(ec2._vpc_endpoints)
+        response: Response = original(parameters)
+        for endpoint_id in set(ec2._vpc_endpoints) - before:
+            endpoint = ec2._vpc_endpoints[endpoint_id]
+            endpoint["_groups"] = ec2._parse_member_list(parameters, "SecurityGroupId")
+            endpoint["_private_dns"] = ec2._p(parameters, "PrivateDnsEnabled", "true").lower()
+        return response
+
+    return create_vpc_endpoint
+
+
+def telling_interface_endpoint(original: Any) -> Any:
+    def endpoint_xml(endpoint: dict[str, Any], tag: str = "item") -> str:
+        xml: str = original(endpoint, tag)
+        if endpoint.get("VpcEndpointType") != "Interface":
+            return xml
+        groups = "".join(
+            f"<item><groupId>{escape(g)}</groupId></item>" for g in endpoint.get("_groups", [])
+        )
+        end = xml.rfind(f"</{tag}>")
+        private_dns = endpoint.get("_private_dns", "true")
+        return (
+            f"{xml[:end]}<groupSet>{groups}</groupSet>"
+            f"<privateDnsEnabled>{private_dns}</privateDnsEnabled>{xml[end:]}"
+        )
+
+    return endpoint_xml
+
+
+def keeping_prefix_lists(original: Any) -> Any:
+    def parse_ip_permissions(parameters: Any, prefix: str) -> list[dict[str, Any]]:
+        rules: list[dict[str, Any]] = original(parameters, prefix)
+        for number, rule in enumerate(rules, 1):
+            prefix_list = ec2._p(parameters, f"{prefix}.{number}.PrefixListIds.1.PrefixListId")
+            if prefix_list:
+                description = f"{prefix}.{number}.PrefixListIds.1.Description"
+                rule["PrefixListIds"] = [
+                    {
+                        "PrefixListId": prefix_list,
+                        "Description": ec2._p(parameters, description) or "",
+                    }
+                ]
+        return rules
+
+    return parse_ip_permissions
+
+
+def telling_prefix_lists(original: Any) -> Any:
+    def rule_xml(group: str, rule: dict[str, Any], is_egress: bool = False) -> str:
+        if not rule.get("PrefixListIds"):
+            plain: str = original(group, rule, is_egress=is_egress)
+            return plain
+        prefix_list = rule["PrefixListIds"][0]
+        as_range = {
+            **rule,
+            "SecurityGroupRuleId": ec2._sg_rule_id(group, is_egress, rule),
+            "IpRanges": [{"CidrIp": "-", "Description": prefix_list["Description"]}],
+            "PrefixListIds": [],
+        }
+        xml: str = original(group, as_range, is_egress=is_egress)
+        told = f"<prefixListId>{escape(prefix_list['PrefixListId'])}</prefixListId>"
+        return xml.replace("<cidrIpv4>-</cidrIpv4>", told)
+
+    return rule_xml
+
+
+def tagging_egress_rules(original: Any) -> Any:
+    def authorize_egress(parameters: Any) -> Response:
+        response: Response = original(parameters)
+        tags = ec2._sg_rule_tag_specifications(parameters)
+        if response[0] == 200 and tags:
+            group = ec2._p(parameters, "GroupId")
+            for rule in ec2._parse_ip_permissions(parameters, "IpPermissions"):
+                ec2._tags.setdefault(ec2._sg_rule_id(group, True, rule), list(tags))
+        return response
+
+    return authorize_egress
+
+
+# --- CloudWatch: DescribeAlarms leaves out half of an alarm; same reason.
+
+
+def telling_whole_alarms(original: Handler) -> Handler:
+    async def handle_request(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Response:
+        status, answer_headers, content = await original(method, path, headers, body, query)
+        text = content.decode() if isinstance(content, bytes) else content
+        if not isinstance(text, str) or "<DescribeAlarmsResult>" not in text:
+            return status, answer_headers, content
+        for name, alarm in cloudwatch._alarms.items():
+            mark = f"<member><AlarmName>{name}</AlarmName>"
+            text = text.replace(mark, mark + alarm_xml(alarm))
+        return status, answer_headers, text.encode()
+
+    return handle_request
+
+
+def alarm_xml(alarm: dict[str, Any]) -> str:
+    dimensions = "".join(
+        f"<member><Name>{escape(d['Name'])}</Name><Value>{escape(d['Value'])}</Value></member>"
+        for d in alarm.get("Dimensions") or []
+    )
+    actions = ""
+    for key in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+        members = "".join(f"<member>{escape(arn)}</member>" for arn in alarm.get(key) or [])
+        actions += f"<{key}>{members}</{key}>"
+    optional = "".join(
+        f"<{key}>{escape(str(alarm[key]))}</{key}>"
+        for key in ("Statistic", "ExtendedStatistic", "Unit", "AlarmDescription")
+        if alarm.get(key)
+    )
+    return (
+        f"<ActionsEnabled>{str(alarm.get('ActionsEnabled', True)).lower()}</ActionsEnabled>"
+        f"<Period>{alarm.get('Period', 60)}</Period><Dimensions>{dimensions}</Dimensions>"
+        f"{actions}{optional}"
+        f"<TreatMissingData>{alarm.get('TreatMissingData', 'missing')}</TreatMissingData>"
+    )
+
+
+# --- ECS: one field for Terraform to read back, and a container as the task definition wants it.
+
+
+def telling_zone_rebalancing(original: Any) -> Any:
+    def create_service(data: dict[str, Any]) -> Response:
+        response: Response = original(data)
+        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+        service = ecs._services.get(f"{cluster}/{data.get('serviceName')}")
+        if response[0] == 200 and service is not None:
+            service["availabilityZoneRebalancing"] = data.get(
+                "availabilityZoneRebalancing", "DISABLED"
+            )
+        return response
+
+    return create_service
+
+
+def with_read_only_root(original: Any) -> Any:
+    """MiniStack starts every container writable; what is deployed must be what is tested."""
+
+    def build_run_kwargs(container: dict[str, Any], *arguments: Any) -> dict[str, Any]:
+        kwargs: dict[str, Any] = original(container, *arguments)
+        kwargs["read_only"] = bool(container.get("readonlyRootFilesystem"))
+        return kwargs
+
+    return build_run_kwargs
+
+
+# --- RDS: never open to the network of a laptop, an image that can be had without a registry,
+# and one more field for Terraform to read back.
+
+
+def on_loopback(original: Any) -> Any:
+    def run_container(
+        client: Any, engine: str, kwargs: dict[str, Any], *rest: Any, **named: Any
+    ) -> Any:
+        ports = {inside: ("127.0.0.1", outside) for inside, outside in kwargs["ports"].items()}
+        return original(client, engine, {**kwargs, "ports": ports}, *rest, **named)
+
+    return run_container
+
+
+def remembering_log_exports(original: Any) -> Any:
+    def create_instance(parameters: Any) -> Response:
+        response: Response = original(parameters)
+        instance = rds._instances.get(rds._p(parameters, "DBInstanceIdentifier"))
+        if instance is not None:
+            instance["EnabledCloudwatchLogsExports"] = rds._parse_member_list(
+                parameters, "EnableCloudwatchLogsExports"
+            )
+        return response
+
+    return create_instance
+
+
+def telling_log_exports(original: Any) -> Any:
+    def instance_xml(instance: dict[str, Any]) -> str:
+        xml: str = original(instance)
+        members = "".join(
+            f"<member>{escape(name)}</member>"
+            for name in instance.get("EnabledCloudwatchLogsExports") or []
+        )
+        tag = "EnabledCloudwatchLogsExports"
+        return xml.replace(f"<{tag}/>", f"<{tag}>{members}</{tag}>")
+
+    return instance_xml
+
+
+def with_given_image(original: Any) -> Any:
+    def image_for_engine(*arguments: Any) -> Any:
+        image, *others = original(*arguments)
+        return (os.environ.get("STACK_POSTGRES_IMAGE") or image, *others)
+
+    return image_for_engine
+
+
+# --- Its sweep at start would also take unlabelled containers, which may be another project's.
+
+
+def sparing_others(original: Any) -> Any:
+    def reap_all(client: Any, stop_timeout: int = 2, include_unlabelled: bool = False) -> Any:
+        return original(client, stop_timeout=stop_timeout, include_unlabelled=False)
+
+    return reap_all
+
+
+def forgetting_links(original: Any) -> Any:
+    def reset() -> None:
+        links.clear()
+        original()
+
+    return reset
+
+
+def install() -> None:
+    """Put every piece in its place."""
+    replace(apigateway, "handle_request", with_vpc_links)
+    replace(apigateway, "_create_integration", keeping_connection(201))
+    replace(apigateway, "_update_integration", keeping_connection(200))
+    replace(apigateway, "_invoke_http_proxy", through_load_balancer)
+    replace(apigateway, "reset", forgetting_links)
+    replace(ec2, "_create_vpc_endpoint", remembering_interface_endpoint)
+    replace(ec2, "_vpce_fields_xml", telling_interface_endpoint)
+    replace(ec2, "_parse_ip_permissions", keeping_prefix_lists)
+    replace(ec2, "_sg_rule_xml", telling_prefix_lists)
+    replace(ec2, "_authorize_sg_egress", tagging_egress_rules)
+    replace(cloudwatch, "handle_request", telling_whole_alarms)
+    replace(ecs, "_create_service", telling_zone_rebalancing)
+    replace(ecs, "_build_run_kwargs", with_read_only_root)
+    replace(rds, "_run_rds_container", on_loopback)
+    replace(rds, "_docker_image_for_engine", with_given_image)
+    replace(rds, "_create_db_instance", remembering_log_exports)
+    replace(rds, "_instance_xml", telling_log_exports)
+    replace(container_reaper, "reap_all", sparing_others)
+
+
+if __name__ == "__main__":
+    install()
+    from ministack.app import main
+
+    sys.exit(main())

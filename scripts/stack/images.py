@@ -1,0 +1,173 @@
+"""The reporting service's image, and stand-ins for its base where no registry answers.
+
+A stand-in is made of Debian's packages, has a name of its own, and is handed to the Dockerfile
+as a build argument: the Dockerfile itself never changes.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from scripts.stack import docker
+from scripts.stack.processes import output, run
+from scripts.stack.report import StackError, say
+from scripts.stack.settings import BASE_IMAGE, ROOT, Stack
+
+REPORTS = "lead-billing-reports"
+HERE = Path(__file__).parent / "images"
+
+STAND_IN_PYTHON = "lead-billing-standin/python3-debian:bookworm"
+STAND_IN_POSTGRES = "lead-billing-standin/postgres15-debian:bookworm"
+
+DEBIAN = "bookworm"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def build_reports(stack: Stack) -> str:
+    """Build the image; its name, with a tag that says what is inside."""
+    base = stack.base_image or base_image()
+    say(f"base image {base}")
+    run(
+        [
+            *("docker", "build", "--quiet", "--file", str(ROOT / "Dockerfile.reports")),
+            *("--build-arg", f"BASE_IMAGE={base}", "--tag", f"{REPORTS}:built", str(ROOT)),
+        ],
+        environment={**os.environ, "DOCKER_BUILDKIT": "1" if has_buildx() else "0"},
+        remedy="look at the lines above, then make image",
+        quiet=True,
+    )
+    inspect = ["docker", "image", "inspect", f"{REPORTS}:built", "--format"]
+    identity = run([*inspect, "{{.Id}}"], remedy="make image", quiet=True).strip()
+    size = int(run([*inspect, "{{.Size}}"], remedy="make image", quiet=True))
+    name = f"{REPORTS}:{identity.removeprefix('sha256:')[:12]}"
+    run(["docker", "tag", f"{REPORTS}:built", name], remedy="make image", quiet=True)
+    say(f"{name}, {size / 1e6:.0f} MB")
+    return name
+
+
+def has_buildx() -> bool:
+    """Whether the newer builder is there; Debian's package comes without."""
+    return output(["docker", "buildx", "version"]) is not None
+
+
+def base_image() -> str:
+    """Python's own image, or its stand-in where no registry answers."""
+    if docker.pull(BASE_IMAGE):
+        return BASE_IMAGE
+    say(f"no registry answers for {BASE_IMAGE}; a stand-in takes its place")
+    build_stand_in(
+        STAND_IN_PYTHON, ["ca-certificates", "python3", "python3-venv"], python_settings()
+    )
+    return STAND_IN_PYTHON
+
+
+def postgres_image(major_version: int) -> str | None:
+    """None where the emulator can fetch PostgreSQL's own image, else its stand-in."""
+    if docker.pull(f"postgres:{major_version}-alpine"):
+        return None
+    build_stand_in(
+        STAND_IN_POSTGRES,
+        ["ca-certificates", "postgresql-15"],
+        [
+            "ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "ENV PGDATA=/var/lib/postgresql/data",
+            'ENTRYPOINT ["docker-entrypoint.sh"]',
+            'CMD ["postgres"]',
+        ],
+    )
+    return STAND_IN_POSTGRES
+
+
+def python_settings() -> list[str]:
+    """What makes Debian's Python behave like the official image, behind this machine's network."""
+    return [
+        "ENV LANG=C.UTF-8 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore",
+        # pip brings certificates of its own; a network that inspects TLS needs the machine's.
+        f"ENV PIP_CERT={CERTIFICATES}",
+        'CMD ["python3"]',
+    ]
+
+
+def build_stand_in(name: str, packages: list[str], settings: list[str]) -> None:
+    """An image of Debian's packages, made once; its recipe is in its label."""
+    recipe = hashlib.sha256(
+        "\n".join([DEBIAN, *packages, *settings, entrypoint().read_text()]).encode()
+    ).hexdigest()[:12]
+    label = '{{index .Config.Labels "recipe"}}'
+    if (output(["docker", "image", "inspect", name, "--format", label]) or "").strip() == recipe:
+        say(f"{name} is there")
+        return
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        raise StackError(
+            f"No image registry answers, and a stand-in ({name}) needs root and debootstrap.",
+            "connect to a registry, or as root: bash scripts/stack/ci.sh docker, then make up; "
+            "or name images you have: make up BASE_IMAGE=... POSTGRES_IMAGE=...",
+        )
+    say(f"building {name} from Debian's packages")
+    with tempfile.TemporaryDirectory(prefix="lead-billing-standin-") as folder:
+        root = Path(folder) / "root"
+        run(
+            [
+                *("debootstrap", "--variant=minbase", f"--include={','.join(packages)}"),
+                *(DEBIAN, str(root), *debian_mirror()),
+            ],
+            remedy="check that Debian's packages can be reached (apt-get update), then make image",
+            quiet=True,
+        )
+        clean(root)
+        import_root(root, name, [*settings, f"LABEL recipe={recipe}"])
+
+
+def entrypoint() -> Path:
+    """What starts the PostgreSQL stand-in the way the official image does."""
+    return HERE / "docker-entrypoint.sh"
+
+
+def debian_mirror() -> list[str]:
+    """The mirror this machine's apt uses, or none: debootstrap knows Debian's own."""
+    listed = run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
+        remedy="apt-get update",
+        quiet=True,
+    )
+    for mirror in listed.split():
+        if mirror.rstrip("/").endswith("/debian"):
+            return [mirror]
+    return []
+
+
+def clean(root: Path) -> None:
+    """Leave out what no container needs, and bring what this machine trusts."""
+    for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
+        shutil.rmtree(root / waste, ignore_errors=True)
+    for waste in ("usr/share/locale", "var/lib/postgresql/15", "etc/postgresql/15"):
+        shutil.rmtree(root / waste, ignore_errors=True)
+    for source in (root / "etc/apt").glob("sources.list*"):
+        if source.is_file():
+            source.unlink()
+    if CERTIFICATES.exists():
+        shutil.copyfile(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
+    place = root / "usr/local/bin" / entrypoint().name
+    shutil.copyfile(entrypoint(), place)
+    place.chmod(0o755)
+
+
+def import_root(root: Path, name: str, settings: list[str]) -> None:
+    """A folder as an image."""
+    changes = [part for setting in settings for part in ("--change", setting)]
+    with subprocess.Popen(
+        ["tar", "-C", root, "--numeric-owner", "-c", "."], stdout=subprocess.PIPE
+    ) as archive:
+        done = subprocess.run(
+            ["docker", "import", *changes, "-", name],
+            stdin=archive.stdout,
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+    if done.returncode != 0 or archive.returncode != 0:
+        raise StackError(
+            f"{name} could not be made.", "check the free space (df -h), then make image"
+        )

@@ -1,0 +1,100 @@
+"""Every route of the contract through the gateway, each with the status and the sign it must show.
+
+Writes nothing but the brief's sample and one lead that stays in quarantine; again without harm.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.stack import aws, sample
+from scripts.stack.report import StackError
+from scripts.stack.settings import Stack
+
+STRAY_LEAD = {
+    "lead_id": "smoke-stray-lead",
+    "customer_id": "smoke-unknown-customer",
+    "product_id": "product-abc",
+    "lead_type": "Website Visit",
+    "created_at": "2024-04-01T09:55:00Z",
+    "actions": [],
+}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A request, the statuses that are right, and text its body must hold."""
+
+    method: str
+    path: str
+    statuses: tuple[int, ...]
+    holds: str = ""
+    body: Any = None
+
+
+def probes() -> list[Probe]:
+    """One probe at least for each route."""
+    leads = sample.LEADS.read_bytes()
+    first = json.loads(leads)[0]
+    report = "/billing/reports/customer-123/2024-04"
+    return [
+        Probe("GET", "/health/live", (200,)),
+        Probe("GET", "/health/ready", (200,)),
+        Probe(
+            "PUT",
+            "/customers/customer-123",
+            (200,),
+            "customer-123",
+            sample.CUSTOMERS["customer-123"],
+        ),
+        Probe("GET", "/customers", (200,), "customer-123"),
+        Probe(
+            "PUT", "/products/product-abc", (200,), "product-abc", sample.PRODUCTS["product-abc"]
+        ),
+        Probe("GET", "/products", (200,), "product-abc"),
+        Probe("POST", "/leads", (200,), '"results"', leads),
+        Probe("POST", "/leads", (200,), "unchanged", first),
+        Probe("POST", "/leads", (422,), "errors", {**first, "lead_type": "Carrier Pigeon"}),
+        Probe("POST", "/leads", (400,), "status", b"{"),
+        Probe("POST", "/leads", (202,), "quarantined", STRAY_LEAD),
+        Probe("GET", "/leads?customer_id=customer-123&limit=1", (200,), "next_cursor"),
+        Probe("GET", "/leads/uuid-1", (200,), "uuid-1"),
+        Probe("GET", "/leads/no-such-lead", (404,), "status"),
+        Probe("GET", "/leads?limit=0", (422,), "errors"),
+        Probe("GET", "/leads/quarantined", (200,), "smoke-stray-lead"),
+        Probe("GET", "/billing/reports?customer_id=customer-123", (200,), "12.00"),
+        Probe("GET", report, (200,), '"12.00"'),
+        Probe("GET", f"{report}.csv", (200,), "uuid-1"),
+        Probe("GET", f"{report}.html", (200,), "<html"),
+        Probe("GET", "/docs", (200,), "openapi"),
+        Probe("GET", "/openapi.json", (200,), "/billing/reports"),
+        Probe("DELETE", "/leads", (404, 405)),
+        Probe("GET", "/no/such/route", (404,), "status"),
+    ]
+
+
+def check(stack: Stack) -> None:
+    """Send every probe; StackError with those that were answered wrongly."""
+    url = sample.gateway(stack)
+    sample.send(stack)
+    wrong = [probe for probe in probes() if not passes(url, probe)]
+    if wrong:
+        names = ", ".join(f"{probe.method} {probe.path}" for probe in wrong)
+        raise StackError(f"{len(wrong)} routes answered wrongly: {names}.", "make logs")
+
+
+def passes(url: str, probe: Probe) -> bool:
+    """Send a probe and print its line."""
+    try:
+        answer = aws.request(probe.method, url + probe.path, probe.body)
+    except ConnectionError as error:
+        print(f"    FAIL {probe.method:<6} {probe.path}: {error}", flush=True)
+        return False
+    right = answer.status in probe.statuses and probe.holds.encode() in answer.body
+    print(
+        f"    {'ok  ' if right else 'FAIL'} {probe.method:<6} {probe.path} {answer.status}",
+        flush=True,
+    )
+    if not right:
+        print(f"         {answer.body.decode(errors='replace')[:300]}", flush=True)
+    return right

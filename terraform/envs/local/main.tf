@@ -1,0 +1,141 @@
+data "aws_availability_zones" "available" {
+  state = "available"
+}
+
+locals {
+  runs_as_service = var.reports_runtime == "fargate"
+
+  database_environment = {
+    DATABASE_HOST = module.database.host
+    DATABASE_PORT = tostring(module.database.port)
+    DATABASE_NAME = module.database.database_name
+  }
+
+  function_environment = merge(local.database_environment, {
+    DATABASE_SECRET_ARN       = module.database.secret_arn
+    MISSING_USER              = var.missing_user
+    POWERTOOLS_TRACE_DISABLED = "true"
+  })
+}
+
+module "network" {
+  source = "../../modules/network"
+
+  name               = var.name
+  availability_zones = slice(data.aws_availability_zones.available.names, 0, 2)
+}
+
+module "database" {
+  source = "../../modules/database"
+
+  name                   = var.name
+  postgres_major_version = var.postgres_major_version
+  subnet_ids             = module.network.private_subnet_ids
+  security_group_ids     = [module.network.security_group_ids["database"]]
+  password               = var.database_password
+  user_hash_key          = var.user_hash_key
+  multi_az               = false
+  keep_on_destroy        = false
+}
+
+module "queue" {
+  source = "../../modules/queue"
+
+  name = "${var.name}-leads"
+}
+
+module "ingest" {
+  source = "../../modules/lambda"
+
+  name               = "${var.name}-ingest"
+  description        = "POST /leads: stores leads"
+  package_path       = var.ingest_package
+  handler            = "functions.ingest.handler.handler"
+  runtime            = var.lambda_runtime
+  architecture       = var.architecture
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_ids = [module.network.security_group_ids["functions"]]
+  secret_arns        = [module.database.secret_arn]
+  send_queue_arns    = [module.queue.arn]
+
+  environment = merge(local.function_environment, {
+    QUEUE_URL                    = module.queue.url
+    POWERTOOLS_SERVICE_NAME      = "lead-billing-ingest"
+    POWERTOOLS_METRICS_NAMESPACE = "LeadBilling"
+  })
+}
+
+# The reporting image as a task: it runs the migrations whatever serves the reports.
+module "reports_task" {
+  source = "../../modules/ecs_task"
+
+  name           = "${var.name}-reports"
+  image          = var.reports_image
+  architecture   = var.architecture
+  secret_arn     = module.database.secret_arn
+  health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
+
+  environment = merge(local.database_environment, { MISSING_USER = var.missing_user })
+
+  secret_fields = {
+    DATABASE_USER     = "username"
+    DATABASE_PASSWORD = "password"
+    USER_HASH_KEY     = "user_hash_key"
+  }
+}
+
+module "reports_service" {
+  source = "../../modules/ecs_service"
+  count  = local.runs_as_service ? 1 : 0
+
+  name                             = "${var.name}-reports"
+  cluster_arn                      = module.reports_task.cluster_arn
+  cluster_name                     = module.reports_task.cluster_name
+  task_definition_arn              = module.reports_task.task_definition_arn
+  container_name                   = module.reports_task.container_name
+  vpc_id                           = module.network.vpc_id
+  subnet_ids                       = module.network.private_subnet_ids
+  security_group_ids               = [module.network.security_group_ids["reports"]]
+  load_balancer_security_group_ids = [module.network.security_group_ids["load_balancer"]]
+  task_count                       = 1
+  keep_on_destroy                  = false
+  autoscaling                      = var.autoscaling ? { min_tasks = 1, max_tasks = 3, cpu_percent = 60 } : null
+}
+
+module "reports_function" {
+  source = "../../modules/lambda"
+  count  = local.runs_as_service ? 0 : 1
+
+  name               = "${var.name}-reports"
+  description        = "Everything but POST /leads: reports, customers, products"
+  package_path       = var.reports_package
+  handler            = "services.reports.app.lambda_handler"
+  runtime            = var.lambda_runtime
+  architecture       = var.architecture
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_ids = [module.network.security_group_ids["functions"]]
+  secret_arns        = [module.database.secret_arn]
+  environment        = local.function_environment
+}
+
+module "api_gateway" {
+  source = "../../modules/api_gateway"
+
+  name = var.name
+
+  ingest_function = {
+    name       = module.ingest.function_name
+    invoke_arn = module.ingest.invoke_arn
+  }
+
+  reports_service = local.runs_as_service ? {
+    listener_arn       = module.reports_service[0].listener_arn
+    subnet_ids         = module.network.private_subnet_ids
+    security_group_ids = [module.network.security_group_ids["gateway_link"]]
+  } : null
+
+  reports_function = local.runs_as_service ? null : {
+    name       = module.reports_function[0].function_name
+    invoke_arn = module.reports_function[0].invoke_arn
+  }
+}

@@ -1,0 +1,30 @@
+# The only place that knows of an emulator.
+provider "aws" {
+  region                      = var.region
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  max_retries                 = 2 # an emulator that refuses once refuses always
+
+  default_tags {
+    tags = { Project = "lead-billing-engine", Environment = "local" }
+  }
+
+  endpoints {
+    apigatewayv2           = var.emulator_url
+    applicationautoscaling = var.emulator_url
+    cloudwatch             = var.emulator_url
+    cloudwatchlogs         = var.emulator_url
+    ec2                    = var.emulator_url
+    ecs                    = var.emulator_url
+    elbv2                  = var.emulator_url
+    iam                    = var.emulator_url
+    lambda                 = var.emulator_url
+    rds                    = var.emulator_url
+    secretsmanager         = var.emulator_url
+    sqs                    = var.emulator_url
+    sts                    = var.emulator_url
+  }
+}

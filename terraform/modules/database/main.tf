@@ -1,0 +1,92 @@
+resource "aws_db_subnet_group" "this" {
+  name       = var.name
+  subnet_ids = var.subnet_ids
+}
+
+resource "aws_db_parameter_group" "this" {
+  name        = "${var.name}-postgres${var.postgres_major_version}"
+  family      = "postgres${var.postgres_major_version}"
+  description = "PostgreSQL ${var.postgres_major_version} of ${var.name}"
+
+  parameter {
+    name  = "log_min_duration_statement"
+    value = tostring(var.slow_statement_milliseconds)
+  }
+
+  # Refuses a connection without TLS.
+  parameter {
+    name  = "rds.force_ssl"
+    value = "1"
+  }
+
+  # A new major version needs a new group before the old one can go.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_db_instance" "this" {
+  identifier = var.name
+
+  engine                     = "postgres"
+  engine_version             = tostring(var.postgres_major_version)
+  auto_minor_version_upgrade = true
+  parameter_group_name       = aws_db_parameter_group.this.name
+  apply_immediately          = true
+
+  instance_class        = var.instance_class
+  storage_type          = "gp3"
+  storage_encrypted     = true
+  allocated_storage     = var.storage_gibibytes
+  max_allocated_storage = var.storage_gibibytes * 5
+
+  db_name             = var.database_name
+  username            = var.username
+  password_wo         = var.password
+  password_wo_version = var.password_version
+
+  multi_az               = var.multi_az
+  db_subnet_group_name   = aws_db_subnet_group.this.name
+  vpc_security_group_ids = var.security_group_ids
+  publicly_accessible    = false
+
+  backup_retention_period   = var.backup_retention_days
+  copy_tags_to_snapshot     = true
+  deletion_protection       = var.keep_on_destroy
+  skip_final_snapshot       = !var.keep_on_destroy
+  final_snapshot_identifier = var.keep_on_destroy ? "${var.name}-final" : null
+
+  enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
+}
+
+resource "aws_secretsmanager_secret" "this" {
+  name                    = "${var.name}/database"
+  description             = "How the application signs in to PostgreSQL, and the key that hides who a user is"
+  recovery_window_in_days = var.keep_on_destroy ? 30 : 0
+}
+
+resource "aws_secretsmanager_secret_version" "this" {
+  secret_id = aws_secretsmanager_secret.this.id
+
+  secret_string_wo = jsonencode({
+    username      = var.username
+    password      = var.password
+    user_hash_key = var.user_hash_key
+  })
+  secret_string_wo_version = var.password_version
+}
+
+resource "aws_cloudwatch_metric_alarm" "storage" {
+  alarm_name          = "${var.name}-database-storage"
+  alarm_description   = "Less than ${var.free_storage_alarm_percent} % of the database's storage is free."
+  namespace           = "AWS/RDS"
+  metric_name         = "FreeStorageSpace"
+  dimensions          = { DBInstanceIdentifier = aws_db_instance.this.identifier }
+  statistic           = "Minimum"
+  comparison_operator = "LessThanThreshold"
+  threshold           = var.storage_gibibytes * 1073741824 * var.free_storage_alarm_percent / 100
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "missing"
+  alarm_actions       = var.alarm_topic_arns
+}

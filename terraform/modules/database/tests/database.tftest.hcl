@@ -1,0 +1,82 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name               = "test"
+  subnet_ids         = ["subnet-1", "subnet-2"]
+  security_group_ids = ["sg-1"]
+  password           = "a-long-enough-password"
+  user_hash_key      = "0123456789abcdef0123456789abcdef"
+}
+
+run "is_private_encrypted_and_backed_up" {
+  assert {
+    condition     = !aws_db_instance.this.publicly_accessible && aws_db_instance.this.storage_encrypted
+    error_message = "The database must be private and encrypted."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.backup_retention_period == 14 && aws_db_instance.this.deletion_protection && !aws_db_instance.this.skip_final_snapshot
+    error_message = "Bills must survive a mistake."
+  }
+
+  assert {
+    condition     = contains([for p in aws_db_parameter_group.this.parameter : "${p.name}=${p.value}"], "rds.force_ssl=1")
+    error_message = "Connections without TLS must be refused."
+  }
+}
+
+run "keeps_secrets_out_of_the_state" {
+  assert {
+    condition     = aws_db_instance.this.password == null && aws_secretsmanager_secret_version.this.secret_string == null
+    error_message = "A secret would be in the state."
+  }
+}
+
+run "warns_when_a_fifth_of_the_storage_is_left" {
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.storage.threshold == 4 * 1024 * 1024 * 1024
+    error_message = "20 % of 20 GiB are 4 GiB."
+  }
+}
+
+run "refuses_a_postgres_that_is_too_old" {
+  command = plan
+
+  variables {
+    postgres_major_version = 14
+  }
+
+  expect_failures = [var.postgres_major_version]
+}
+
+run "refuses_to_go_without_backups" {
+  command = plan
+
+  variables {
+    backup_retention_days = 0
+  }
+
+  expect_failures = [var.backup_retention_days]
+}
+
+run "refuses_a_password_rds_would_refuse" {
+  command = plan
+
+  variables {
+    password = "with/a/slash/in/it"
+  }
+
+  expect_failures = [var.password]
+}
+
+run "refuses_a_short_user_hash_key" {
+  command = plan
+
+  variables {
+    user_hash_key = "short"
+  }
+
+  expect_failures = [var.user_hash_key]
+}

@@ -1,0 +1,14 @@
+output "service_name" {
+  description = "Name of the service."
+  value       = aws_ecs_service.this.name
+}
+
+output "listener_arn" {
+  description = "Where a VPC link hands requests over."
+  value       = aws_lb_listener.this.arn
+}
+
+output "load_balancer_dns_name" {
+  description = "Name of the load balancer inside the VPC."
+  value       = aws_lb.this.dns_name
+}

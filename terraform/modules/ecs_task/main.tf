@@ -1,0 +1,125 @@
+data "aws_region" "current" {}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/ecs/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_ecs_cluster" "this" {
+  name = var.name
+
+  setting {
+    name  = "containerInsights"
+    value = "enabled"
+  }
+}
+
+locals {
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+    }]
+  })
+
+  repository_statements = var.repository_arn == null ? [] : [
+    {
+      Sid      = "PullTheImage"
+      Effect   = "Allow"
+      Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      Resource = [var.repository_arn]
+    },
+    {
+      # Signs in to the registry; ECR knows no resource for it.
+      Sid      = "SignInToTheRegistry"
+      Effect   = "Allow"
+      Action   = ["ecr:GetAuthorizationToken"]
+      Resource = ["*"]
+    },
+  ]
+}
+
+# What ECS itself needs to start a container.
+resource "aws_iam_role" "execution" {
+  name               = "${var.name}-execution"
+  assume_role_policy = local.assume_role_policy
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name = "start-container"
+  role = aws_iam_role.execution.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "WriteItsLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
+        },
+        {
+          Sid      = "ReadItsSecret"
+          Effect   = "Allow"
+          Action   = ["secretsmanager:GetSecretValue"]
+          Resource = [var.secret_arn]
+        },
+      ],
+      local.repository_statements,
+    )
+  })
+}
+
+# What the application may do with AWS: nothing.
+resource "aws_iam_role" "task" {
+  name               = "${var.name}-task"
+  assume_role_policy = local.assume_role_policy
+}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = var.name
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = tostring(var.cpu_units)
+  memory                   = tostring(var.memory_mebibytes)
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = upper(var.architecture)
+  }
+
+  container_definitions = jsonencode([{
+    name      = var.name
+    image     = var.image
+    essential = true
+
+    portMappings = [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
+    environment  = [for key, value in var.environment : { name = key, value = value }]
+    secrets      = [for key, field in var.secret_fields : { name = key, valueFrom = "${var.secret_arn}:${field}::" }]
+
+    readonlyRootFilesystem = true
+    stopTimeout            = var.stop_timeout_seconds
+
+    healthCheck = {
+      command     = var.health_command
+      interval    = 30
+      timeout     = 5
+      retries     = 3
+      startPeriod = 15
+    }
+
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = aws_cloudwatch_log_group.this.name
+        awslogs-region        = data.aws_region.current.id
+        awslogs-stream-prefix = "task"
+      }
+    }
+  }])
+}

@@ -1,0 +1,24 @@
+output "cluster_name" {
+  description = "The cluster."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "cluster_arn" {
+  description = "ARN of the cluster."
+  value       = aws_ecs_cluster.this.arn
+}
+
+output "task_definition_arn" {
+  description = "The task definition with its revision."
+  value       = aws_ecs_task_definition.this.arn
+}
+
+output "container_name" {
+  description = "The container, for a one-off task's overrides."
+  value       = var.name
+}
+
+output "log_group_name" {
+  description = "Where the containers log."
+  value       = aws_cloudwatch_log_group.this.name
+}

@@ -1,0 +1,73 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name           = "test-reports"
+  image          = "reports:0123456789ab"
+  secret_arn     = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:one"
+  health_command = ["CMD", "true"]
+  environment    = { DATABASE_HOST = "db" }
+  secret_fields  = { DATABASE_PASSWORD = "password" }
+}
+
+run "starts_read_only_with_secrets_by_reference" {
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem
+    error_message = "The container's root must be read-only."
+  }
+
+  assert {
+    condition = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets == [
+      { name = "DATABASE_PASSWORD", valueFrom = "${var.secret_arn}:password::" }
+    ]
+    error_message = "The password must come by reference."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].stopTimeout == 30
+    error_message = "Requests under way need their time."
+  }
+}
+
+run "may_start_and_nothing_more" {
+  assert {
+    condition = toset(flatten([for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Action])) == toset([
+      "logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue",
+    ])
+    error_message = "The execution role allows something else."
+  }
+}
+
+run "pulls_from_one_repository_when_there_is_one" {
+  variables {
+    repository_arn = "arn:aws:ecr:eu-central-1:123456789012:repository/reports"
+  }
+
+  assert {
+    condition = one([
+      for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "PullTheImage"
+    ]) == [var.repository_arn]
+    error_message = "Other repositories can be read."
+  }
+}
+
+run "refuses_an_image_that_can_change" {
+  command = plan
+
+  variables {
+    image = "reports:latest"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "refuses_a_size_fargate_has_not" {
+  command = plan
+
+  variables {
+    cpu_units = 300
+  }
+
+  expect_failures = [var.cpu_units]
+}

@@ -1,0 +1,98 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name               = "test-ingest"
+  description        = "Stores leads"
+  package_path       = "versions.tf" # any file: its bytes are not looked at here
+  handler            = "handler.handler"
+  subnet_ids         = ["subnet-1", "subnet-2"]
+  security_group_ids = ["sg-1"]
+  secret_arns        = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:one"]
+}
+
+run "may_read_its_secret_and_write_its_log_and_nothing_more" {
+  assert {
+    condition = toset(flatten([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action
+      if s.Effect == "Allow" && !startswith(flatten([s.Action])[0], "ec2:")
+    ])) == toset(["logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue"])
+    error_message = "The role allows something else."
+  }
+
+  assert {
+    condition = alltrue([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      alltrue([for action in flatten([s.Action]) : !strcontains(action, "*")])
+    ])
+    error_message = "An action has a wildcard."
+  }
+
+  assert {
+    condition = tolist(one([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "ReadSecrets"
+    ])) == tolist(var.secret_arns)
+    error_message = "Other secrets can be read."
+  }
+}
+
+run "sends_only_to_queues_it_was_given" {
+  variables {
+    send_queue_arns = ["arn:aws:sqs:eu-central-1:123456789012:leads"]
+  }
+
+  assert {
+    condition = tolist(one([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "SendMessages"
+    ])) == tolist(var.send_queue_arns)
+    error_message = "The role sends elsewhere."
+  }
+}
+
+run "is_limited_and_private" {
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == 20
+    error_message = "Without a limit a burst takes every database connection."
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.vpc_config[0].subnet_ids) == 2
+    error_message = "The function must run inside the VPC."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.errors.dimensions["FunctionName"] == "test-ingest"
+    error_message = "The alarm watches another function."
+  }
+}
+
+run "refuses_a_package_that_is_not_there" {
+  command = plan
+
+  variables {
+    package_path = "no-such-file.zip"
+  }
+
+  expect_failures = [var.package_path]
+}
+
+run "refuses_no_concurrency_limit" {
+  command = plan
+
+  variables {
+    concurrency_limit = -1
+  }
+
+  expect_failures = [var.concurrency_limit]
+}
+
+run "refuses_an_old_python" {
+  command = plan
+
+  variables {
+    runtime = "python3.9"
+  }
+
+  expect_failures = [var.runtime]
+}

@@ -1,0 +1,19 @@
+output "url" {
+  description = "Address of the queue."
+  value       = aws_sqs_queue.this.url
+}
+
+output "arn" {
+  description = "ARN of the queue."
+  value       = aws_sqs_queue.this.arn
+}
+
+output "dead_letters_url" {
+  description = "Address of the dead-letter queue."
+  value       = aws_sqs_queue.dead_letters.url
+}
+
+output "dead_letters_arn" {
+  description = "ARN of the dead-letter queue."
+  value       = aws_sqs_queue.dead_letters.arn
+}

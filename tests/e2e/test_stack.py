@@ -1,0 +1,186 @@
+"""A whole stack, from nothing to nothing. In this order: each test finds what the last one left."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from scripts.stack import aws, docker, emulator, sample, tasks, terraform
+from scripts.stack.report import StackError
+from scripts.stack.settings import Stack
+from tests.e2e.conftest import Ran, step
+
+pytestmark = pytest.mark.skipif(os.environ.get("STACK_E2E") != "1", reason="run by make test-e2e")
+
+
+def docker_says(*command: str) -> str:
+    return subprocess.run(
+        ["docker", *command], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def task_container(stack: Stack) -> str:
+    """The reporting container's id; empty while there is none."""
+    filters = ["--filter", f"label={docker.LABEL}={stack.owner}", "--filter", "label=ministack=ecs"]
+    return docker_says("ps", "--quiet", *filters)
+
+
+def test_up_prints_the_sample_to_the_cent(up: Ran) -> None:
+    assert "gross 22.00  billed 12.00  duplicate savings 10.00  cap savings 0.00  USD" in up.said
+    assert "gross 7.00  billed 7.00" in up.said
+    assert "gross 10.00  billed 10.00" in up.said
+
+
+def test_reports_through_the_gateway_are_exact(stack: Stack) -> None:
+    url = sample.gateway(stack)
+
+    reports = {
+        (customer, period): aws.request("GET", f"{url}/billing/reports/{customer}/{period}").json()
+        for customer, period in sample.REPORTS
+    }
+
+    billed = {key: report["totals"]["billed"] for key, report in reports.items()}
+    assert billed == {
+        ("customer-123", "2024-04"): "12.00",
+        ("customer-456", "2024-04"): "7.00",
+        ("customer-123", "2024-05"): "10.00",
+    }
+    april = reports["customer-123", "2024-04"]["totals"]
+    assert (april["gross"], april["savings"]["duplicate"]) == ("22.00", "10.00")
+
+
+def test_every_route_of_the_contract_answers(stack: Stack) -> None:
+    ran = step("smoke")
+
+    assert ran.code == 0, ran.said
+    assert "FAIL" not in ran.said
+
+
+def test_post_ran_in_the_function_and_get_in_the_container(stack: Stack) -> None:
+    groups = terraform.outputs(stack)["log_group_names"]
+
+    function = "\n".join(line for _, line in aws.log_lines(stack, groups["ingest"]))
+    container = "\n".join(line for _, line in aws.log_lines(stack, groups["reports"]))
+
+    assert "START RequestId" in function
+    assert "GET /billing/reports/customer-123/2024-04" in container
+    assert "POST /leads" not in container
+
+
+def test_container_is_read_only_and_not_root(stack: Stack) -> None:
+    container = task_container(stack)
+
+    described = json.loads(docker_says("inspect", container))[0]
+
+    assert described["HostConfig"]["ReadonlyRootfs"]
+    assert docker_says("exec", container, "id", "-u") == "10001"
+    for tool in ("pip", "gcc", "cc", "make"):
+        found = subprocess.run(["docker", "exec", container, "which", tool], check=False)
+        assert found.returncode != 0, tool
+
+
+def test_nothing_listens_beyond_this_machine(stack: Stack) -> None:
+    published = [
+        docker_says("inspect", "--format", "{{json .NetworkSettings.Ports}}", container)
+        for container in docker.containers(stack)
+    ]
+
+    assert published
+    assert not any("0.0.0.0" in ports or '"::"' in ports for ports in published)  # noqa: S104
+
+
+def test_function_can_be_invoked_directly(stack: Stack) -> None:
+    ran = step("invoke", EVENT="post_one_lead")
+
+    assert ran.code == 0, ran.said
+    assert '"statusCode": 200' in ran.said
+
+
+def test_plan_after_apply_is_empty(stack: Stack) -> None:
+    assert not terraform.has_changes(stack)
+
+
+def test_steps_can_be_run_again(stack: Stack) -> None:
+    ran = step("emulator", "tf-init", "tf-apply", "migrate", "sample")
+
+    assert ran.code == 0, ran.said
+    assert "0 added, 0 changed, 0 destroyed" in ran.said
+    assert "leads: 4 unchanged" in ran.said
+
+
+def test_zips_are_the_same_bytes_when_built_again(stack: Stack) -> None:
+    before = {name: (stack.state / f"{name}.zip").read_bytes() for name in ("ingest", "reports")}
+
+    ran = step("package")
+
+    assert ran.code == 0, ran.said
+    assert {name: (stack.state / f"{name}.zip").read_bytes() for name in before} == before
+
+
+def test_killed_task_is_replaced(stack: Stack) -> None:
+    killed = task_container(stack)
+
+    docker_says("kill", killed)
+
+    aws.wait_for(
+        "Another task", 150, lambda: task_container(stack) not in ("", killed), "look at the log"
+    )
+    sample.wait_until_ready(stack)
+
+
+def test_container_stops_by_itself_when_asked(stack: Stack) -> None:
+    image = docker_says("inspect", "--format", "{{.Config.Image}}", task_container(stack))
+    container = docker_says("run", "--detach", "--read-only", image)
+    try:
+        health = ["exec", container, "python", "-c"]
+        health += ["import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live')"]
+        for _ in range(60):
+            if subprocess.run(["docker", *health], check=False, capture_output=True).returncode:
+                time.sleep(0.5)
+            else:
+                break
+        started = time.monotonic()
+
+        docker_says("stop", "--time", "30", container)
+
+        # 137 would be SIGKILL: the process did not listen.
+        assert docker_says("inspect", "--format", "{{.State.ExitCode}}", container) in ("0", "143")
+        assert time.monotonic() - started < 20
+    finally:
+        docker_says("rm", "--force", container)
+
+
+def test_failing_migration_ends_with_its_cause(stack: Stack) -> None:
+    with pytest.raises(StackError, match="ended with") as raised:
+        tasks.run_task(stack, ["python", "-m", "alembic", "upgrade", "no-such-revision"])
+
+    assert "make migrate" in raised.value.remedy
+
+
+def test_function_can_serve_the_reports_instead(stack: Stack) -> None:
+    ran = step("tf-apply", "sample", "smoke", REPORTS_RUNTIME="lambda")
+
+    assert ran.code == 0, ran.said
+    assert task_container(stack) == ""
+
+
+def test_dead_emulator_is_named_with_its_remedy(stack: Stack) -> None:
+    os.kill(int(emulator.read(stack)["pid"]), signal.SIGKILL)
+    time.sleep(1)
+
+    ran = step("tf-apply")
+
+    assert ran.code == 1
+    assert "is not up" in ran.said
+    assert "make up" in ran.said
+
+
+def test_down_leaves_nothing_even_of_a_dead_stack(stack: Stack) -> None:
+    ran = step("down")
+
+    assert ran.code == 0, ran.said
+    assert docker.containers(stack) == []
+    assert not stack.state.exists()

@@ -1,0 +1,142 @@
+"""Our MiniStack extension, run by the emulator's own Python (`make test-infra`): unittest only."""
+
+import asyncio
+import json
+import sys
+import unittest
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "stack" / "emulator"))
+
+import ministack_extension as extension  # type: ignore[import-not-found]
+
+extension.install()
+
+from ministack.core import container_reaper  # type: ignore[import-not-found]  # noqa: E402
+from ministack.services import (  # type: ignore[import-not-found]  # noqa: E402
+    apigateway,
+    ec2,
+    ecs,
+    rds,
+)
+
+
+def gateway(method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """A call of API Gateway's control plane."""
+    data = json.dumps(body).encode() if body is not None else b""
+    status, _, answer = asyncio.run(apigateway.handle_request(method, path, {}, data, {}))
+    return status, json.loads(answer) if answer else None
+
+
+class VpcLinks(unittest.TestCase):
+    """Made, found, used by an integration, and not deleted under it."""
+
+    def setUp(self) -> None:
+        apigateway.reset()
+
+    def test_link_is_found_as_it_was_made(self) -> None:
+        status, made = gateway("POST", "/v2/vpclinks", {"name": "l", "subnetIds": ["s"]})
+
+        assert status == 201
+        assert gateway("GET", f"/v2/vpclinks/{made['vpcLinkId']}") == (200, made)
+
+    def test_unknown_link_is_not_found(self) -> None:
+        assert gateway("GET", "/v2/vpclinks/none")[0] == 404
+
+    def test_integration_keeps_its_link_and_the_link_its_life(self) -> None:
+        _, link = gateway("POST", "/v2/vpclinks", {"name": "l"})
+        _, api = gateway("POST", "/v2/apis", {"name": "a", "protocolType": "HTTP"})
+        integrations = f"/v2/apis/{api['apiId']}/integrations"
+        wanted = {
+            "integrationType": "HTTP_PROXY",
+            "connectionType": "VPC_LINK",
+            "connectionId": link["vpcLinkId"],
+            "integrationUri": "arn:listener",
+        }
+
+        status, made = gateway("POST", integrations, wanted)
+
+        assert (status, made["connectionId"]) == (201, link["vpcLinkId"])
+        assert gateway("DELETE", f"/v2/vpclinks/{link['vpcLinkId']}")[0] == 400
+
+    def test_integration_with_an_unknown_link_is_refused(self) -> None:
+        _, api = gateway("POST", "/v2/apis", {"name": "a", "protocolType": "HTTP"})
+        wanted = {
+            "integrationType": "HTTP_PROXY",
+            "connectionType": "VPC_LINK",
+            "connectionId": "none",
+        }
+
+        assert gateway("POST", f"/v2/apis/{api['apiId']}/integrations", wanted)[0] == 400
+
+    def test_link_to_no_listener_is_unavailable(self) -> None:
+        integration = {"connectionType": "VPC_LINK", "integrationUri": "arn:gone"}
+
+        answer = asyncio.run(apigateway._invoke_http_proxy(integration, "/", "GET", {}, b"", {}))
+
+        assert answer[0] == 503
+
+
+class Containers(unittest.TestCase):
+    """Read-only as the task definition says, on loopback, and only our own."""
+
+    def test_root_is_read_only_when_the_task_says_so(self) -> None:
+        for wanted in (True, False):
+            container = {"name": "c", "image": "i", "readonlyRootFilesystem": wanted}
+            kwargs = ecs._build_run_kwargs(
+                container, {}, {}, {}, None, False, "0123456789", "arn", None, "arn"
+            )
+            assert kwargs["read_only"] == wanted
+
+    def test_database_is_published_on_loopback_only(self) -> None:
+        seen: dict[str, Any] = {}
+
+        class Client:
+            class containers:  # noqa: N801 - Docker's name
+                @staticmethod
+                def run(**kwargs: Any) -> None:
+                    seen.update(kwargs)
+
+        rds._run_rds_container(Client, "mysql", {"ports": {"3306/tcp": 15432}})
+
+        assert seen["ports"] == {"3306/tcp": ("127.0.0.1", 15432)}
+
+    def test_sweep_spares_containers_without_an_owner(self) -> None:
+        asked: list[Any] = []
+
+        class Client:
+            class containers:  # noqa: N801 - Docker's name
+                @staticmethod
+                def list(**kwargs: Any) -> list[Any]:
+                    asked.append(kwargs["filters"]["label"])
+                    return []
+
+        container_reaper.reap_all(Client, include_unlabelled=True)
+
+        assert len(asked) == 1
+        assert "ministack.instance" in asked[0][0]
+
+
+class ReadBack(unittest.TestCase):
+    """What Terraform writes it must read again."""
+
+    def test_rule_to_a_prefix_list(self) -> None:
+        parameters = {
+            "IpPermissions.1.IpProtocol": ["tcp"],
+            "IpPermissions.1.FromPort": ["443"],
+            "IpPermissions.1.ToPort": ["443"],
+            "IpPermissions.1.PrefixListIds.1.PrefixListId": ["pl-1"],
+            "IpPermissions.1.PrefixListIds.1.Description": ["S3"],
+        }
+
+        rule = ec2._parse_ip_permissions(parameters, "IpPermissions")[0]
+        xml = ec2._sg_rule_xml("sg-1", rule, is_egress=True)
+
+        assert "<prefixListId>pl-1</prefixListId>" in xml
+        assert "<description>S3</description>" in xml
+        assert "cidrIpv4" not in xml
+
+
+if __name__ == "__main__":
+    unittest.main()

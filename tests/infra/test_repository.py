@@ -1,0 +1,49 @@
+"""The infrastructure's files keep their promises: generated ones current, no addresses in locks."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.stack import checks
+from scripts.stack.settings import ROOT
+
+EVENTS = sorted((ROOT / "functions" / "ingest" / "events").glob("*.json"))
+LOCKS = sorted((ROOT / "scripts" / "stack").rglob("requirements.txt"))
+
+
+def test_readmes_of_the_modules_are_current() -> None:
+    checks.check_readmes()
+
+
+def test_readme_of_a_module_explains_every_variable_and_output() -> None:
+    for module in checks.modules():
+        for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
+            for name, body in checks.blocks(module / file, kind):
+                assert checks.described(body), f"{module.name}: {name}"
+
+
+def test_only_the_environment_knows_an_endpoint() -> None:
+    for file in (ROOT / "terraform" / "modules").rglob("*.tf"):
+        text = file.read_text()
+        assert 'provider "aws"' not in text, file
+        assert "localhost" not in text, file
+        assert "endpoints {" not in text, file
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)
+def test_locks_carry_hashes_and_no_addresses(lock: Path) -> None:
+    text = lock.read_text()
+
+    assert "--hash=sha256:" in text
+    assert "://" not in text
+    assert "index" not in text
+
+
+@pytest.mark.parametrize("file", EVENTS, ids=lambda file: file.stem)
+def test_events_are_what_the_gateway_sends(file: Path) -> None:
+    event = json.loads(file.read_text())
+
+    assert event["version"] == "2.0"
+    assert event["routeKey"] == "POST /leads"
+    assert isinstance(event["body"], str)
