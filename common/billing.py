@@ -303,7 +303,7 @@ def notices_of(totals: Totals, leads_without_user: int) -> list[Notice]:
             "leads_without_user",
             f"{leads_without_user} of {totals.leads} leads name no user. They are billed under "
             "one fallback user of this customer, so an action that one of them repeats counts as "
-            "a duplicate, and all of them share one cap. Send `user` with each lead to have "
+            "a duplicate, and all of them share one cap. Send a user with each lead to have "
             "people told apart.",
         )
     ]

@@ -1,7 +1,7 @@
 """The engine, and one transaction per request, committed at the edge.
 
-Invariant: a database that cannot be reached always shows as DatabaseUnavailable, never as a
-driver's error.
+Invariant: no error of the driver's leaves a transaction: a database that cannot be reached shows
+as DatabaseUnavailable, and a statement that is refused as StatementRefused.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,8 @@ from common.settings import settings
 # jit: compiling costs more than it saves on statements of some milliseconds.
 # work_mem: a customer's month sorts in memory; more buys nothing (docs/decisions).
 _SERVER_OPTIONS = "-c timezone=UTC -c jit=off -c work_mem=64MB"
+
+_TELLING = ("sqlstate", "table_name", "column_name", "constraint_name")
 
 
 @lru_cache(maxsize=1)
@@ -66,4 +68,16 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
             raise DatabaseUnavailable("the database did not answer; try again shortly") from error
-        raise
+        # PostgreSQL's own words quote the row that it refused, people's addresses included.
+        broken = StatementRefused(_rule_broken(error.orig))
+        raise broken.with_traceback(error.__traceback__) from None
+
+
+class StatementRefused(RuntimeError):
+    """The database refused a statement of ours: says by which rule, never what stood in the row."""
+
+
+def _rule_broken(error: BaseException | None) -> str:
+    told = getattr(error, "diag", None)
+    parts = [type(error).__name__, *(getattr(told, name, None) for name in _TELLING)]
+    return " ".join(part for part in parts if part)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from common.problems import PROBLEM_JSON
 from services.reports import schemas
 
+PROJECT = Path(__file__).resolve().parents[1]
 JSON = {"content-type": "application/json"}
 Wire = dict[str, Any]
 
@@ -91,13 +93,13 @@ def without(wire: Wire, name: str) -> Wire:
 
 def path_of(*parts: str) -> str:
     """A path with whatever its parts hold percent-encoded."""
-    return "".join(f"/{quote(part, safe='')}" for part in parts)
+    return "".join(f"/{quote(part, safe='')}" for part in parts).replace("/..", "/%2E%2E")
 
 
 def register(client: httpx.Client, *, customers: Wire | None = None, products: str = "abc") -> None:
     """Registers customers with their zones (acme in UTC unless given) and products."""
     for number, (name, zone) in enumerate((customers or {"acme": "UTC"}).items()):
-        body = {"name": name.title(), "email": f"billing{number}@partner.test", "timezone": zone}
+        body = {"name": f"The {name}", "email": f"billing{number}@partner.test", "timezone": zone}
         client.put(path_of("customers", name), json=body).raise_for_status()
     for name in products.split():
         client.put(path_of("products", name), json={"name": name}).raise_for_status()

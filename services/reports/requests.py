@@ -11,12 +11,28 @@ from typing import Annotated, NoReturn
 from fastapi import Depends, Query
 from pydantic import StringConstraints, TypeAdapter
 from sqlalchemy import Connection
+from starlette.convertors import Convertor, register_url_convertor
 
 from common import db
 from common.billing import Period
 from common.identifiers import LONGEST_ID
 from common.leads import LONGEST_USER_TEXT, NO_NUL, Instant
 from common.problems import FieldError, Invalid
+
+
+class _AnyText(Convertor[str]):
+    """A part of a path that may hold slashes and, unlike `path`, line ends."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", _AnyText())
 
 
 def _snapshot() -> Iterator[Connection]:

@@ -1,14 +1,13 @@
 """The sums that partners were promised, to the cent, over the whole API."""
 
 import json
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.api import action, amounts, lead, post, register, report, without
+from tests.api import PROJECT, action, amounts, lead, post, register, report, without
 
-SAMPLE = Path(__file__).resolve().parents[2] / "docs" / "samples" / "sample_leads.json"
+SAMPLE = PROJECT / "docs" / "samples" / "sample_leads.json"
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ def verify(connection: Snapshot, customer_id: Id, period: str) -> dict[str, Any]
 
 
 @router.get(
-    "/reports/{customer_id:path}/{period}",
+    "/reports/{customer_id:id}/{period}",
     response_model=None,
     responses={
         200: {

@@ -64,7 +64,7 @@ def list_customers(
 
 
 @router.put(
-    "/customers/{customer_id:path}",
+    "/customers/{customer_id:id}",
     response_model=None,
     responses={200: {"model": CustomerShape}, 201: {"model": CustomerShape}},
 )
@@ -93,7 +93,7 @@ def list_products(
 
 
 @router.put(
-    "/products/{product_id:path}",
+    "/products/{product_id:id}",
     response_model=None,
     responses={200: {"model": ProductShape}, 201: {"model": ProductShape}},
 )

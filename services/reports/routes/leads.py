@@ -89,7 +89,7 @@ def replay_quarantined_lead(connection: Transaction, quarantine_id: UUID) -> dic
     return replay(connection, quarantine_id, settings(), datetime.now(UTC)).document()
 
 
-@router.get("/{lead_id:path}", response_model=None, responses={200: {"model": DecidedLeadShape}})
+@router.get("/{lead_id:id}", response_model=None, responses={200: {"model": DecidedLeadShape}})
 def show_lead(connection: Snapshot, lead_id: Id) -> dict[str, Any]:
     """One lead, with each action's outcome in its month's report."""
     found = lead_search.find_lead(connection, lead_id)

@@ -1,0 +1,156 @@
+"""The pure parts: amounts, periods, ids, users and the words of a line."""
+
+import uuid
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common import identifiers
+from common.billing import Line, Period, amount
+from common.identifiers import UserKind
+from services.reports.paging import from_cursor, to_cursor
+from tests import oracle
+from tests.properties import examples
+
+NOON = datetime(2024, 4, 2, 12, tzinfo=UTC)
+
+
+def line(**members: object) -> Line:
+    whole = {
+        "period": date(2024, 4, 1),
+        "action_id": "a2",
+        "lead_id": "l2",
+        "product_id": "abc",
+        "lead_type": "Webinar",
+        "user": "ann@people.test",
+        "action_type": "Call",
+        "engagement_level": "High",
+        "timestamp": NOON,
+        "gross_cents": 1000,
+        "billed_cents": 1000,
+        "duplicate_cents": 0,
+        "cap_cents": 0,
+        "cap_limit_cents": 10_000,
+        "cap_used_before_cents": 0,
+        "duplicate_of_lead_id": None,
+        "duplicate_of_action_id": None,
+        "duplicate_of_timestamp": None,
+    }
+    return Line(**(whole | members))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cents", "text"),
+    [(0, "0.00"), (5, "0.05"), (1200, "12.00"), (-705, "-7.05"), (10**15 + 1, "10000000000000.01")],
+)
+def test_amounts_are_exact_at_any_size(cents: int, text: str) -> None:
+    assert amount(cents) == text
+
+
+@pytest.mark.parametrize(
+    ("month", "end"),
+    [("2024-04", "2024-05-01"), ("2024-12", "2025-01-01"), ("9999-12", "9999-12-31")],
+)
+def test_period_ends_where_the_next_month_begins(month: str, end: str) -> None:
+    period = Period.parse(month)
+
+    assert (str(period), period.end.isoformat()) == (month, end)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2024", "2024-4", "2024-13", "2024-00", "0000-01", "2024-04-01", "\uff12024-04"]
+)
+def test_what_is_no_month_is_no_period(text: str) -> None:
+    with pytest.raises(ValueError, match="month"):
+        Period.parse(text)
+
+
+def test_full_price_is_explained() -> None:
+    assert line().explanation == "Call (High) is charged at its full price of 10.00 USD."
+
+
+def test_duplicate_is_explained_by_what_it_repeats() -> None:
+    repeat = line(
+        billed_cents=0,
+        duplicate_cents=1000,
+        duplicate_of_lead_id="l1",
+        duplicate_of_action_id="a1",
+        duplicate_of_timestamp=NOON,
+    )
+
+    assert repeat.explanation == (
+        "Call (High) is not charged: it repeats the one of lead l1 on 2024-04-02 12:00:00 UTC for "
+        "the same user, product and level in the same month, which saves 10.00 USD."
+    )
+
+
+def test_split_is_explained_by_its_arithmetic() -> None:
+    split = line(billed_cents=600, cap_cents=400, cap_used_before_cents=9400, user=None)
+
+    assert split.explanation == (
+        "Call (High) is charged 6.00 USD of its price of 10.00 USD: the leads that name no user "
+        "had already cost 94.00 USD of the month's cap of 100.00 USD, which saves 4.00 USD."
+    )
+
+
+def test_spent_cap_is_explained() -> None:
+    capped = line(billed_cents=0, cap_cents=1000, cap_used_before_cents=10_000)
+
+    assert capped.explanation == (
+        "Call (High) is not charged: this user had already reached the month's cap of 100.00 USD, "
+        "which saves 10.00 USD."
+    )
+
+
+@examples(200)
+@given(st.text(min_size=1, max_size=128))
+def test_any_text_is_an_id_and_always_the_same_one(text: str) -> None:
+    found = identifiers.lead_id(text)
+
+    assert found == identifiers.lead_id(text) == oracle.lead_uuid(text)
+
+
+@examples(50)
+@given(st.uuids())
+def test_canonical_uuid_is_its_own_key_in_any_case(key: uuid.UUID) -> None:
+    assert identifiers.customer_id(str(key)) == identifiers.customer_id(str(key).upper()) == key
+    assert identifiers.customer_id(key.hex) != key
+
+
+def test_one_text_is_another_id_for_each_kind_of_thing() -> None:
+    keys = [
+        identifiers.customer_id("x"),
+        identifiers.product_id("x"),
+        identifiers.lead_id("x"),
+    ]
+
+    assert len(set(keys)) == 3
+
+
+def test_user_key_depends_on_secret_customer_kind_and_value() -> None:
+    one, other = uuid.UUID(int=1), uuid.UUID(int=2)
+    keys = [
+        identifiers.user_key(b"a" * 32, one, UserKind.PHONE, "1"),
+        identifiers.user_key(b"b" * 32, one, UserKind.PHONE, "1"),
+        identifiers.user_key(b"a" * 32, other, UserKind.PHONE, "1"),
+        identifiers.user_key(b"a" * 32, one, UserKind.EMAIL, "1"),
+        identifiers.user_key(b"a" * 32, one, UserKind.PHONE, "2"),
+        identifiers.user_key(b"a" * 32, one, UserKind.NOBODY),
+    ]
+
+    assert len(set(keys)) == len(keys)
+
+
+@examples(200)
+@given(st.text(max_size=20))
+def test_action_types_are_folded_as_the_rules_say(text: str) -> None:
+    assert identifiers.action_key(text) == oracle.fold(text)
+    assert identifiers.action_key(f"  {text}\t") == identifiers.action_key(text)
+
+
+@examples(100)
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_cursor_leads_back_to_its_place(place: str) -> None:
+    assert from_cursor(to_cursor(place), str) == place
