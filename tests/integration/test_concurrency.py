@@ -78,7 +78,7 @@ def bill(engine: Engine) -> list[Any]:
             report, _ = draft_report(
                 connection, customer(connection, name), Period.parse("2024-04")
             )
-            reports.append((report.totals, report.by_user, list(report.lines)))
+            reports.append((report.totals, report.parts.by_user, list(report.lines)))
         return reports
 
 

@@ -511,7 +511,7 @@ def test_a_lead_shows_the_lines_its_months_reports_show(
             _, user_key = keys[lead["lead_id"]]
             key = oracle.lead_uuid(lead["lead_id"])
             shown = lead_lines(decided.connection, owner, user_key, key)
-            assert {repr(line) for line in shown} == expected[lead["lead_id"]]
+            assert {repr(each.line) for each in shown} == expected[lead["lead_id"]]
 
 
 @pytest.mark.parametrize(
