@@ -546,11 +546,11 @@ def due_of(connection: Connection, customer_id: UUID, period: date) -> int:
     return connection.execute(due).scalar_one()
 
 
-def period_of(connection: Connection, report_id: UUID) -> date:
-    """The month of a final report."""
-    return connection.execute(
-        select(BillingReport.period).where(BillingReport.report_id == report_id)
-    ).scalar_one()
+def periods_of(connection: Connection, report_ids: Iterable[UUID]) -> dict[UUID, date]:
+    """The months of final reports."""
+    query = select(BillingReport.report_id, BillingReport.period)
+    found = connection.execute(query.where(BillingReport.report_id.in_(report_ids)))
+    return {row.report_id: row.period for row in found}
 
 
 _LATE_PERIODS = text(

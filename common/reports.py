@@ -278,9 +278,10 @@ def lead_lines(
     connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
 ) -> list[DecidedLine]:
     """What was decided about each action of a lead, in the order they happened."""
+    final_lines = list(queries.final_lines(connection, lead_id=lead_id))
+    months = queries.periods_of(connection, {each.report_id for each in final_lines})
     final = [
-        DecidedLine(each.line, queries.period_of(connection, each.report_id), ReportStatus.FINAL)
-        for each in queries.final_lines(connection, lead_id=lead_id)
+        DecidedLine(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines
     ]
     periods = queries.lead_periods(connection, lead_id)
     scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)

@@ -163,6 +163,8 @@ _SCENARIOS = [
     _Scenario("Unknown customer's report", "GET", "/billing/reports/nobody/2024-04"),
     _Scenario("No such month", "GET", "/billing/reports/customer-123/2024-13"),
     _Scenario("No such format", "GET", "/billing/reports/customer-123/2024-04.docx"),
+    _Scenario("Month that is not over", "POST", "/billing/periods/2999-01/close"),
+    _Scenario("Nothing final to verify", "GET", "/billing/reports/customer-123/2024-04/verify"),
     _Scenario("Foreign cursor", "GET", "/leads?cursor=abc"),
     _Scenario(
         "Email of another customer",

@@ -106,7 +106,7 @@ def connection(_unchanged_database: Engine) -> Iterator[Connection]:
 
 
 @pytest.fixture(scope="session")
-def _gateway_address() -> Iterator[str]:
+def gateway_address() -> Iterator[str]:
     with listen_on("127.0.0.1", 0) as listener, serving(load_gateway(), listener):
         yield address_of(listener)
 
@@ -124,7 +124,7 @@ def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def gateway(_gateway_address: str, configured_database: str) -> Iterator[httpx.Client]:
+def gateway(gateway_address: str, configured_database: str) -> Iterator[httpx.Client]:
     """A client of the whole API, over HTTP and the local gateway, with a fresh database."""
-    with httpx.Client(base_url=_gateway_address, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=gateway_address, timeout=30, trust_env=False) as client:
         yield client

@@ -25,6 +25,7 @@ def line(**members: object) -> Line:
         "product_id": "abc",
         "lead_type": "Webinar",
         "user": "ann@people.test",
+        "user_key": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
         "action_type": "Call",
         "engagement_level": "High",
         "timestamp": NOON,
