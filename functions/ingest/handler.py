@@ -155,6 +155,7 @@ def _status_code(posted: Posted, results: list[Result]) -> HTTPStatus:
     return HTTPStatus.MULTI_STATUS if posted.is_array else HTTPStatus.ACCEPTED
 
 
-# What is loaded by now is never garbage. Looking through it again and again, as a batch makes
-# its thousands of objects, would double what a batch costs.
+# What is loaded by now is never garbage, and a batch's thousands of objects go with their last
+# reference. Looking for cycles among either at every turn would double what a batch costs.
 gc.freeze()
+gc.set_threshold(50_000)

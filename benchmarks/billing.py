@@ -1,0 +1,177 @@
+"""Deciding a month, and one customer's report of it over HTTP."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Engine
+
+from benchmarks import workload
+from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.servers import (
+    Client,
+    Databases,
+    MemoryWatch,
+    Server,
+    driver_connection,
+    product_engine,
+    product_server,
+    statements_sent,
+    tidy,
+)
+from common import identifiers, queries
+from common.queries import Scope
+
+_MONTH = date(2024, 4, 1)
+_MEBIBYTE = 1024 * 1024
+_MOST_GROWTH = 64.0  # of a server that sends 100,000 lines, in MiB
+_SCAN = (
+    "select sum(case engagement_level when 'High' then 1000 when 'Medium' then 500 else 200 end) "
+    "from actions"
+)
+
+
+def stored_month(databases: Databases, actions: int) -> str:
+    """The URL of a database that holds a month of that many actions."""
+    url = databases.migrated(f"month_{actions}")
+    with product_engine(url).begin() as connection:
+        workload.store_month(connection, actions)
+    tidy(url)
+    return url
+
+
+def measure_deciding(urls: dict[int, str], rounds: int) -> list[Finding]:
+    """`urls`: two databases by their number of actions, ten times as many in the second."""
+    few, many = sorted(urls)
+    engines = {actions: product_engine(url) for actions, url in urls.items()}
+    medians = in_turns(
+        rounds,
+        {
+            "scan_few": lambda _: _scan(engines[few]),
+            "decide_few": lambda _: _decide(engines[few], few),
+            "scan_many": lambda _: _scan(engines[many]),
+            "decide_many": lambda _: _decide(engines[many], many),
+        },
+        warm_up=0,
+    )
+    details = milliseconds(medians) | {"rounds": rounds, "few": few, "many": many}
+    findings = [
+        Finding(
+            f"decide_{actions}",
+            f"Deciding {actions:,} actions of a month, against a serial scan-and-sum of them",
+            medians[f"decide_{name}"] / medians[f"scan_{name}"],
+            20.0,
+            details=details,
+        )
+        for name, actions in (("few", few), ("many", many))
+    ]
+    return [
+        *findings,
+        Finding(
+            "decide_growth",
+            f"Deciding {many:,} actions, against deciding {few:,}",
+            medians["decide_many"] / medians["decide_few"],
+            12.0,
+            details=details,
+        ),
+    ]
+
+
+def measure_report(url: str, rounds: int, streams: int) -> list[Finding]:
+    """`url`: a database of a million actions."""
+    engine = product_engine(url)
+    statement, parameters = _lines_statement(engine, _scope(workload.MIDDLE_CUSTOMER))
+    bare = driver_connection(engine).cursor()
+
+    def fetch(_: int) -> None:
+        bare.execute(statement, parameters)
+        bare.fetchall()
+
+    with product_server(url) as server:
+        client = Client(server)
+        path = _path(workload.MIDDLE_CUSTOMER)
+        lines = len(json.loads(client.get(f"{path}?limit=10000"))["lines"])
+        medians = in_turns(
+            rounds,
+            {
+                "statement": fetch,
+                "http": lambda _: client.get(f"{path}?limit=10000"),
+            },
+            warm_up=3,
+        )
+        report = Finding(
+            "report_http",
+            f"A report of {lines:,} lines as JSON over HTTP, against its lines' statement",
+            medians["http"] / medians["statement"],
+            4.0,
+            details=milliseconds(medians) | {"rounds": rounds, "lines": lines},
+        )
+        return [report, *_memory(server, client, streams)]
+
+
+def _memory(server: Server, client: Client, streams: int) -> list[Finding]:
+    large = _path(workload.LARGE_CUSTOMER)
+    client.drain(f"{_path(workload.MIDDLE_CUSTOMER)}.csv")
+    findings = []
+    ways: dict[str, tuple[str, Callable[[], int]]] = {
+        "csv": ("streams 100,000 lines as CSV", lambda: client.drain(f"{large}.csv")),
+        "json": ("pages through 100,000 lines as JSON", lambda: _page_through(client, large)),
+    }
+    for name, (what, read) in ways.items():
+        growths, before = [], server.resident_bytes()
+        for _ in range(streams):
+            with MemoryWatch(server) as watch:
+                read()
+            growths.append(round((watch.peak - before) / _MEBIBYTE, 1))
+        findings.append(
+            Finding(
+                f"memory_{name}",
+                f"Most memory that the server gains while it {what}",
+                max(growths),
+                _MOST_GROWTH,
+                unit=" MiB",
+                details={"before_mib": round(before / _MEBIBYTE, 1), "peaks_above_mib": growths},
+            )
+        )
+    return findings
+
+
+def _page_through(client: Client, path: str) -> int:
+    lines, cursor = 0, None
+    while True:
+        at = f"&cursor={quote(cursor)}" if cursor else ""
+        page = json.loads(client.get(f"{path}?limit=10000{at}"))
+        lines += len(page["lines"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return lines
+
+
+def _scan(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("set local max_parallel_workers_per_gather = 0")
+        connection.exec_driver_sql(_SCAN).one()
+
+
+def _decide(engine: Engine, actions: int) -> None:
+    with engine.begin() as connection:
+        entries = queries.entries(connection, _scope(*workload.CUSTOMERS))
+    if sum(entry.totals.actions for entry in entries) != actions:
+        raise RuntimeError("not every action of the month was decided")
+
+
+def _lines_statement(engine: Engine, scope: Scope) -> tuple[str, Any]:
+    """The statement of a report's lines, and its parameters, as the driver gets them."""
+    with statements_sent(engine) as sent, engine.connect() as connection:
+        next(queries.lines(connection, scope))
+    return sent[-1]
+
+
+def _scope(*customers: str) -> Scope:
+    return Scope([(identifiers.customer_id(name), _MONTH) for name in customers])
+
+
+def _path(customer: str) -> str:
+    return f"/billing/reports/{customer}/{workload.PERIOD}"

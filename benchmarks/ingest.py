@@ -1,0 +1,179 @@
+"""Taking leads in: batches against COPY, and a single lead over HTTP against its bare statement."""
+
+import io
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from benchmarks import workload
+from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.servers import (
+    Client,
+    Databases,
+    driver_connection,
+    product_engine,
+    product_server,
+    statements_sent,
+)
+from common.leads import read_leads
+from common.recording import record_leads
+from common.settings import settings
+
+LEADS_PER_BATCH = 1_000
+_WARM_UP_BATCHES = 3
+_WARM_UP_LEADS = 30
+_EXECUTE = "execute record_leads (%s)"
+_COPIED = {
+    "leads": (
+        "lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user, "
+        "user_email, user_phone, user_external_id, created_at",
+        "lead_id",
+    ),
+    "actions": (
+        "lead_id, action_id, customer_id, product_id, user_key, lead_type, lead_created_at, "
+        "action_type, action_key, engagement_level, timestamp, occurrence",
+        "lead_id, action_id",
+    ),
+}
+
+
+def measure(databases: Databases, batches: int, singles: int) -> list[Finding]:
+    """The statement and the whole way over HTTP, each over a database of its own."""
+    engines = {
+        name: _registered(databases.migrated(f"ingest_{name}"))
+        for name in ("draft", "statement", "copy")
+    }
+    http_url = databases.migrated("ingest_http")
+    _registered(http_url)
+    with product_server(http_url) as server:
+        client = Client(server)
+        return [
+            *_batches_against_copy(engines, client, batches),
+            _single_against_statement(engines, client, singles),
+        ]
+
+
+def _registered(url: str) -> Engine:
+    engine = product_engine(url)
+    with engine.begin() as connection:
+        workload.register(connection)
+    return engine
+
+
+def _batches_against_copy(
+    engines: Mapping[str, Engine], client: Client, batches: int
+) -> list[Finding]:
+    posted = [
+        workload.body(workload.batch(seed, LEADS_PER_BATCH))
+        for seed in range(_WARM_UP_BATCHES + batches)
+    ]
+    prepare, executions = _statements(engines["draft"], posted)
+    stored = _Prepared(engines["statement"], prepare)
+    drafted = driver_connection(engines["draft"])
+    rows = [_rows_to_copy(drafted, parameters) for _, parameters in executions]
+    copying = driver_connection(engines["copy"])
+
+    def copy(number: int) -> None:
+        with copying, copying.cursor() as cursor:
+            for (table, (columns, _)), data in zip(_COPIED.items(), rows[number], strict=True):
+                data.seek(0)
+                cursor.copy_expert(f"copy {table} ({columns}) from stdin", data)
+
+    medians = in_turns(
+        batches,
+        {
+            "copy": copy,
+            "statement": lambda number: stored.execute(*executions[number]),
+            "http": lambda number: client.post_leads(posted[number]),
+        },
+        warm_up=_WARM_UP_BATCHES,
+    )
+    details = milliseconds(medians) | {"batches": batches}
+    return [
+        Finding(
+            "batch_statement",
+            "Batch of 1,000 leads of 5 actions: the statement, against COPY of the same rows",
+            medians["copy"] / medians["statement"],
+            0.60,
+            at_least=True,
+            details=details,
+        ),
+        Finding(
+            "batch_http",
+            "The same batch over HTTP, through gateway and handler, against COPY",
+            medians["copy"] / medians["http"],
+            0.35,
+            at_least=True,
+            details=details,
+        ),
+    ]
+
+
+def _single_against_statement(
+    engines: Mapping[str, Engine], client: Client, singles: int
+) -> Finding:
+    leads = workload.batch(seed=1_000_000, leads=_WARM_UP_LEADS + singles)
+    bodies = [workload.body(lead) for lead in leads]
+    prepare, executions = _statements(engines["draft"], bodies)
+    stored = _Prepared(engines["statement"], prepare)
+    medians = in_turns(
+        singles,
+        {
+            "statement": lambda number: stored.execute(*executions[number]),
+            "http": lambda number: client.post_leads(bodies[number]),
+        },
+        warm_up=_WARM_UP_LEADS,
+    )
+    return Finding(
+        "single_http",
+        "A single lead over HTTP, p50, against the bare statement's p50",
+        medians["http"] / medians["statement"],
+        3.0,
+        details=milliseconds(medians) | {"leads": singles},
+    )
+
+
+class _Prepared:
+    """The product's statement on a connection of its own; each execution is a transaction."""
+
+    def __init__(self, engine: Engine, prepare: str) -> None:
+        connection = driver_connection(engine)
+        connection.autocommit = True
+        self._cursor = connection.cursor()
+        self._cursor.execute(prepare, ())
+
+    def execute(self, statement: str, parameters: tuple[str]) -> None:
+        self._cursor.execute(statement, parameters)
+        if any(row[1] != "created" for row in self._cursor.fetchall()):
+            raise RuntimeError("a lead of the benchmark was not new")
+
+
+def _statements(draft: Engine, posted: list[bytes]) -> tuple[str, list[tuple[str, tuple[str]]]]:
+    """What the product sends to store each body: how it prepares, and each execution."""
+    draft.dispose()  # so that the statement is prepared anew
+    with statements_sent(draft) as sent:
+        for body in posted:
+            leads = read_leads(body, datetime.now(UTC)).leads
+            with draft.begin() as connection:
+                record_leads(connection, leads, settings())
+    (prepare,) = (statement for statement, _ in sent if statement.startswith("prepare"))
+    return prepare, [one for one in sent if one[0].startswith("execute")]
+
+
+def _rows_to_copy(connection: Any, parameters: tuple[str]) -> list[io.StringIO]:
+    """What the statement has stored of those leads, in the order in which it wrote them."""
+    tables = []
+    with connection.cursor() as cursor:
+        for table, (columns, order) in _COPIED.items():
+            data = io.StringIO()
+            query = cursor.mogrify(
+                f"select {columns} from {table} where lead_id in "
+                "(select (item ->> 'lead_id')::uuid from json_array_elements(%s) as item) "
+                f"order by {order}",
+                parameters,
+            ).decode()
+            cursor.copy_expert(f"copy ({query}) to stdout", data)
+            tables.append(data)
+    return tables

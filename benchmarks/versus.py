@@ -1,0 +1,129 @@
+"""The product against the baseline: both over HTTP, on one PostgreSQL, with the same data."""
+
+import json
+import tempfile
+from decimal import Decimal
+
+from benchmarks import workload
+from benchmarks.ingest import LEADS_PER_BATCH
+from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.servers import (
+    Client,
+    Databases,
+    baseline_database,
+    baseline_server,
+    driver_connection,
+    product_engine,
+    product_server,
+    tidy,
+)
+
+# The product's tables as the baseline keeps them.
+_MOVED = {
+    "customers (id, name, email, timezone)": (
+        "select external_id, name, email, timezone from customers"
+    ),
+    "products (id, name)": "select external_id, name from products",
+    'leads (id, customer_id, product_id, lead_type, "user", created_at)': (
+        "select leads.external_id, customers.external_id, products.external_id, lead_type, "
+        "'email:' || user_email, leads.created_at "
+        "from leads join customers using (customer_id) join products using (product_id)"
+    ),
+    "actions (id, lead_id, action_type, engagement_level, timestamp)": (
+        "select action_id, leads.external_id, action_type, engagement_level, timestamp "
+        "from actions join leads using (lead_id)"
+    ),
+}
+
+
+def measure_batches(databases: Databases, batches: int) -> Finding:
+    """New batches of 1,000 leads into both, as `make run` and uvicorn serve them."""
+    product_url = databases.migrated("versus_product")
+    with product_engine(product_url).begin() as connection:
+        workload.register(connection)
+    baseline_url = databases.empty("versus_baseline")
+    baseline_database(baseline_url)
+    _move(product_url, baseline_url)
+    posted = [workload.body(workload.batch(seed, LEADS_PER_BATCH)) for seed in range(batches + 1)]
+    with product_server(product_url) as product, baseline_server(baseline_url) as baseline:
+        ours, theirs = Client(product), Client(baseline)
+        medians = in_turns(
+            batches,
+            {
+                "product": lambda number: ours.post_leads(posted[number]),
+                "baseline": lambda number: theirs.post_leads(posted[number]),
+            },
+        )
+    return Finding(
+        "baseline_batches",
+        "Batches of 1,000 leads over HTTP: how many times as fast as the baseline",
+        medians["baseline"] / medians["product"],
+        20.0,
+        at_least=True,
+        details=milliseconds(medians) | {"batches": batches},
+    )
+
+
+def measure_reports(
+    databases: Databases, url: str, actions: int, rounds: int, report_rounds: int
+) -> list[Finding]:
+    """The reports of all customers, and of one; `url`: a database of that many actions."""
+    baseline_url = databases.empty(f"versus_month_{actions}")
+    baseline_database(baseline_url)
+    _move(url, baseline_url)
+    tidy(baseline_url)
+    month = f"/billing/reports?period={workload.PERIOD}&limit=500"
+    one = f"/billing/reports/{workload.MIDDLE_CUSTOMER}/{workload.PERIOD}"
+    with product_server(url) as product, baseline_server(baseline_url) as baseline:
+        ours, theirs = Client(product), Client(baseline)
+        billed = json.loads(ours.get(month))["totals"]["billed"]
+        single = in_turns(
+            report_rounds,
+            {
+                "product": lambda _: ours.get(f"{one}?limit=10000"),
+                "baseline": lambda _: theirs.get(one),
+            },
+        )
+
+        def ask_baseline(_: int) -> None:
+            entries = json.loads(theirs.get(month))
+            total = sum(Decimal(entry["totals"]["billed"]) for entry in entries)
+            if total != Decimal(billed):
+                raise RuntimeError(f"the product bills {billed}, the baseline {total}")
+
+        whole = in_turns(
+            rounds,
+            {"product": lambda _: ours.get(month), "baseline": ask_baseline},
+            warm_up=0,
+        )
+    return [
+        Finding(
+            "baseline_reports",
+            f"A month's reports of all customers ({actions:,} actions): how many times as fast "
+            "as the baseline",
+            whole["baseline"] / whole["product"],
+            20.0,
+            at_least=True,
+            details=milliseconds(whole) | {"rounds": rounds, "actions": actions},
+        ),
+        Finding(
+            "baseline_report",
+            f"One customer's report with its {actions // 100:,} lines: how many times as fast as "
+            "the baseline",
+            single["baseline"] / single["product"],
+            None,
+            details=milliseconds(single) | {"rounds": report_rounds, "lines": actions // 100},
+        ),
+    ]
+
+
+def _move(product_url: str, baseline_url: str) -> None:
+    """Give the baseline what the product has stored."""
+    source = driver_connection(product_engine(product_url))
+    target = driver_connection(product_engine(baseline_url))
+    with source.cursor() as reading, target, target.cursor() as writing:
+        for table, query in _MOVED.items():
+            with tempfile.TemporaryFile() as data:
+                reading.copy_expert(f"copy ({query}) to stdout", data)
+                data.seek(0)
+                writing.copy_expert(f"copy {table} from stdin", data)

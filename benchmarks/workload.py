@@ -1,0 +1,195 @@
+"""What is measured with: batches of leads as senders post them, and a month of stored actions.
+
+Invariant: the same arguments give the same data, so that every side of a ratio works on equals.
+"""
+
+import json
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from common import identifiers
+
+PERIOD = "2024-04"
+LEAD_TYPES = ("Website Visit", "Social Media", "Email Campaign", "Webinar", "Demo Request")
+LEVELS = ("Low", "Low", "Low", "Medium", "Medium", "High")
+ACTION_TYPES = (
+    "Page View",
+    "Video Watched",
+    "Form Submission",
+    "Email Open",
+    "Link Click",
+    "Reply",
+    "Like",
+    "Share",
+    "Registration",
+    "Attendance",
+)
+PRODUCTS = [f"product-{number}" for number in range(1, 9)]
+CUSTOMERS = [f"customer-{number}" for number in range(1, 101)]
+LARGE_CUSTOMER, MIDDLE_CUSTOMER = CUSTOMERS[:2]  # hold a tenth and a hundredth of all actions
+ACTIONS_PER_LEAD = 5
+
+_START = datetime(2024, 4, 1, tzinfo=UTC)
+
+
+def batch(seed: int, leads: int) -> list[dict[str, Any]]:
+    """New leads of April 2024 with five actions each; one in ten names no user."""
+    chance = random.Random(seed)
+    return [_lead(chance) for _ in range(leads)]
+
+
+def body(leads: list[dict[str, Any]] | dict[str, Any]) -> bytes:
+    """Leads as they travel."""
+    return json.dumps(leads, separators=(",", ":")).encode()
+
+
+def _lead(chance: random.Random) -> dict[str, Any]:
+    created_at = _START + timedelta(days=25) * chance.random()
+    lead: dict[str, Any] = {
+        "lead_id": str(uuid.UUID(int=chance.getrandbits(128), version=4)),
+        "customer_id": chance.choice(CUSTOMERS),
+        "product_id": chance.choice(PRODUCTS),
+        "lead_type": chance.choice(LEAD_TYPES),
+        "created_at": _written(created_at),
+        "actions": [
+            {
+                "action_type": chance.choice(ACTION_TYPES),
+                "timestamp": _written(created_at + timedelta(days=4) * chance.random()),
+                "engagement_level": chance.choice(LEVELS),
+            }
+            for _ in range(ACTIONS_PER_LEAD)
+        ],
+    }
+    if chance.random() < 0.9:
+        lead["user"] = {"email": f"user-{chance.randrange(20_000)}@example.com"}
+    return lead
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def register(connection: Connection) -> None:
+    """The customers and products of the workload, straight into the product's tables."""
+    connection.execute(
+        text(
+            "insert into customers (customer_id, external_id, name, email) "
+            "values (:id, :external, :external, :external || '@example.com')"
+        ),
+        [{"id": identifiers.customer_id(name), "external": name} for name in CUSTOMERS],
+    )
+    connection.execute(
+        text(
+            "insert into products (product_id, external_id, name) "
+            "values (:id, :external, :external)"
+        ),
+        [{"id": identifiers.product_id(name), "external": name} for name in PRODUCTS],
+    )
+
+
+# A user has about twenty actions in the month, some a few and some hundreds; leads are stored in
+# the order they were created, as they would have arrived. Their keys are not keyed hashes, which
+# no statement here could tell.
+_LEADS = """
+insert into leads (
+    lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user, user_email,
+    created_at, received_at
+)
+select
+    lead_id, lead_id::text, customer_id,
+    (cast(:products as uuid[]))[1 + floor(product * 8)],
+    (cast(:lead_types as text[]))[1 + floor(lead_type * 5)],
+    md5(customer_id::text || user_number)::uuid, true, 'user-' || user_number || '@example.com',
+    created_at, created_at
+from (
+    select
+        md5('lead ' || number)::uuid as lead_id,
+        (cast(:customers as uuid[]))[customer_number] as customer_id,
+        floor(power(random(), 2) * case customer_number
+            when 1 then 0.1 when 2 then 0.01 else 0.89 / 98
+        end * cast(:leads as int) / 4)::int as user_number,
+        random() as product, random() as lead_type,
+        cast(:start as timestamptz) + random() * interval '27 days' as created_at
+    from (
+        select number, case
+            when number % 100 < 10 then 1
+            when number % 100 = 10 then 2
+            else 3 + (number / 100 * 89 + number % 100) % 98
+        end as customer_number
+        from generate_series(0, cast(:leads as int) - 1) as number
+    ) as numbered
+) as made
+order by created_at
+"""
+_ACTIONS = """
+insert into actions (
+    lead_id, action_id, customer_id, product_id, user_key, lead_type, lead_created_at,
+    action_type, action_key, engagement_level, timestamp, occurrence, received_at
+)
+select
+    lead_id, md5(lead_id::text || number)::uuid, customer_id, product_id, user_key, lead_type,
+    created_at, action_type, lower(action_type),
+    (cast(:levels as text[]))[1 + floor(level * 6)]::engagement_level,
+    timestamp, 1, timestamp
+from (
+    select
+        leads.*, number, random() as level,
+        (cast(:action_types as text[]))[1 + floor(random() * 10)] as action_type,
+        created_at + random() * interval '2 days' as timestamp
+    from leads, generate_series(1, 5) as number
+) as made
+"""
+
+
+def store_month(connection: Connection, actions: int) -> None:
+    """`actions` stored actions of April 2024, of all customers, five to a lead.
+
+    Indexes are built behind them: nothing is measured here.
+    """
+    register(connection)
+    parameters: dict[str, Any] = {
+        "leads": actions // ACTIONS_PER_LEAD,
+        "customers": [str(identifiers.customer_id(name)) for name in CUSTOMERS],
+        "products": [str(identifiers.product_id(name)) for name in PRODUCTS],
+        "lead_types": list(LEAD_TYPES),
+        "levels": list(LEVELS),
+        "action_types": list(ACTION_TYPES),
+        "start": _START,
+    }
+    connection.exec_driver_sql("select setseed(0.5)")
+    for table, statement in (("leads", _LEADS), ("actions", _ACTIONS)):
+        connection.exec_driver_sql(f"alter table {table} disable trigger user")
+        indexes = _dropped_indexes(connection, table)
+        connection.execute(text(statement), parameters)
+        for create in indexes:
+            connection.exec_driver_sql(create)
+        connection.exec_driver_sql(f"alter table {table} enable trigger user")
+
+
+def _dropped_indexes(connection: Connection, table: str) -> list[str]:
+    """Drops the table's indexes; gives the statements that make them again."""
+    rows = connection.execute(
+        text(
+            "select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition, "
+            "pg_get_constraintdef(pg_constraint.oid) as constraint_definition "
+            "from pg_index left join pg_constraint on conindid = indexrelid "
+            "where indrelid = cast(:table as regclass) "
+            "and not exists (select from pg_constraint where confrelid = indrelid)"
+        ),
+        {"table": table},
+    ).all()
+    made_again = []
+    for row in rows:
+        if row.constraint_definition is None:
+            connection.exec_driver_sql(f"drop index {row.name}")
+            made_again.append(row.definition)
+        else:
+            connection.exec_driver_sql(f"alter table {table} drop constraint {row.name}")
+            made_again.append(
+                f"alter table {table} add constraint {row.name} {row.constraint_definition}"
+            )
+    return made_again
