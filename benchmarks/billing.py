@@ -157,7 +157,7 @@ def _scan(engine: Engine) -> None:
 
 def _decide(engine: Engine, actions: int) -> None:
     with engine.begin() as connection:
-        entries = queries.entries(connection, _scope(*workload.CUSTOMERS))
+        entries = queries.draft_entries(connection, _scope(*workload.CUSTOMERS))
     if sum(entry.totals.actions for entry in entries) != actions:
         raise RuntimeError("not every action of the month was decided")
 
