@@ -1,15 +1,11 @@
 """Customers, products, and the leads that wait for them."""
 
 import json
-from datetime import date
-from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import Engine, insert, select
 
 from common.identifiers import customer_id
-from common.models import BillingReport, RateCard
 from tests.api import (
     JSON,
     Wire,
@@ -121,30 +117,14 @@ def test_customers_email_is_free_again_once_changed(api: httpx.Client) -> None:
     assert answer.status_code == 201
 
 
-def test_zone_is_fixed_by_a_final_report(acme: httpx.Client, engine: Engine) -> None:
-    with engine.begin() as connection:
-        card = connection.scalar(select(RateCard.rate_card_id))
-        cents = dict.fromkeys(
-            ("gross_cents", "billed_cents", "duplicate_cents", "cap_cents", "due_cents"), 0
-        )
-        connection.execute(
-            insert(BillingReport).values(
-                report_id=uuid4(),
-                customer_id=customer_id("acme"),
-                period=date(2024, 4, 1),
-                timezone="UTC",
-                rate_card_id=card,
-                lead_count=0,
-                action_count=0,
-                content_hash="",
-                **cents,
-            )
-        )
+def test_zone_is_fixed_by_a_final_report(acme: httpx.Client) -> None:
+    closed = acme.post("/billing/periods/2024-04/close", json={"customer_ids": ["acme"]})
     body = {"name": "Acme", "email": "a@acme.test"}
 
     moved = acme.put("/customers/acme", json=body | {"timezone": "Asia/Kolkata"})
     renamed = acme.put("/customers/acme", json=body | {"timezone": "UTC"})
 
+    assert closed.json()["closed"] == 1
     assert (moved.status_code, renamed.status_code) == (409, 200)
     assert moved.json()["errors"][0]["code"] == "timezone_fixed"
 

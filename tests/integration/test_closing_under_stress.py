@@ -103,7 +103,7 @@ def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 SLEEP_IN_BETA = """
 create function wait_in_beta() returns trigger language plpgsql as $$
 begin
-    if new.customer_name = 'Beta' then perform pg_sleep(60); end if;
+    if new.customer_name = 'The beta' then perform pg_sleep(60); end if;
     return new;
 end $$;
 create trigger wait_in_beta before insert on billing_reports

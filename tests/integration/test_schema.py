@@ -205,11 +205,12 @@ insert into billing_report_lines (
     report_id, line_number, period, lead_id, action_id, product_id, user_key, lead_type,
     action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
     duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents, duplicate_of_action_id,
-    line_hash
+    rate, line_hash
 ) values (
     :report, :number, '2024-04-01', :lead, gen_random_uuid(), :product, gen_random_uuid(),
     'Webinar', 'Call', 'High', now(), cast(:outcome as outcome), :gross, :billed, :duplicate,
-    :cap, 10000, :used, cast(:repeats as uuid), ''
+    :cap, 10000, :used, cast(:repeats as uuid),
+    'level', ''
 )
 """
 REPORT_ID = UUID("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
