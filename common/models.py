@@ -156,7 +156,24 @@ class Action(Base):
     __tablename__ = "actions"
     __table_args__ = (
         CheckConstraint("occurrence >= 1", "occurrence_counts_from_one"),
-        Index(None, "customer_id", "timestamp"),
+        # Holds all that deciding reads, so that a month need not be gathered from all over the
+        # table. Not action_type: with it the longest texts would outgrow an index entry.
+        Index(
+            None,
+            "customer_id",
+            "timestamp",
+            postgresql_include=[
+                "lead_id",
+                "action_id",
+                "product_id",
+                "user_key",
+                "lead_type",
+                "lead_created_at",
+                "action_key",
+                "engagement_level",
+                "occurrence",
+            ],
+        ),
     )
 
     lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, info=_held("leads.lead_id"))

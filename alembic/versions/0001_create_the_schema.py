@@ -132,6 +132,17 @@ def upgrade() -> None:
         "actions",
         ["customer_id", "timestamp"],
         unique=False,
+        postgresql_include=[
+            "lead_id",
+            "action_id",
+            "product_id",
+            "user_key",
+            "lead_type",
+            "lead_created_at",
+            "action_key",
+            "engagement_level",
+            "occurrence",
+        ],
     )
     op.create_table(
         "customers",

@@ -94,7 +94,9 @@ def change(stack: Stack, verb: str, remedy: str) -> None:
     """Apply or destroy: one line for each thing done, everything else in a log."""
     log = stack.state / f"terraform-{verb}.log"
     command = ["terraform", f"-chdir={stack.environment}", verb, "-input=false", "-auto-approve"]
-    command += ["-no-color", "-compact-warnings", *variables(stack)]
+    # The emulator is one process. Called ten times at once, as Terraform would, it can answer too
+    # late, and a call made twice finds what the first one made.
+    command += ["-no-color", "-compact-warnings", "-parallelism=4", *variables(stack)]
     with (
         log.open("w") as written,
         subprocess.Popen(
