@@ -44,12 +44,14 @@ def up() -> Iterator[Ran]:
     step("down")
     ran = step("up")
     if ran.code != 0:
-        print(ran.said)
+        print(ran.said)  # noqa: T201 - what went wrong the first time
         step("down")
         ran = step("up")
-    assert ran.code == 0, ran.said
-    yield ran
-    step("down")
+    try:
+        assert ran.code == 0, ran.said
+        yield ran
+    finally:
+        step("down")
 
 
 @pytest.fixture
