@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from common import db
+from common.catalog import add_lead_type
 from tests.api import (
     JSON,
     Wire,
@@ -642,3 +643,15 @@ def test_content_type_does_not_matter(acme: httpx.Client) -> None:
     ]
 
     assert [answer.status_code for answer in answers] == [201, 200, 200]
+
+
+def test_longest_texts_are_stored(acme: httpx.Client, engine: Engine) -> None:
+    lead_type = "\U0001f4a1" * 200
+    with engine.begin() as connection:
+        add_lead_type(connection, lead_type)
+    # Folding its case makes three characters of this one.
+    spelled = action(action_type="\u0390" * 200)
+
+    answer = post(acme, lead("x" * 128, spelled, lead_type=lead_type))
+
+    assert answer.status_code == 201
