@@ -127,6 +127,15 @@ def test_who_has_an_own_card_stays_on_it_unless_named(two: httpx.Client, engine:
     assert amounts(named["proposed"]) == ("30.00", "15.00", "15.00", "0.00")
 
 
+def test_closed_month_is_simulated_as_it_was_billed(two: httpx.Client) -> None:
+    before = ask(two, proposed(FIFTEEN)).json()
+    two.post("/billing/periods/2024-04/close").raise_for_status()
+
+    after = ask(two, proposed(FIFTEEN)).json()
+
+    assert after == before
+
+
 def test_simulation_writes_nothing(two: httpx.Client, engine: Engine) -> None:
     def state() -> Any:
         with engine.connect() as connection:
