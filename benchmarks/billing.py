@@ -21,8 +21,8 @@ from benchmarks.servers import (
     statements_sent,
     tidy,
 )
-from common import identifiers, queries
-from common.queries import Scope
+from common import deciding, identifiers
+from common.deciding import Scope
 
 _MONTH = date(2024, 4, 1)
 _MEBIBYTE = 1024 * 1024
@@ -157,7 +157,7 @@ def _scan(engine: Engine) -> None:
 
 def _decide(engine: Engine, actions: int) -> None:
     with engine.begin() as connection:
-        entries = queries.draft_entries(connection, _scope(*workload.CUSTOMERS))
+        entries = deciding.draft_entries(connection, _scope(*workload.CUSTOMERS))
     if sum(entry.totals.actions for entry in entries) != actions:
         raise RuntimeError("not every action of the month was decided")
 
@@ -165,7 +165,7 @@ def _decide(engine: Engine, actions: int) -> None:
 def _lines_statement(engine: Engine, scope: Scope) -> tuple[str, Any]:
     """The statement of a report's lines, and its parameters, as the driver gets them."""
     with statements_sent(engine) as sent, engine.connect() as connection:
-        next(queries.lines(connection, scope))
+        next(deciding.lines(connection, scope))
     return sent[-1]
 
 

@@ -12,12 +12,12 @@ from uuid import UUID
 from sqlalchemy import Connection, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from common import queries
+from common import deciding
+from common.deciding import Scope
 from common.models import BillingRun, Customer, ParkedCustomer
-from common.queries import Scope
 
 _RECONCILE = text(
-    f"with {queries.DECIDED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text()
+    f"with {deciding.DECIDED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text()
 )
 _MOST_NAMED_ACTIONS = 100
 
@@ -130,7 +130,7 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
 
     A final line, a draft line, or a prior-period line; drafts are decided for it, not assumed.
     """
-    pairs = queries.active_periods(connection, customer_id, None, None)
+    pairs = deciding.active_periods(connection, customer_id, None, None)
     row = connection.execute(
         _RECONCILE,
         Scope(pairs).parameters()

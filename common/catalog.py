@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.final_reports import lock_customer
 from common.models import BillingReport, Customer, LeadType, Product
 from common.problems import Conflict, FieldError, Invalid, NotFound
-from common.queries import lock_customer
 
 _EMAIL_IS_UNIQUE = "uq_customers_email"
 

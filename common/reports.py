@@ -13,11 +13,11 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from common import identifiers, queries
+from common import deciding, final_reports, identifiers
 from common.billing import Group, Line, Parts, Period, Report, ReportStatus, Totals, notices_of
+from common.deciding import Entry, LineKey, Part, Scope, SummaryRow
 from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
-from common.queries import Entry, LineKey, Part, Scope, SummaryRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class EntryFilter:
 def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
     """One entry per customer and month, newest first. Raises Unpriced."""
     finals = _final_reports(connection, wanted)
-    through = queries.all_closed_through(connection)
+    through = final_reports.all_closed_through(connection)
     entries: list[Entry] = []
     if wanted.status is not ReportStatus.FINAL:
-        pairs = queries.active_periods(
+        pairs = deciding.active_periods(
             connection,
             wanted.customer_id,
             wanted.start if wanted.period is None else wanted.period.start,
@@ -53,14 +53,14 @@ def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
             if customer not in through or period > through[customer]
         ]
         scope = Scope(still_open, start=wanted.start, end=wanted.end)
-        entries += queries.draft_entries(connection, scope)
+        entries += deciding.draft_entries(connection, scope)
     if wanted.status is not ReportStatus.DRAFT:
         if wanted.start is None and wanted.end is None:
             entries += [_final_entry(stored, customer) for stored, customer in finals]
         else:
             pairs = [(stored.customer_id, stored.period) for stored, _ in finals]
             scope = Scope(pairs, start=wanted.start, end=wanted.end)
-            entries += queries.final_entries(connection, scope)
+            entries += final_reports.final_entries(connection, scope)
     return sorted(entries, key=lambda entry: (-entry.period.toordinal(), entry.customer))
 
 
@@ -119,9 +119,9 @@ def final_report(
     Pages as `draft_report` does.
     """
     period = Period(stored.period)
-    summary = queries.summarise_final(connection, stored.report_id, stored.period)
+    summary = final_reports.summarise_final(connection, stored.report_id, stored.period)
     totals, without_user = _whole(summary)
-    found = queries.final_lines(
+    found = final_reports.final_lines(
         connection,
         report_id=stored.report_id,
         after=after,
@@ -134,7 +134,9 @@ def final_report(
         page = list(found)
         lines = [each.line for each in page[:most]]
         next_page = page[most - 1].line_number if len(page) > most else None
-    prior = queries.final_lines(connection, report_id=stored.report_id, after=stored.action_count)
+    prior = final_reports.final_lines(
+        connection, report_id=stored.report_id, after=stored.action_count
+    )
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
@@ -185,7 +187,7 @@ def closed_along(
 
     It is empty for ever: what arrives for it is billed as a prior period.
     """
-    card = queries.rate_card_in_force(connection, customer.customer_id, period.start)
+    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
     if card is None:
         raise Unpriced(f"no rate card is in force in {period}")
     return Report(
@@ -222,17 +224,17 @@ def draft_report(
     Raises Unpriced when an action has no price on the rate card in force.
     """
     scope = Scope([(customer.customer_id, period.start)])
-    card = queries.rate_card_in_force(connection, customer.customer_id, period.start)
+    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
     if card is None:
         raise Unpriced(f"no rate card is in force in {period}")
-    summary = queries.summarise(connection, scope)
+    summary = deciding.summarise(connection, scope)
     totals, without_user = _whole(summary)
     lines: Iterable[Line]
     next_page = None
     if most is None:
-        lines = (line for line, _ in queries.lines(connection, scope))
+        lines = (line for line, _ in deciding.lines(connection, scope))
     else:
-        page = list(queries.lines(connection, scope, after=after, most=most + 1))
+        page = list(deciding.lines(connection, scope, after=after, most=most + 1))
         lines = [line for line, _ in page[:most]]
         next_page = page[most - 1][1] if len(page) > most else None
     return (
@@ -258,12 +260,12 @@ def draft_report(
 
 def late_lines(connection: Connection, customer: Customer, period: Period) -> list[Line]:
     """The prior-period lines that stand on an open month: those of the first one (rules.md)."""
-    through = queries.closed_through(connection, customer.customer_id)
+    through = final_reports.closed_through(connection, customer.customer_id)
     if through is None or Period(through).end != period.start:
         return []
-    late = queries.late_periods(connection, customer.customer_id)
+    late = final_reports.late_periods(connection, customer.customer_id)
     scope = Scope([(customer.customer_id, each) for each in late])
-    return [line for line, _ in queries.lines(connection, scope)]
+    return [line for line, _ in deciding.lines(connection, scope)]
 
 
 class DecidedLine(NamedTuple):
@@ -278,18 +280,18 @@ def lead_lines(
     connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
 ) -> list[DecidedLine]:
     """What was decided about each action of a lead, in the order they happened."""
-    final_lines = list(queries.final_lines(connection, lead_id=lead_id))
-    months = queries.periods_of(connection, {each.report_id for each in final_lines})
+    final_lines = list(final_reports.final_lines(connection, lead_id=lead_id))
+    months = final_reports.periods_of(connection, {each.report_id for each in final_lines})
     final = [
         DecidedLine(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines
     ]
-    periods = queries.lead_periods(connection, lead_id)
+    periods = deciding.lead_periods(connection, lead_id)
     scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)
-    through = queries.closed_through(connection, customer.customer_id)
+    through = final_reports.closed_through(connection, customer.customer_id)
     first_open = None if through is None else Period(through).end
     draft = [
         DecidedLine(line, max(line.period, first_open or line.period), ReportStatus.DRAFT)
-        for line, _ in queries.lines(connection, scope, lead_id=lead_id)
+        for line, _ in deciding.lines(connection, scope, lead_id=lead_id)
     ]
     return sorted([*final, *draft], key=lambda decided: decided.line.timestamp)
 

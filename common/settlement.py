@@ -27,11 +27,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common import db, identifiers, queries
+from common import db, deciding, final_reports, identifiers
 from common.billing import Period, amount
+from common.deciding import Scope
 from common.models import BillingReport, BillingReportLine, BillingRun, Customer, ParkedCustomer
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
-from common.queries import Scope
 
 logger = logging.getLogger("lead_billing.settlement")
 
@@ -42,7 +42,7 @@ def _behind_decided(name: str) -> TextClause:
     rest = ",\n".join(folder.joinpath(file).read_text() for file in ("number_lines.sql", name))
     for form in ("canonical_line", "canonical_report"):
         rest = rest.replace(f"{{{form}}}", folder.joinpath(f"{form}.sql").read_text().strip())
-    return text(f"with {queries.DECIDED},\n{rest}")
+    return text(f"with {deciding.DECIDED},\n{rest}")
 
 
 _CLOSE = _behind_decided("close_period.sql")
@@ -144,17 +144,17 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
     has open actions, and Unpriced when an action has no price.
     """
     # In a statement of its own: the next one's snapshot must come after the wait.
-    queries.lock_customer(connection, customer.customer_id)
+    final_reports.lock_customer(connection, customer.customer_id)
     customer = Session(connection).get_one(Customer, customer.customer_id)  # its zone, held now
-    closed_through = queries.closed_through(connection, customer.customer_id)
+    closed_through = final_reports.closed_through(connection, customer.customer_id)
     if closed_through is not None and period.start <= closed_through:
         return False
     _require_over(connection, customer, period)
     _require_no_earlier(connection, customer, period, closed_through)
-    card = queries.rate_card_in_force(connection, customer.customer_id, period.start)
+    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
     if card is None:
         raise Unpriced(f"no rate card is in force in {period}")
-    late = queries.late_periods(connection, customer.customer_id)
+    late = final_reports.late_periods(connection, customer.customer_id)
     scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
     try:
         connection.execute(
@@ -298,7 +298,11 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
                     ParkedCustomer.period <= period.start,
                 )
             )
-            due = queries.due_of(connection, customer.customer_id, period.start) if is_new else 0
+            due = (
+                final_reports.due_of(connection, customer.customer_id, period.start)
+                if is_new
+                else 0
+            )
     except Problem as problem:
         reason = problem.detail
     except Exception:
@@ -324,7 +328,7 @@ def _customers(
     query = select(Customer).order_by(Customer.external_id)
     if customer_ids is None:
         with_actions = {
-            customer for customer, _ in queries.active_periods(connection, None, None, period.end)
+            customer for customer, _ in deciding.active_periods(connection, None, None, period.end)
         }
         has_report = exists().where(BillingReport.customer_id == Customer.customer_id)
         query = query.where(Customer.customer_id.in_(with_actions) | has_report)
@@ -362,7 +366,7 @@ def _require_no_earlier(
     connection: Connection, customer: Customer, period: Period, closed_through: date | None
 ) -> None:
     start = None if closed_through is None else Period(closed_through).end
-    earlier = queries.active_periods(connection, customer.customer_id, start, period.start)
+    earlier = deciding.active_periods(connection, customer.customer_id, start, period.start)
     if earlier:
         first = Period(min(month for _, month in earlier))
         raise Conflict(

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from common import identifiers, queries
+from common import deciding, identifiers
 from common.billing import Period, Totals
+from common.deciding import RateCardInForce, Scope
 from common.models import Customer
 from common.problems import FieldError, Invalid, Unpriced
-from common.queries import RateCardInForce, Scope
 from common.rate_cards import ProposedCard, require_sound, statement_parameter
 
 
@@ -47,11 +47,11 @@ def simulate(
     require_sound(connection, card, "/rate_card")
     ids = None if customers is None else _known(connection, customers)
     if ids is None:
-        active = queries.active_periods(connection, None, period.start, period.end)
+        active = deciding.active_periods(connection, None, period.start, period.end)
         ids = {owner for owner, _ in active}
     if not ids:
         return []
-    in_force = queries.rate_cards_in_force(connection, ids, period.start)
+    in_force = deciding.rate_cards_in_force(connection, ids, period.start)
     if ids - in_force.keys():
         raise Unpriced(f"no rate card is in force in {period}")
     repriced = {owner for owner in ids if customers is not None or in_force[owner].is_default}
@@ -79,7 +79,7 @@ def _totals(
     connection: Connection, customers: set[UUID], period: Period, card: str | None = None
 ) -> dict[UUID, Totals]:
     pairs = [(customer, period.start) for customer in sorted(customers)]
-    entries = queries.draft_entries(connection, Scope(pairs, as_if_open=True, proposed_card=card))
+    entries = deciding.draft_entries(connection, Scope(pairs, as_if_open=True, proposed_card=card))
     return {entry.customer_id: entry.totals for entry in entries}
 
 

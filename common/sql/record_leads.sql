@@ -1,5 +1,5 @@
 -- Stores a batch of validated leads and says per item what became of it, in one statement.
--- $1: a JSON array, one object per item (see common/queries.py, record_leads).
+-- $1: a JSON array, one object per item (see common/recording.py).
 --
 -- Whatever is contended is written in the order of its key, and leads before actions before
 -- quarantine: batches that overlap wait for each other and never in a circle.

@@ -4,10 +4,10 @@ from typing import Any
 
 from common.billing import Period, Totals, amount, instant, total_of
 from common.billing_history import PastRun
+from common.deciding import Entry
 from common.identifiers import report_id
 from common.lead_search import FoundLead
 from common.models import Customer, Lead, Product, QuarantinedLead, RateCard
-from common.queries import Entry
 from common.reports import DecidedLine
 from common.simulations import Simulated
 

@@ -14,13 +14,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
-from common import queries
+from common import deciding
 from common.billing import Line, Period, Report, Totals
 from common.catalog import customer, register_customer, register_product
+from common.deciding import LineKey, Scope
 from common.identifiers import customer_id, product_id
 from common.leads import Result, Status, read_leads
 from common.models import ChargedDuplicates, Rate, RateCard
-from common.queries import LineKey, Scope
 from common.recording import record_leads
 from common.reports import draft_report, lead_lines
 from common.settings import MissingUser, Settings
@@ -198,17 +198,17 @@ class World:
 
     def lines(self, start: Moment = None, end: Moment = None) -> oracle.Bills:
         """Every line of every customer's months within a range, in the oracle's words."""
-        pairs = queries.active_periods(self.connection, None, None, None)
+        pairs = deciding.active_periods(self.connection, None, None, None)
         names = {customer_id(name): name for name in self.zones}
         by_pair: oracle.Bills = {}
         for owner, month in pairs:
             found = list(
-                queries.lines(
+                deciding.lines(
                     self.connection,
                     Scope([(owner, month)], start=start, end=end),
                 )
             )
-            whole = queries.lines(self.connection, Scope([(owner, month)]))
+            whole = deciding.lines(self.connection, Scope([(owner, month)]))
             keys = {line.action_id: _action(key) for line, key in whole}
             if found:
                 by_pair[names[owner], month] = [_as_oracle(line, key, keys) for line, key in found]

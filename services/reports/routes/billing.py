@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.billing import Period, ReportStatus, Totals
 from common.billing_history import RunKey, reconcile, runs
 from common.catalog import customer
+from common.deciding import Entry, LineKey
 from common.identifiers import customer_id as uuid_of
 from common.problems import NotFound
-from common.queries import Entry, LineKey
 from common.reports import (
     EntryFilter,
     closed_along,
