@@ -163,6 +163,7 @@ class Status(StrEnum):
     QUARANTINED = "quarantined"
     CONFLICT = "conflict"
     INVALID = "invalid"
+    QUEUED = "queued"
 
     @property
     def is_stored(self) -> bool:
@@ -195,10 +196,12 @@ def summary(results: Iterable[Result], *, is_array: bool) -> dict[str, Any]:
     """The response body of a post: counts by status, and every item's result in order.
 
     Pointers lead from the root of the request: in an array they begin with the lead's index.
+    `queued` is counted where something is: while the database is away.
     """
     in_order = sorted(results, key=lambda result: result.index)
     counts = Counter(result.status for result in in_order)
-    return {status.value: counts[status] for status in Status} | {
+    told = [status for status in Status if status is not Status.QUEUED or counts[status]]
+    return {status.value: counts[status] for status in told} | {
         "results": [result.document(f"/{result.index}" if is_array else "") for result in in_order]
     }
 
