@@ -16,9 +16,10 @@ from fastapi_offline import FastAPIOffline
 from mangum import Mangum
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from common.leads import field_error
+from common.leads import MOST_ERRORS_PER_LEAD, field_error
 from common.problems import (
     PROBLEM_JSON,
     Internal,
@@ -27,7 +28,9 @@ from common.problems import (
     MethodNotAllowed,
     NotFound,
     Problem,
+    TooLarge,
 )
+from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
 from services.reports.routes import billing, catalog, health, leads, pages, rate_cards
 from services.reports.schemas import ProblemShape
@@ -45,6 +48,8 @@ _DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; frame-ancestors 'none'"
 )
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 class SafeHeaders:
@@ -84,6 +89,7 @@ for routes in (pages, health, billing, rate_cards, leads, catalog):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
+app.add_middleware(BodyLimit)
 app.add_middleware(SafeHeaders)
 app.openapi = partial(describe, app)  # type: ignore[method-assign]
 
@@ -104,27 +110,39 @@ def refuse(request: Request, problem: Problem) -> JSONResponse:
 def refuse_request(request: Request, error: RequestValidationError) -> JSONResponse:
     if any(detail["type"] == "json_invalid" for detail in error.errors()):
         return refuse(request, MalformedRequest("the body is not JSON"))
-    errors = [field_error(_without_body(detail)) for detail in error.errors()]
+    details = error.errors()[:MOST_ERRORS_PER_LEAD]
+    errors = [field_error(_without_body(detail)) for detail in details]
     return refuse(request, Invalid("a parameter or field was refused", errors))
 
 
 @app.exception_handler(HTTPException)
 def refuse_route(request: Request, error: HTTPException) -> JSONResponse:
     if error.status_code == MethodNotAllowed.status:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _allowed_at(request)
         response = refuse(request, MethodNotAllowed(f"allowed here: {allowed}"))
         response.headers["Allow"] = allowed
         return response
     if error.status_code == NotFound.status:
         return refuse(request, NotFound("nothing is at this address"))
-    problem = MalformedRequest(str(error.detail))
-    return refuse(request, problem)
+    kind = TooLarge if error.status_code == TooLarge.status else MalformedRequest
+    return refuse(request, kind(str(error.detail)))
 
 
 @app.exception_handler(Exception)
 def fail(request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected error", exc_info=error)
     return refuse(request, Internal("the error was logged"))
+
+
+def _allowed_at(request: Request) -> str:
+    """Every method of this path, the function's among them."""
+
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    methods = {method for method in _METHODS if answers(method)} or {"GET", "HEAD"}  # of a file
+    return ", ".join(sorted(methods | ({"POST"} if request.url.path == "/leads" else set())))
 
 
 def _without_body(detail: dict[str, Any]) -> Any:
