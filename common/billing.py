@@ -81,6 +81,14 @@ class Period:
         return date(self.start.year + 1, 1, 1) if self.start.year < MAXYEAR else date.max
 
     @property
+    def before(self) -> Self:
+        """The month before; the first there is has none. Raises ValueError."""
+        last_day = self.start.toordinal() - 1
+        if not last_day:
+            raise ValueError("no month comes before the first")
+        return type(self)(date.fromordinal(last_day).replace(day=1))
+
+    @property
     def name(self) -> str:
         """For people: "April 2024"."""
         return f"{self.start:%B} {self.start.year}"

@@ -532,18 +532,20 @@ def test_hostile_text_stays_text_in_every_form(api: httpx.Client, text: str) -> 
         assert not any(cell.startswith(FORMULA_STARTS) for cell in row.values())
         assert row["action_type"].removeprefix("'") == text.removeprefix("'")
     for shown in (page, front):
-        assert "<script" not in shown
+        assert "<script>" not in shown
+        assert shown.count("<script") == 1  # the console's own
         assert "<img" not in shown
     assert "drop table" not in text or api.get("/leads").status_code == 200
 
 
-def test_pages_run_no_script_and_are_not_guessed_at(busy: httpx.Client) -> None:
+def test_pages_run_no_script_but_their_own_and_are_not_guessed_at(busy: httpx.Client) -> None:
     for path in ("/", "/billing/reports/acme/2024-04.html"):
         answer = busy.get(path)
 
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert "script" not in answer.headers["content-security-policy"]
+        assert "script-src 'self';" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
 
 
 # --- health and description
