@@ -50,7 +50,14 @@ migrate: $(VENV)/demo ## Bring the schema up to date (of a stack that is up, DAT
 
 test: $(VENV)/dev ## Run the tests on two processes (ARGS= for pytest)
 	@echo "Running the tests"
-	@$(PY) -m pytest -n 2 $(ARGS)
+	@$(PY) -m pytest -n 2 --ignore tests/console $(ARGS)
+
+test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium and npm; ARGS= for pytest)
+	@$(install_axe)
+	@$(PY) -m pytest tests/console $(ARGS)
+
+screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium)
+	@$(PY) -m tests.console.screenshots
 
 check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this file and generated docs
 	@echo "ruff: style and format"
@@ -74,6 +81,9 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+fuzz: $(VENV)/dev ## Throw hostile input at a server of its own (FUZZ_SECONDS=60, FUZZ_SEED=1)
+	@$(PY) -m fuzz $(if $(FUZZ_SECONDS),--seconds "$(FUZZ_SECONDS)") $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)")
+
 bench: $(VENV)/dev ## Measure ingest and reports, as ratios within one run
 	@$(PY) -m benchmarks
 
@@ -94,6 +104,13 @@ clean: ## Remove the virtual environment, the caches and all local data (after m
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 include scripts/stack/stack.mk
+
+# What finds violations of accessibility; without npm the tests that need it say so.
+define install_axe
+if command -v npm > /dev/null; then \
+	npm ci --prefix tests/console --ignore-scripts --no-audit --no-fund --silent; \
+fi
+endef
 
 define lock
 echo "Locking $(2)/requirements.txt" && $(or $(UV),$(VENV)/bin/uv) pip compile pyproject.toml --extra $(1) \

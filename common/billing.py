@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 CURRENCY = "USD"
-_PERIOD = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+PERIOD_PATTERN = r"^([0-9]{4})-(0[1-9]|1[0-2])$"  # 0000 is none, too
+_PERIOD = re.compile(PERIOD_PATTERN)
 
 
 class EngagementLevel(StrEnum):
@@ -78,6 +79,14 @@ class Period:
         if self.start.month < 12:
             return self.start.replace(month=self.start.month + 1)
         return date(self.start.year + 1, 1, 1) if self.start.year < MAXYEAR else date.max
+
+    @property
+    def before(self) -> Self:
+        """The month before; the first there is has none. Raises ValueError."""
+        last_day = self.start.toordinal() - 1
+        if not last_day:
+            raise ValueError("no month comes before the first")
+        return type(self)(date.fromordinal(last_day).replace(day=1))
 
     @property
     def name(self) -> str:

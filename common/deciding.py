@@ -281,7 +281,7 @@ def lines(
 
 
 class Entry(NamedTuple):
-    """One customer's period in the list of reports."""
+    """One customer's period in the list of reports. What is due stands on a final one."""
 
     customer_id: UUID
     customer: str
@@ -290,6 +290,7 @@ class Entry(NamedTuple):
     period: date
     status: ReportStatus
     totals: Totals
+    due_cents: int | None = None
 
 
 # Summed up one customer's period at a time, as it is decided: a sort of all of them by lead would

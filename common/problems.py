@@ -72,6 +72,12 @@ class Invalid(Problem):
     title = "The request was understood and refused"
 
 
+class Forbidden(Problem):
+    status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
+    title = "That is not allowed"
+
+
 class NotFound(Problem):
     status = HTTPStatus.NOT_FOUND
     code = "not-found"

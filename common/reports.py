@@ -93,6 +93,7 @@ def _final_entry(stored: BillingReport, customer: Customer) -> Entry:
             stored.lead_count,
             stored.action_count,
         ),
+        stored.due_cents,
     )
 
 

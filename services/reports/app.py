@@ -1,6 +1,7 @@
 """The reporting service: everything but POST /leads.
 
-Invariant: whatever goes wrong is answered by a problem document, made in one place.
+Invariant: whatever goes wrong is answered by a problem document, or for a browser by a page that
+says the same, made in one place.
 """
 
 import logging
@@ -8,17 +9,16 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from mangum import Mangum
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Match
 
-from common.leads import field_error
+from common.leads import MOST_ERRORS_PER_LEAD, field_error
 from common.problems import (
     PROBLEM_JSON,
     Internal,
@@ -27,51 +27,27 @@ from common.problems import (
     MethodNotAllowed,
     NotFound,
     Problem,
+    TooLarge,
 )
+from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
-from services.reports.routes import billing, catalog, health, leads, pages, rate_cards
+from services.reports.formats import prefers_page
+from services.reports.pages import page
+from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
+from services.reports.routes import billing, catalog, console, health, leads, rate_cards
 from services.reports.schemas import ProblemShape
 
 logger = logging.getLogger("lead_billing.reports")
 
-# Pages take nothing from elsewhere and run no script.
-_PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-# The description's page starts its own script from the page itself.
-_DOCS = "/docs"
-_DOCS_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; frame-ancestors 'none'"
-)
-
-
-class SafeHeaders:
-    """ASGI middleware: no answer's type is guessed at, and no page does more than show itself."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                if headers.get("content-type", "").startswith("text/html"):
-                    is_docs = scope["path"].startswith(_DOCS)
-                    headers["Content-Security-Policy"] = _DOCS_POLICY if is_docs else _PAGE_POLICY
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
-
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     title="Lead Billing Engine",
     version="0.1.0",
     description="Leads in, reports out that a partner can check to the cent.",
-    docs_url=_DOCS,
+    docs_url=DOCS,
     redoc_url=None,
+    dependencies=[Depends(require_own_site)],
     responses={
         "default": {
             "model": ProblemShape,
@@ -80,10 +56,12 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
         }
     },
 )
-for routes in (pages, health, billing, rate_cards, leads, catalog):
+for routes in (console, health, billing, rate_cards, leads, catalog):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
+app.add_middleware(BodyLimit)
+app.add_middleware(BlankParameters)
 app.add_middleware(SafeHeaders)
 app.openapi = partial(describe, app)  # type: ignore[method-assign]
 
@@ -91,7 +69,12 @@ lambda_handler = Mangum(app, lifespan="off")
 
 
 @app.exception_handler(Problem)
-def refuse(request: Request, problem: Problem) -> JSONResponse:
+def refuse(request: Request, problem: Problem) -> Response:
+    """A problem as its document, or for a browser as a page that says the same."""
+    if prefers_page(request):
+        answer = page(request, "error.html", "", int(problem.status), problem=problem)
+        answer.headers.update(problem.headers)
+        return answer
     return JSONResponse(
         problem.document(request.url.path),
         status_code=problem.status,
@@ -101,30 +84,42 @@ def refuse(request: Request, problem: Problem) -> JSONResponse:
 
 
 @app.exception_handler(RequestValidationError)
-def refuse_request(request: Request, error: RequestValidationError) -> JSONResponse:
+def refuse_request(request: Request, error: RequestValidationError) -> Response:
     if any(detail["type"] == "json_invalid" for detail in error.errors()):
         return refuse(request, MalformedRequest("the body is not JSON"))
-    errors = [field_error(_without_body(detail)) for detail in error.errors()]
+    details = error.errors()[:MOST_ERRORS_PER_LEAD]
+    errors = [field_error(_without_body(detail)) for detail in details]
     return refuse(request, Invalid("a parameter or field was refused", errors))
 
 
 @app.exception_handler(HTTPException)
-def refuse_route(request: Request, error: HTTPException) -> JSONResponse:
+def refuse_route(request: Request, error: HTTPException) -> Response:
     if error.status_code == MethodNotAllowed.status:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _allowed_at(request)
         response = refuse(request, MethodNotAllowed(f"allowed here: {allowed}"))
         response.headers["Allow"] = allowed
         return response
     if error.status_code == NotFound.status:
         return refuse(request, NotFound("nothing is at this address"))
-    problem = MalformedRequest(str(error.detail))
-    return refuse(request, problem)
+    kind = TooLarge if error.status_code == TooLarge.status else MalformedRequest
+    return refuse(request, kind(str(error.detail)))
 
 
 @app.exception_handler(Exception)
-def fail(request: Request, error: Exception) -> JSONResponse:
+def fail(request: Request, error: Exception) -> Response:
     logger.error("unexpected error", exc_info=error)
     return refuse(request, Internal("the error was logged"))
+
+
+def _allowed_at(request: Request) -> str:
+    """Every method of this path, the function's among them."""
+
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    methods = {method for method in _METHODS if answers(method)} or {"GET", "HEAD"}  # of a file
+    return ", ".join(sorted(methods | ({"POST"} if request.url.path == "/leads" else set())))
 
 
 def _without_body(detail: dict[str, Any]) -> Any:

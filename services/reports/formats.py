@@ -6,8 +6,10 @@ Invariant: an extension always wins, and a format that is not on offer is said s
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from starlette.requests import Request
+
 from common.billing import Report
-from common.problems import NotAcceptable
+from common.problems import PROBLEM_JSON, NotAcceptable
 from services.reports.render import as_csv, as_html, as_json
 
 
@@ -49,6 +51,14 @@ def chosen_format(extension: str | None, accept: str | None) -> Format:
     if _wish(accept or "*/*", best.media_type) == 0:
         raise NotAcceptable(f"a report comes as {offers}")
     return best
+
+
+def prefers_page(request: Request) -> bool:
+    """Whether an error is better told in a page: to a browser, and of the console to anybody."""
+    accept = request.headers.get("accept") or "*/*"
+    page, document = (_wish(accept, kind) for kind in (as_html.MEDIA_TYPE, PROBLEM_JSON))
+    is_console = request.url.path.startswith("/console/")
+    return page > document or (is_console and page == document > 0)
 
 
 def _wish(accept: str, media_type: str) -> float:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from common.identifiers import customer_id, lead_id, product_id
+from services.reports.body_limit import MOST_BODY_BYTES
 from services.reports.paging import to_cursor
 from tests.api import (
     Wire,
@@ -399,6 +400,36 @@ def test_method_that_is_not_for_an_address_is_405(
     assert allowed in answer.headers["allow"]
 
 
+def test_refused_method_is_told_all_that_are_for_the_address(api: httpx.Client) -> None:
+    allowed = {
+        path: api.request("OPTIONS", path).headers["allow"]
+        for path in ("/leads", "/rate-cards", "/customers/acme", "/static/report.css")
+    }
+
+    assert allowed == {
+        "/leads": "GET, POST",
+        "/rate-cards": "GET, POST",
+        "/customers/acme": "PUT",
+        "/static/report.css": "GET, HEAD",
+    }
+
+
+@pytest.mark.parametrize("is_length_told", [True, False])
+def test_body_over_the_limit_is_413(api: httpx.Client, is_length_told: bool) -> None:
+    body = b"[" * (MOST_BODY_BYTES + 1)
+
+    answer = api.put("/customers/acme", content=body if is_length_told else iter([body]))
+
+    assert answer.status_code == 413
+
+
+def test_errors_of_a_body_are_told_up_to_a_hundred(api: httpx.Client) -> None:
+    answer = api.put("/customers/acme", json={str(number): 0 for number in range(1_000)})
+
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 100
+
+
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
@@ -501,18 +532,20 @@ def test_hostile_text_stays_text_in_every_form(api: httpx.Client, text: str) -> 
         assert not any(cell.startswith(FORMULA_STARTS) for cell in row.values())
         assert row["action_type"].removeprefix("'") == text.removeprefix("'")
     for shown in (page, front):
-        assert "<script" not in shown
+        assert "<script>" not in shown
+        assert shown.count("<script") == 1  # the console's own
         assert "<img" not in shown
     assert "drop table" not in text or api.get("/leads").status_code == 200
 
 
-def test_pages_run_no_script_and_are_not_guessed_at(busy: httpx.Client) -> None:
+def test_pages_run_no_script_but_their_own_and_are_not_guessed_at(busy: httpx.Client) -> None:
     for path in ("/", "/billing/reports/acme/2024-04.html"):
         answer = busy.get(path)
 
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
-        assert "script" not in answer.headers["content-security-policy"]
+        assert "script-src 'self';" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
 
 
 # --- health and description

@@ -81,12 +81,12 @@ def show_reports(
         overall = overall.plus(entry.totals)
     if cursor is not None:
         last = from_cursor(cursor, EntryKey)
-        entries = [entry for entry in entries if _is_behind(entry, last)]
+        entries = [entry for entry in entries if is_behind(entry, last)]
     page = entries[:limit]
     return {
         "data": [entry_document(entry) for entry in page],
         "totals": overall.document(),
-        "next_cursor": to_cursor(_key(page[-1])) if len(entries) > limit else None,
+        "next_cursor": to_cursor(entry_key(page[-1])) if len(entries) > limit else None,
     }
 
 
@@ -208,17 +208,12 @@ def show_reconciliation(connection: Snapshot, customer_id: Id | None = None) -> 
     return reconcile(connection, whose).document()
 
 
-def report_link(entry: Entry) -> str:
-    """The address of an entry's report, without extension."""
-    return f"/billing/reports/{quote(entry.customer, safe='')}/{Period(entry.period)}"
-
-
-def _key(entry: Entry) -> EntryKey:
+def entry_key(entry: Entry) -> EntryKey:
     return EntryKey(str(Period(entry.period)), entry.customer)
 
 
-def _is_behind(entry: Entry, last: EntryKey) -> bool:
-    place = _key(entry)
+def is_behind(entry: Entry, last: EntryKey) -> bool:
+    place = entry_key(entry)
     return place.period < last.period or (
         place.period == last.period and place.customer_id > last.customer_id
     )

@@ -1,0 +1,90 @@
+-- Months at a glance, behind decide_actions.sql: what all customers come to in each month, and in
+-- the shown one by customer, product and lead type. Open months are decided, closed ones are read.
+-- Summed up one customer's month at a time, for the reason that the list of reports is.
+open_cells as (
+    select scope.period, scope.customer_id, cell.*
+    from scope
+    cross join lateral (
+        select
+            per_lead.product_id, per_lead.lead_type,
+            {sums},
+            count(*) as leads,
+            sum(actions)::bigint as actions,
+            sum(unpriced)::bigint as unpriced,
+            count(*) filter (where not leads.names_user) as leads_without_user
+        from (
+            select
+                lead_id, product_id, lead_type, {sums},
+                count(*) as actions,
+                count(*) filter (where gross_cents is null) as unpriced
+            from selected
+            where selected.customer_id = scope.customer_id and selected.period = scope.period
+            group by lead_id, product_id, lead_type
+        ) as per_lead
+        left join leads on scope.period = :month and leads.lead_id = per_lead.lead_id
+        group by per_lead.product_id, per_lead.lead_type
+    ) as cell
+),
+
+final_cells as (
+    select
+        reports.period, reports.customer_id, cell.product_id, cell.lead_type,
+        coalesce(cell.gross_cents, reports.gross_cents) as gross_cents,
+        coalesce(cell.billed_cents, reports.billed_cents) as billed_cents,
+        coalesce(cell.duplicate_cents, reports.duplicate_cents) as duplicate_cents,
+        coalesce(cell.cap_cents, reports.cap_cents) as cap_cents,
+        coalesce(cell.leads, reports.lead_count) as leads,
+        coalesce(cell.actions, reports.action_count) as actions,
+        0 as unpriced,
+        coalesce(cell.leads_without_user, 0) as leads_without_user
+    from billing_reports as reports
+    left join lateral (
+        select
+            per_lead.product_id, per_lead.lead_type, {sums},
+            count(*) as leads,
+            sum(actions)::bigint as actions,
+            count(*) filter (where not leads.names_user) as leads_without_user
+        from (
+            select lead_id, product_id, lead_type, {sums}, count(*) as actions
+            from billing_report_lines as final
+            where final.report_id = reports.report_id
+                and final.line_number <= reports.action_count
+            group by lead_id, product_id, lead_type
+        ) as per_lead
+        join leads using (lead_id)
+        group by per_lead.product_id, per_lead.lead_type
+    ) as cell on reports.period = :month
+    where reports.period between :first_month and :month
+),
+
+cells as (
+    select * from open_cells
+    union all
+    select * from final_cells
+),
+
+grouped as (
+    select
+        grouping(customer_id, product_id, lead_type) as part,
+        period, customer_id, product_id, lead_type,
+        {sums},
+        coalesce(sum(leads), 0)::bigint as leads,
+        coalesce(sum(actions), 0)::bigint as actions,
+        coalesce(sum(unpriced), 0)::bigint as unpriced,
+        coalesce(sum(leads_without_user), 0)::bigint as leads_without_user
+    from cells
+    group by grouping sets (
+        (period), (period, customer_id), (period, product_id), (period, lead_type)
+    )
+)
+
+select
+    part, period, customers.external_id as customer, customers.name as customer_name,
+    products.external_id as product, products.name as product_name, lead_type,
+    gross_cents, billed_cents, duplicate_cents, cap_cents, leads, actions, unpriced,
+    leads_without_user
+from grouped
+left join customers using (customer_id)
+left join products using (product_id)
+where part = :whole or (period = :month and leads > 0)
+order by period, part, billed_cents desc, gross_cents desc, customer, product, lead_type

@@ -1,0 +1,119 @@
+"""The console's pages: templates, what every page knows, and how it writes money and time.
+
+Invariant: everything in a page is escaped, every link in it is relative to the page's own address
+(so that it works behind any prefix), and a name that a template lacks is an error.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from common.billing import CURRENCY, Period, amount
+
+MEDIA_TYPE = "text/html; charset=utf-8"
+# Where a page of the report's kind, /billing/reports/{customer}/{period}, stands.
+REPORT_ROOT = "../../../"
+
+# Name, address from the root, and what the page says it is in `here`.
+NAVIGATION = [
+    ("Overview", "", "overview"),
+    ("Reports", "console/reports", "reports"),
+    ("Leads", "console/leads", "leads"),
+    ("Quarantine", "console/quarantine", "quarantine"),
+    ("Close a month", "console/close", "close"),
+    ("Customers", "console/customers", "customers"),
+    ("Products", "console/products", "products"),
+    ("Rate cards", "console/rate-cards", "rate_cards"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every page is told: the way back to the root, and where in the console it stands."""
+
+    root: str
+    here: str = ""
+
+
+def frame_of(request: Request, here: str = "") -> Frame:
+    """The frame of the page at the request's address."""
+    raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    depth = raw.partition(b"?")[0].count(b"/") - 1
+    return Frame("../" * depth or "./", here)
+
+
+def page(
+    request: Request, template: str, here: str, status_code: int = 200, **values: Any
+) -> HTMLResponse:
+    """A page of the console. `here`: its place in the navigation."""
+    made = environment().get_template(template)
+    return HTMLResponse(made.render(frame=frame_of(request, here), **values), status_code)
+
+
+def see_other(request: Request, address: str) -> RedirectResponse:
+    """Sends a browser on after a form was posted. `address`: from the root, without a slash."""
+    return RedirectResponse(frame_of(request).root + address, 303)
+
+
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """The templates with their filters."""
+    made = Environment(
+        loader=PackageLoader("services.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        money=money,
+        count="{:,}".format,
+        local=_local,
+        short=_short,
+        iso=_iso,
+        sentence=_sentence,
+        segment=lambda text: quote(text, safe=""),
+        query=query,
+        period_name=lambda month: Period(month).name,
+        period=lambda month: str(Period(month)),
+    )
+    made.globals.update(currency=CURRENCY, navigation=NAVIGATION)
+    return made
+
+
+def money(cents: int) -> str:
+    """Grouped, with a real minus sign: 123456 is "1,234.56"."""
+    whole, fraction = amount(abs(cents)).split(".")
+    sign = "\u2212" if cents < 0 else ""
+    return f"{sign}{int(whole):,}.{fraction}"
+
+
+def query(values: Mapping[str, Any]) -> str:
+    """The values that are there as the query of an address."""
+    return urlencode({name: value for name, value in values.items() if value not in {None, ""}})
+
+
+def _sentence(detail: str) -> str:
+    """An error's words as a sentence; ours begin small and end without a stop."""
+    return detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "?")) else ".")
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _short(moment: datetime, zone: str = "UTC") -> str:
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local.day} {local:%b %Y, %H:%M}"
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()

@@ -1,0 +1,13 @@
+"""The console: pages for the billing person, each made of what the API gives too.
+
+Invariant: a page's address takes ids in its query, so that every page of a kind stands at the same
+depth and any id can be linked to; a form is answered by sending the browser on (303).
+"""
+
+from fastapi import APIRouter
+
+from services.reports.routes.console import overview, reports
+
+router = APIRouter(include_in_schema=False)
+for pages in (overview, reports):
+    router.include_router(pages.router)

@@ -1,0 +1,79 @@
+"""Every page in a real browser: as it looks, as it is read aloud, and by the keyboard alone."""
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from tests.console.conftest import Console
+from tests.console.filled import PAGES, Page, fill
+
+PHONE = {"width": 320, "height": 640}
+DESK = {"width": 1280, "height": 800}
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
+
+
+@pytest.fixture
+def filled(console: Console) -> Console:
+    fill(console.api, leads=120)
+    return console
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_has_no_serious_violation_in_either_theme_nor_on_a_phone(
+    filled: Console, axe: Path, page: Page
+) -> None:
+    for theme in THEMES:
+        for size in (DESK, PHONE):
+            filled.page.emulate_media(color_scheme=theme)
+            filled.page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            shown = filled.visit(page.path)
+
+            assert shown.get_by_role("heading", level=1).inner_text() == page.heading
+            assert filled.violations() == [], (theme, size)
+            width = shown.evaluate("document.documentElement.scrollWidth")
+            assert width <= size["width"], f"{width} px wide on {size['width']}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page_can_be_walked_with_the_keyboard(filled: Console, page: Page) -> None:
+    shown = filled.visit(page.path)
+
+    shown.keyboard.press("Tab")
+    assert shown.evaluate("document.activeElement.className") == "skip"
+    shown.keyboard.press("Enter")
+    assert shown.evaluate("document.activeElement.id") == "main"
+    wanted = shown.evaluate(
+        "[...document.querySelectorAll('main :is(a[href], button, input, select, summary)')]"
+        ".filter(each => each.checkVisibility()).length"
+    )
+    reached = set()
+    for _ in range(wanted * 2 + 20):
+        shown.keyboard.press("Tab")
+        place = shown.evaluate(
+            "(() => { const it = document.activeElement; "
+            "return it.closest('main') && it.matches('a, button, input, select, summary') ? "
+            "[...document.querySelectorAll('main *')].indexOf(it) : -1 })()"
+        )
+        if place >= 0:
+            reached.add(place)
+        if len(reached) == wanted:
+            break
+    assert len(reached) == wanted
+
+
+def test_theme_can_be_chosen_and_is_kept(console: Console) -> None:
+    shown = console.visit("/")
+
+    shown.get_by_role("button", name="Theme").click()
+    shown.get_by_role("button", name="Theme").click()
+    shown = console.visit("/console/reports")
+
+    assert shown.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 28)"
+
+
+def test_pages_say_what_to_do_where_there_is_nothing_yet(console: Console) -> None:
+    assert console.visit("/").get_by_text("There is nothing to bill yet").is_visible()
+    assert console.visit("/console/reports").get_by_text("No lead is stored yet").is_visible()
