@@ -19,11 +19,15 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
+from common.key_format import Role
+from common.keys import Caller, gatekeeper
 from common.leads import NO_USER, Lead, Posted, Result, Status, read_leads, summary
+from common.own_leads import is_veiled, only_own, veiled
 from common.problems import (
     PROBLEM_JSON,
     Conflict,
     DatabaseUnavailable,
+    Forbidden,
     Internal,
     Invalid,
     MalformedRequest,
@@ -58,10 +62,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.post("/leads")
 def post_leads() -> Response[str]:
+    sender = _sender(app.current_event.raw_event)
     posted = read_leads(_body(app.current_event.raw_event), datetime.now(UTC))
+    posted = only_own(posted, sender.customer_id)
     results = posted.refused
     if posted.leads:
-        results = results + _stored_or_queued(posted.leads)
+        results = results + veiled(_stored_or_queued(posted.leads), sender.customer_id)
     _account_for(results)
     return _answer(posted, results)
 
@@ -111,6 +117,18 @@ def _problem_response(problem: Problem) -> Response[str]:
     )
 
 
+def _sender(event: dict[str, Any]) -> Caller:
+    """Who sends the leads. Raises Unauthenticated, and Forbidden for a key that may not."""
+    headers = event.get("headers") or {}
+    http = event.get("requestContext", {}).get("http", {})
+    sender = gatekeeper().admit(
+        headers.get("authorization"), http.get("sourceIp"), headers.get("host")
+    )
+    if sender.role not in {Role.INGEST, Role.ADMIN}:
+        raise Forbidden(f"this takes a key with the role admin or ingest; yours is {sender.role}")
+    return sender
+
+
 def _correlation_id(event: dict[str, Any]) -> str:
     sent = (event.get("headers") or {}).get("x-correlation-id", "")
     if _CORRELATION_ID.fullmatch(sent):
@@ -157,9 +175,10 @@ def _problem_of(result: Result, body: dict[str, Any]) -> Problem | None:
     if result.status is Status.INVALID:
         return Invalid("the lead was refused", result.errors, extra=body)
     if result.status is Status.CONFLICT:
-        return Conflict(
-            "a lead of this id is stored with other attributes", result.errors, extra=body
-        )
+        detail = "a lead of this id is stored with other attributes"
+        if is_veiled(result):
+            detail = "the lead cannot be stored under this id"
+        return Conflict(detail, result.errors, extra=body)
     return None
 
 

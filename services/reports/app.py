@@ -29,13 +29,24 @@ from common.problems import (
     Problem,
     TooLarge,
 )
+from services.reports.access import authorised
 from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
 from services.reports.formats import prefers_page
 from services.reports.pages import page
 from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
-from services.reports.routes import billing, catalog, console, disputes, health, leads, rate_cards
+from services.reports.routes import (
+    billing,
+    catalog,
+    console,
+    disputes,
+    health,
+    keys,
+    leads,
+    rate_cards,
+)
 from services.reports.schemas import ProblemShape
+from services.reports.sessions import RenewedSessions
 
 logger = logging.getLogger("lead_billing.reports")
 
@@ -47,7 +58,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     description="Leads in, reports out that a partner can check to the cent.",
     docs_url=DOCS,
     redoc_url=None,
-    dependencies=[Depends(require_own_site)],
+    dependencies=[Depends(require_own_site), Depends(authorised)],
     responses={
         "default": {
             "model": ProblemShape,
@@ -56,13 +67,14 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
         }
     },
 )
-for routes in (console, health, billing, disputes, rate_cards, leads, catalog):
+for routes in (console, health, billing, disputes, rate_cards, leads, catalog, keys):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
 app.add_middleware(BodyLimit)
 app.add_middleware(BlankParameters)
 app.add_middleware(SafeHeaders)
+app.add_middleware(RenewedSessions)
 app.openapi = partial(describe, app)  # type: ignore[method-assign]
 
 lambda_handler = Mangum(app, lifespan="off")
