@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     database_connect_timeout_seconds: int = Field(
         default=5, ge=1, description="How long a new connection may take."
     )
+    customers_closed_at_once: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="Customers whose month a billing run closes at the same time, each on a "
+        "connection of its own; no more than `DATABASE_POOL_SIZE`.",
+    )
     user_hash_key: SecretStr = Field(
         default=SecretStr(""),
         description="Secret of at least 32 characters that turns a user into the key they are "

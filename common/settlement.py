@@ -5,6 +5,7 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 """
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,9 +30,18 @@ from sqlalchemy.orm import Session
 
 from common import db, deciding, final_reports, identifiers
 from common.billing import Period, amount
+from common.db import PreparedStatement
 from common.deciding import Scope
-from common.models import BillingReport, BillingReportLine, BillingRun, Customer, ParkedCustomer
+from common.models import (
+    BillingReport,
+    BillingReportLine,
+    BillingRun,
+    Customer,
+    LateAction,
+    ParkedCustomer,
+)
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
+from common.settings import settings
 
 logger = logging.getLogger("lead_billing.settlement")
 
@@ -45,7 +55,18 @@ def _behind_decided(name: str) -> TextClause:
     return text(f"with {deciding.DECIDED},\n{rest}")
 
 
-_CLOSE = _behind_decided("close_period.sql")
+_CLOSE = PreparedStatement(
+    "close_period",
+    _behind_decided("close_period.sql").text,
+    Scope.TYPES
+    | {
+        "report_id": "uuid",
+        "run_id": "uuid",
+        "customer_id": "uuid",
+        "period": "date",
+        "rate_card_id": "uuid",
+    },
+)
 _VERIFY = _behind_decided("verify_report.sql")
 _MOST_NAMED_LINES = 100
 
@@ -118,7 +139,7 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
         run_id = connection.execute(
             insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
         ).scalar_one()
-    run = RunResult(run_id, period, [_close_or_park(c, period, run_id) for c in customers])
+    run = RunResult(run_id, period, _close_or_park_all(customers, period, run_id))
     with db.transaction() as connection:
         connection.execute(
             update(BillingRun)
@@ -157,8 +178,9 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
     late = final_reports.late_periods(connection, customer.customer_id)
     scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
     try:
-        connection.execute(
-            _CLOSE,
+        _plan_for_hashes(connection)
+        _CLOSE.execute(
+            connection,
             scope.parameters()
             | {
                 "report_id": str(identifiers.report_id(customer.customer_id, str(period))),
@@ -172,7 +194,19 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
         if "gross_cents" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
+    connection.execute(delete(LateAction).where(LateAction.customer_id == customer.customer_id))
     return True
+
+
+# How many rows a month decides to is unknown to the planner, which takes it for a few.
+_PLAN_FOR_HASHES = text(
+    "select set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true)"
+)
+
+
+def _plan_for_hashes(connection: Connection) -> None:
+    """Has the rest of the transaction join what is decided by hashes, however much it is."""
+    connection.execute(_PLAN_FOR_HASHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +299,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     months = select(BillingReportLine.period).where(BillingReportLine.report_id == report.report_id)
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
+    _plan_for_hashes(connection)
     row = connection.execute(
         _VERIFY,
         scope.parameters()
@@ -285,6 +320,23 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         row.differing_count,
         [DifferingLine(**line) for line in row.differing],
     )
+
+
+def _close_or_park_all(
+    customers: list[Customer], period: Period, run_id: UUID
+) -> list[CustomerResult]:
+    """What became of each customer, in their order; several are closed at once.
+
+    When the database goes away, those that were not begun are left as they are.
+    """
+    current = settings()
+    at_once = min(current.customers_closed_at_once, current.database_pool_size)
+    with ThreadPoolExecutor(at_once, "closing") as closers:
+        closing = [closers.submit(_close_or_park, each, period, run_id) for each in customers]
+        try:
+            return [each.result() for each in closing]
+        finally:
+            closers.shutdown(cancel_futures=True)
 
 
 def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> CustomerResult:

@@ -80,11 +80,22 @@ select
         case when header.duplicate_cents <> summed.duplicate_cents then 'savings.duplicate' end,
         case when header.cap_cents <> summed.cap_cents then 'savings.cap' end,
         case when header.prior_billed_cents <> summed.prior_billed_cents then 'prior_billed' end,
-        case when header.due_cents <> summed.due_cents then 'due' end
+        case when header.due_cents <> summed.due_cents then 'due' end,
+        case when not exists (
+            select from billing_report_breakdowns as kept
+            where kept.report_id = header.report_id
+                and (
+                    kept.lead_ids, kept.gross_cents, kept.billed_cents, kept.duplicate_cents,
+                    kept.cap_cents, kept.action_counts
+                ) = (
+                    breakdown.lead_ids, breakdown.gross_cents, breakdown.billed_cents,
+                    breakdown.duplicate_cents, breakdown.cap_cents, breakdown.action_counts
+                )
+        ) then 'breakdown' end
     ], null) as fields,
     (select count(*) from differing) as differing_count,
     coalesce((
         select json_agg(named order by line_number)
         from (select * from differing order by line_number limit :most) as named
     ), '[]') as differing
-from header, lines_again, summed
+from header, lines_again, summed, breakdown

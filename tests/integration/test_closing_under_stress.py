@@ -92,6 +92,7 @@ def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process's settings and engine lead to that database within the block."""
     with monkeypatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
+        patch.setenv("CUSTOMERS_CLOSED_AT_ONCE", "1")
         settings.cache_clear()
         db.engine.cache_clear()
         yield
