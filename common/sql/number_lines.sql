@@ -73,7 +73,7 @@ breakdown as (
 ),
 
 summed as (
-    select own.*, prior.*, own.billed_cents + prior.prior_billed_cents as due_cents, hashes.*
+    select own.*, prior.*, hashes.*
     from (
         select
             count(*) as lead_count,
