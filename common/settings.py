@@ -69,6 +69,12 @@ class Settings(BaseSettings):
         description="Whom a lead without `user` is billed under: `per_customer` (one fallback "
         "user per customer) or `per_lead`.",
     )
+    billed_by: str = Field(
+        default="Lead Billing Engine",
+        min_length=1,
+        max_length=200,
+        description="Who bills, as PDF statements name them.",
+    )
     trace: bool = Field(default=False, description="Whether the function sends X-Ray traces.")
 
     @field_validator("user_hash_key")
