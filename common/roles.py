@@ -96,11 +96,10 @@ TABLES: dict[str, Access] = {
     ),
     "disputed_lines": Access("", "select, insert", _OF_OWN_REPORT),
     "billing_report_credits": Access("", "select, insert", _OF_OWN_REPORT),
-    "billing_report_lines": Access(
-        "",
-        "select, insert",
-        _OF_OWN_REPORT,
-    ),
+    "billing_report_lines": Access("", "select, insert", _OWN),
+    "billing_report_breakdowns": Access("", "select, insert", _OF_OWN_REPORT),
+    # Written by a trigger on actions, as its owner.
+    "late_actions": Access("", "select, delete", _OWN),
 }
 _FOR_SERVICE = ("grant usage on sequence rates_rate_id_seq to " + SERVICE,)
 
@@ -179,7 +178,7 @@ def _make_roles(connection: Connection) -> None:
     if missing and not connection.scalar(may_create):
         raise RolesMissingError(
             f"the database roles {', '.join(missing)} are missing: migrate as a role with "
-            "CREATEROLE, or have them created (docs/decisions/0009-database-roles.md)"
+            "CREATEROLE, or have them created (docs/decisions/0010-database-roles.md)"
         )
     for role in missing:
         # Roles belong to the whole cluster: another database's migration may make them as we do.

@@ -50,6 +50,13 @@ class Settings(BaseSettings):
     database_connect_timeout_seconds: int = Field(
         default=5, ge=1, description="How long a new connection may take."
     )
+    customers_closed_at_once: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="Customers whose month a billing run closes at the same time, each on a "
+        "connection of its own; no more than `DATABASE_POOL_SIZE`.",
+    )
     queue_url: str | None = Field(
         default=None,
         description="SQS queue where the function puts valid leads while the database is away. "

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = "0004"
-down_revision: str | None = "0003"
+revision: str = "0005"
+down_revision: str | None = "0004"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
@@ -298,6 +298,9 @@ def upgrade() -> None:
     functions = (_WRITE, _AUDITED, _CHANGE, _CARD, _OWN_CUSTOMER, _LEADS_STAY, _APPEND_ONLY)
     for statement in (*functions, *_TRIGGERS):
         connection.exec_driver_sql(statement.replace("%", "%%"))
+    # It looks at reports, which those who store actions may not.
+    op.execute("alter function actions_mark_late() security definer")
+    op.execute("alter function actions_mark_late() set search_path = public, pg_temp")
     # Nobody calls these but the triggers.
     op.execute(
         "revoke execute on function write_audit_entry(text, text, text, jsonb, jsonb),"
@@ -308,6 +311,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table, trigger in _TRIGGERS_OF_OTHERS.items():
         op.execute(f"drop trigger {trigger} on {table}")
+    op.execute("alter function actions_mark_late() security invoker")
+    op.execute("alter function actions_mark_late() reset search_path")
     # With the policies that call it, which are applied behind the migrations.
     op.execute("drop function own_customer() cascade")
     op.drop_table("audit_entries")
