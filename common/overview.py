@@ -18,13 +18,9 @@ from common.models import BillingRun, ParkedCustomer, QuarantinedLead
 
 MONTHS_SHOWN = 12
 
-_SUMS = ", ".join(
-    f"coalesce(sum({part}_cents), 0)::bigint as {part}_cents"
-    for part in ("gross", "billed", "duplicate", "cap")
-)
 _OVERVIEW = text(
     f"with {deciding.DECIDED},\n"
-    + files("common").joinpath("sql", "overview.sql").read_text().replace("{sums}", _SUMS)
+    + files("common").joinpath("sql", "overview.sql").read_text().replace("{sums}", deciding.SUMS)
 )
 
 

@@ -80,6 +80,7 @@ def environment() -> Environment:
         short=_short,
         iso=_iso,
         sentence=_sentence,
+        place=_place,
         segment=lambda text: quote(text, safe=""),
         query=query,
         period_name=lambda month: Period(month).name,
@@ -104,6 +105,13 @@ def query(values: Mapping[str, Any]) -> str:
 def _sentence(detail: str) -> str:
     """An error's words as a sentence; ours begin small and end without a stop."""
     return detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "?")) else ".")
+
+
+def _place(pointer: str) -> str:
+    """A JSON pointer for people, who count from one: "/rates/3/amount" is "rates 4, amount"."""
+    parts = [part for part in pointer.split("/") if part not in {"", "query", "path"}]
+    words = [f" {int(part) + 1}" if part.isdecimal() else f", {part}" for part in parts]
+    return "".join(words).removeprefix(", ").replace("_", " ")
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:

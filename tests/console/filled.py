@@ -29,6 +29,19 @@ class Page:
 PAGES: Sequence[Page] = (
     Page("overview", "/?month=2024-06", "June 2024"),
     Page("reports", "/console/reports", "Reports"),
+    Page("leads", "/console/leads", "Leads"),
+    Page("lead", "/console/lead?id=uuid-3", "Lead uuid-3"),
+    Page("quarantine", "/console/quarantine", "Quarantine"),
+    Page("customers", "/console/customers", "Customers"),
+    Page("customer", "/console/customer?id=customer-123", "Acme Corporation"),
+    Page("products", "/console/products", "Products"),
+    Page("product", "/console/product?id=product-abc", "Product ABC"),
+    Page("rate-cards", "/console/rate-cards", "Rate cards"),
+    Page(
+        "rate-card-editor",
+        "/console/rate-card-editor?customer_id=customer-123",
+        "New version of the rate card of Acme Corporation",
+    ),
 )
 
 

@@ -6,8 +6,15 @@ depth and any id can be linked to; a form is answered by sending the browser on 
 
 from fastapi import APIRouter
 
-from services.reports.routes.console import overview, reports
+from services.reports.routes.console import (
+    catalog,
+    leads,
+    overview,
+    quarantine,
+    rate_cards,
+    reports,
+)
 
 router = APIRouter(include_in_schema=False)
-for pages in (overview, reports):
+for pages in (overview, reports, leads, quarantine, catalog, rate_cards):
     router.include_router(pages.router)

@@ -129,8 +129,7 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
             f"lead of {month.name} that names no user",
             f"leads of {month.name} that name no user",
             "Such leads share one cap per customer, and repeat one another.",
-            "console/leads?"
-            + query({"without_user": "true", "from": month.start, "to": month.end}),
+            "console/leads?" + query({"without_user": "true"}),
         ),
         Attention(
             found.unpriced_actions,
