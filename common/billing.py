@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
 CURRENCY = "USD"
-_PERIOD = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+PERIOD_PATTERN = r"^([0-9]{4})-(0[1-9]|1[0-2])$"  # 0000 is none, too
+_PERIOD = re.compile(PERIOD_PATTERN)
 
 
 class EngagementLevel(StrEnum):

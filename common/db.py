@@ -1,22 +1,47 @@
 """The engine, and one transaction per request, committed at the edge.
 
-Invariant: no error of the driver's leaves a transaction: a database that cannot be reached shows
-as DatabaseUnavailable, and a statement that is refused as StatementRefused.
+Invariant: no error of the driver's leaves a transaction: a failure that may pass shows as
+DatabaseUnavailable, and a statement that is refused for good as StatementRefused.
 """
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import count
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from common.problems import DatabaseUnavailable
-from common.settings import settings
+from common.settings import SecretUnreadable, settings
+
+T = TypeVar("T")
 
 # jit: compiling costs more than it saves on statements of some milliseconds.
 # work_mem: a customer's month sorts in memory; more buys nothing (docs/decisions).
 _SERVER_OPTIONS = "-c timezone=UTC -c jit=off -c work_mem=64MB"
+
+# A server that is gone without a word, as after a failover, is noticed within 15 seconds.
+_NOTICE_A_DEAD_SERVER = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+
+# What may be different next time, by SQLSTATE: lost connections, rollbacks for others' sake
+# (deadlock, serialization), no disk, memory or connection left, a lock not had, a server that
+# stops or starts or cut the statement off, failing hardware, one that became a replica, and a
+# password that was changed.
+_MAY_PASS = ("08", "40", "53", "55P03", "57", "58", "25006", "28")
+_ANOTHER_SERVER_OR_PASSWORD = ("25006", "28")
+
+_MOST_ATTEMPTS = 4
+_FIRST_PAUSE_SECONDS = 0.2
+_SHORTEST_ATTEMPT_SECONDS = 0.5
 
 _TELLING = ("sqlstate", "table_name", "column_name", "constraint_name")
 
@@ -35,6 +60,7 @@ def engine() -> Engine:
             "connect_timeout": current.database_connect_timeout_seconds,
             "options": _SERVER_OPTIONS,
             "application_name": "lead-billing",
+            **_NOTICE_A_DEAD_SERVER,
         },
     )
 
@@ -61,12 +87,46 @@ def snapshot() -> Iterator[Connection]:
         )
 
 
+def persistently(work: Callable[[Connection], T], seconds: float) -> T:
+    """What `work` gives in a transaction, tried again while its failure may pass.
+
+    `work` has to be safe to repeat: when the answer to a commit is lost it is done twice. No
+    attempt begins after `seconds`, and no statement runs on past them. Raises DatabaseUnavailable.
+    """
+    deadline = time.monotonic() + seconds
+    for attempt in count(1):
+        try:
+            with transaction() as connection:
+                _limit(connection, deadline - time.monotonic())
+                return work(connection)
+        except DatabaseUnavailable:
+            # Full jitter: those who failed together do not come back together.
+            pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311
+            left = deadline - time.monotonic() - pause
+            if attempt == _MOST_ATTEMPTS or left < _SHORTEST_ATTEMPT_SECONDS:
+                raise
+            time.sleep(pause)
+    raise AssertionError("counting has no end")
+
+
+def _limit(connection: Connection, seconds: float) -> None:
+    """Has the server end what takes longer, also when we are killed and cannot say so."""
+    milliseconds = max(int(seconds * 1000), 1)
+    connection.exec_driver_sql(
+        f"set local statement_timeout = {milliseconds}; "
+        f"set local idle_in_transaction_session_timeout = {milliseconds}"
+    )
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
+    except SecretUnreadable as error:
+        raise DatabaseUnavailable("the database's password is not at hand") from error
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        if _may_pass(error):
+            _forget_stale(error)
             raise DatabaseUnavailable("the database did not answer; try again shortly") from error
         # PostgreSQL's own words quote the row that it refused, people's addresses included.
         broken = StatementRefused(_rule_broken(error.orig))
@@ -75,6 +135,30 @@ def _translated() -> Iterator[None]:
 
 class StatementRefused(RuntimeError):
     """The database refused a statement of ours: says by which rule, never what stood in the row."""
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    state = _sqlstate(error)
+    if error.connection_invalidated or state is None:
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return state.startswith(_MAY_PASS)
+
+
+def _forget_stale(error: DBAPIError) -> None:
+    """Lets the next attempt look up the server's address and, where one is named, the secret."""
+    state = _sqlstate(error)
+    # libpq gives no SQLSTATE when it could not connect, whatever the reason.
+    if state is not None and not state.startswith(_ANOTHER_SERVER_OR_PASSWORD):
+        return
+    engine().dispose()
+    if settings().database_secret_arn is not None:
+        settings.cache_clear()
+        engine.cache_clear()
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "pgcode", None)
+    return state
 
 
 def _rule_broken(error: BaseException | None) -> str:

@@ -16,8 +16,10 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -37,7 +39,10 @@ from common.problems import FieldError, MalformedRequest, TooLarge
 MOST_LEADS = 1_000
 MOST_ACTIONS = 1_000
 MOST_BODY_BYTES = 6 * 1024 * 1024  # what AWS hands to a function at the most
+MOST_MEMBERS = 50  # of one JSON object; a lead has seven
 MOST_ERRORS_PER_LEAD = 100
+MOST_ERRORS = 4_000  # of one request; from then on each refused lead is told its first only
+LONGEST_NAME = 100  # of an unknown field, where its pointer is told
 LONGEST_TEXT = 200
 LONGEST_USER_TEXT = 320  # the longest email address (RFC 5321)
 CLOCK_SKEW = timedelta(minutes=5)
@@ -66,6 +71,12 @@ class _Instant:
             serialization=core_schema.to_string_ser_schema(),
         )
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
 
 class _Level:
     """High, Medium or Low in any case."""
@@ -80,6 +91,12 @@ class _Level:
                 core_schema.literal_schema(["high", "medium", "low"]),
             ]
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "enum": ["High", "Medium", "Low"], "description": "In any case."}
 
 
 def _not_blank(text: str) -> str:
@@ -163,6 +180,7 @@ class Status(StrEnum):
     QUARANTINED = "quarantined"
     CONFLICT = "conflict"
     INVALID = "invalid"
+    QUEUED = "queued"
 
     @property
     def is_stored(self) -> bool:
@@ -195,10 +213,12 @@ def summary(results: Iterable[Result], *, is_array: bool) -> dict[str, Any]:
     """The response body of a post: counts by status, and every item's result in order.
 
     Pointers lead from the root of the request: in an array they begin with the lead's index.
+    `queued` is counted where something is: while the database is away.
     """
     in_order = sorted(results, key=lambda result: result.index)
     counts = Counter(result.status for result in in_order)
-    return {status.value: counts[status] for status in Status} | {
+    told = [status for status in Status if status is not Status.QUEUED or counts[status]]
+    return {status.value: counts[status] for status in told} | {
         "results": [result.document(f"/{result.index}" if is_array else "") for result in in_order]
     }
 
@@ -213,7 +233,7 @@ class Posted:
 
 
 _ONE_LEAD = TypeAdapter(Lead)
-_ALL_LEADS = TypeAdapter(list[Lead])
+_ALL_LEADS = TypeAdapter(Annotated[list[Lead], FailFast()])
 
 NO_USER = FieldError(
     "/user",
@@ -226,8 +246,8 @@ def read_leads(body: str | bytes, now: datetime) -> Posted:
     """Reads and validates a posted body.
 
     Raises MalformedRequest when it is not one JSON object or a non-empty array, and TooLarge when
-    it is over `MOST_BODY_BYTES`, holds more than `MOST_LEADS` leads, or is a single lead with more
-    than `MOST_ACTIONS` actions.
+    it is over `MOST_BODY_BYTES`, holds more than `MOST_LEADS` leads or an object of more than
+    `MOST_MEMBERS` members, or is a single lead with more than `MOST_ACTIONS` actions.
     """
     size = len(body if isinstance(body, bytes) else body.encode(errors="surrogatepass"))
     if size > MOST_BODY_BYTES:
@@ -266,13 +286,16 @@ def _validate(items: list[Any], now: datetime, *, is_array: bool) -> Posted:
         leads = {}
     if leads and not any(_out_of_range(lead, now) for lead in leads.values()):
         return Posted(is_array, leads, [])
-    leads, refused = {}, []
+    leads, refused, told = {}, [], 0
     for index, item in enumerate(items):
         outcome = validate_lead(item, now)
         if isinstance(outcome, Lead):
             leads[index] = outcome
             continue
-        refused.append(Result(index, _claimed_id(item), Status.INVALID, errors=outcome))
+        # The answer to a body of nothing but errors must still fit what AWS hands back.
+        errors = outcome[: max(1, MOST_ERRORS - told)]
+        told += len(errors)
+        refused.append(Result(index, _claimed_id(item), Status.INVALID, errors=errors))
     return Posted(is_array, leads, refused)
 
 
@@ -328,6 +351,8 @@ def _reason(error: ValueError) -> str:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MOST_MEMBERS:
+        raise TooLarge(f"an object may hold {MOST_MEMBERS} members; one holds {len(pairs)}")
     members = dict(pairs)
     if len(members) < len(pairs):
         seen = Counter(name for name, _ in pairs)
@@ -386,6 +411,8 @@ def field_error(detail: ErrorDetails) -> FieldError:
 def _pointer(path: list[int | str]) -> str:
     def step(part: int | str) -> str:
         text = str(part).encode(errors="replace").decode()
+        if len(text) > LONGEST_NAME:
+            text = text[:LONGEST_NAME] + "…"
         return text.replace("~", "~0").replace("/", "~1")
 
     return "".join(f"/{step(part)}" for part in path)

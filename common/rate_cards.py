@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, 
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.billing import CapScope, EngagementLevel, Period
+from common.billing import PERIOD_PATTERN, CapScope, EngagementLevel, Period
 from common.leads import LONGEST_TEXT, NO_NUL, Id, Level, Wire
 from common.models import BillingReport, ChargedDuplicates, Customer, LeadType, Product, RateCard
 from common.models import Rate as StoredRate
@@ -49,9 +49,17 @@ def _month(text: str) -> str:
 Amount = Annotated[
     str,
     AfterValidator(_amount),
-    Field(description="Two decimal places, 0.00 to 1000000.00.", examples=["15.00"]),
+    Field(
+        description="Two decimal places, 0.00 to 1000000.00.",
+        examples=["15.00"],
+        json_schema_extra={"pattern": r"^0?[0-9]{1,6}\.[0-9]{2}$|^1000000\.00$"},
+    ),
 ]
-Month = Annotated[str, AfterValidator(_month), Field(examples=["2024-05"])]
+Month = Annotated[
+    str,
+    AfterValidator(_month),
+    Field(examples=["2024-05"], json_schema_extra={"pattern": PERIOD_PATTERN}),
+]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL)]
 _Name = Annotated[
     str,

@@ -47,6 +47,11 @@ class Settings(BaseSettings):
     database_connect_timeout_seconds: int = Field(
         default=5, ge=1, description="How long a new connection may take."
     )
+    queue_url: str | None = Field(
+        default=None,
+        description="SQS queue where the function puts valid leads while the database is away. "
+        "Without one it answers 503.",
+    )
     user_hash_key: SecretStr = Field(
         default=SecretStr(""),
         description="Secret of at least 32 characters that turns a user into the key they are "
@@ -89,16 +94,20 @@ class Settings(BaseSettings):
         )
 
 
+class SecretUnreadable(RuntimeError):
+    """Secrets Manager did not give the secret that the settings name."""
+
+
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings, read once; from its secret too, where one is named."""
+    """The process's settings, read once; from its secret too, where one is named.
+
+    Raises SecretUnreadable.
+    """
     current = Settings()
     if current.database_secret_arn is None:
         return current
-    import boto3  # noqa: PLC0415 - half a second that only those with a secret have to wait
-
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=current.database_secret_arn)
-    secret = json.loads(answer["SecretString"])
+    secret = _secret(current.database_secret_arn)
     return current.model_copy(
         update={
             "database_user": secret["username"],
@@ -106,3 +115,19 @@ def settings() -> Settings:
             "user_hash_key": SecretStr(secret["user_hash_key"]),
         }
     )
+
+
+def _secret(arn: str) -> dict[str, str]:
+    # Half a second that only those with a secret have to wait.
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    # Botocore's own patience, a minute for each try, is more than a request has.
+    patience = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
+    try:
+        answer = boto3.client("secretsmanager", config=patience).get_secret_value(SecretId=arn)
+    except (BotoCoreError, ClientError) as error:
+        raise SecretUnreadable(f"the secret could not be read: {error}") from error
+    secret: dict[str, str] = json.loads(answer["SecretString"])
+    return secret

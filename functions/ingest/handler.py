@@ -1,6 +1,7 @@
 """POST /leads: API Gateway's event in, its answer out.
 
-Invariant: a lead that is answered for as stored is committed, and no log line holds personal data.
+Invariant: a lead that is answered for as stored is committed, one answered for as queued is on
+the queue, and no log line holds personal data.
 """
 
 import base64
@@ -18,23 +19,23 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
-from common.db import transaction
-from common.leads import Posted, Result, Status, read_leads, summary
+from common.leads import NO_USER, Lead, Posted, Result, Status, read_leads, summary
 from common.problems import (
     PROBLEM_JSON,
     Conflict,
+    DatabaseUnavailable,
     Internal,
     Invalid,
     MalformedRequest,
     NotFound,
     Problem,
 )
-from common.recording import record_leads
-from common.settings import settings
+from common.settings import Settings
+from functions.ingest.storing import store, store_unless_away
 
 logger = Logger(service="lead-billing-ingest")
 metrics = Metrics(namespace="LeadBilling", service="lead-billing-ingest")
-tracer = Tracer(service="lead-billing-ingest", disabled=not settings().trace)
+tracer = Tracer(service="lead-billing-ingest", disabled=not Settings().trace)
 app = APIGatewayHttpResolver()
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
@@ -60,10 +61,26 @@ def post_leads() -> Response[str]:
     posted = read_leads(_body(app.current_event.raw_event), datetime.now(UTC))
     results = posted.refused
     if posted.leads:
-        with transaction() as connection:
-            results = results + record_leads(connection, posted.leads, settings())
+        results = results + _stored_or_queued(posted.leads)
     _account_for(results)
     return _answer(posted, results)
+
+
+def _stored_or_queued(leads: dict[int, Lead]) -> list[Result]:
+    queue_url = Settings().queue_url
+    if queue_url is None:
+        return store(leads, app.lambda_context)
+    try:
+        return store_unless_away(leads, app.lambda_context)
+    except DatabaseUnavailable as problem:
+        from functions.ingest.waiting import enqueue  # noqa: PLC0415 - boto3 takes half a second
+
+        logger.warning("the database is away: the leads are queued", exc_info=problem)
+        enqueue(leads.values(), queue_url)
+    return [
+        Result(index, lead.lead_id, Status.QUEUED, warnings=[] if lead.user else [NO_USER])
+        for index, lead in leads.items()
+    ]
 
 
 @app.exception_handler(Problem)  # type: ignore[untyped-decorator]
@@ -148,6 +165,8 @@ def _problem_of(result: Result, body: dict[str, Any]) -> Problem | None:
 
 def _status_code(posted: Posted, results: list[Result]) -> HTTPStatus:
     statuses = {result.status for result in results}
+    if Status.QUEUED in statuses:
+        return HTTPStatus.ACCEPTED
     if statuses == {Status.CREATED}:
         return HTTPStatus.CREATED
     if all(status.is_stored for status in statuses):

@@ -107,8 +107,28 @@ def invoke(this: Stack) -> None:
         raise StackError("The function failed.", "make logs PART=ingest")
 
 
+def replay_dead_letters(this: Stack) -> None:
+    """Put the dead letters back on the queue, with the emulator's own boto3."""
+    deployed = terraform.outputs(this)
+    run(
+        [
+            *(this.venv / "bin" / "python", "-m", "scripts.replay_dead_letters"),
+            *(str(deployed["dead_letters_url"]), str(deployed["queue_url"])),
+        ],
+        cwd=ROOT,
+        environment={
+            **os.environ,
+            "AWS_ENDPOINT_URL": this.url,
+            "AWS_DEFAULT_REGION": this.region,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        },
+        remedy="make logs PART=queue",
+    )
+
+
 def logs(this: Stack) -> None:
-    """Print the logs of PART (gateway, ingest, reports, migrate), of all of them unless set."""
+    """Print the logs of PART (gateway, ingest, queue, reports or migrate), of all unless set."""
     groups: dict[str, str] = terraform.outputs(this)["log_group_names"]
     part = os.environ.get("PART")
     if part and part not in groups:
@@ -191,6 +211,7 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "address": address,
     "smoke": smoke.check,
     "invoke": invoke,
+    "replay-dlq": replay_dead_letters,
     "logs": logs,
     "test-infra": checks.test_infra,
     "module-readmes": lambda _: checks.write_readmes(),

@@ -34,19 +34,19 @@ AWS_SERVICES = {"secretsmanager", "sqs", "sts", "xray"}
 
 @dataclass(frozen=True)
 class Package:
-    """A function's zip: its lock, the code that goes in, and what Lambda calls."""
+    """A function's zip: its lock, the code that goes in, and the modules that Lambda calls."""
 
     name: str
     lock: Path
     code: tuple[str, ...]
-    handler: str
+    handlers: tuple[str, ...]
 
 
 INGEST = Package(
     "ingest",
     ROOT / "functions" / "ingest" / "requirements.txt",
     ("common", "functions"),
-    "functions.ingest.handler",
+    ("functions.ingest.handler", "functions.ingest.queue", "functions.ingest.waiting"),
 )
 REPORTS = Package(
     "reports",
@@ -54,7 +54,7 @@ REPORTS = Package(
     # alembic, because readiness compares the schema with the newest migration. In a zip our
     # folder and the package of that name are one folder; no file of theirs meets one of ours.
     ("common", "services", "alembic", "pyproject.toml"),
-    "services.reports.app",
+    ("services.reports.app",),
 )
 
 
@@ -151,7 +151,7 @@ def is_waste(name: Path) -> bool:
 
 
 def check(stack: Stack, package: Package, target: Path) -> None:
-    """Import the handler from the zip alone, beside what Lambda's own runtime brings.
+    """Import the handlers from the zip alone, beside what Lambda's own runtime brings.
 
     MiniStack runs functions with packages of its own: there a missing one goes unnoticed.
     """
@@ -165,7 +165,7 @@ def check(stack: Stack, package: Package, target: Path) -> None:
             archive.extractall(folder)
         program = (
             f"import sys; sys.path[:0] = [{folder!r}]; sys.path.append({str(runtime)!r}); "
-            f"import {package.handler}"
+            f"import {', '.join(package.handlers)}"
         )
         run(
             [sys.executable, "-I", "-S", "-c", program],

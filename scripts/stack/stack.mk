@@ -7,7 +7,7 @@ export TF_PLUGIN_MIRROR LOCALSTACK_AUTH_TOKEN EVENT PART
 
 stack := @python3 -m scripts.stack
 
-STACK_TARGETS := up down preflight emulator image package tf-init tf-plan tf-apply tf-destroy \
+STACK_TARGETS := up down preflight emulator image package tf-init tf-plan tf-apply tf-destroy replay-dlq \
 	stack-migrate stack-seed stack-report address smoke invoke logs test-infra test-e2e module-readmes
 .PHONY: $(STACK_TARGETS)
 
@@ -59,7 +59,11 @@ smoke: ## Try every route of the contract through the gateway
 invoke: ## Call the ingest function directly (EVENT=post_sample_leads, a file of functions/ingest/events)
 	$(stack) invoke
 
-logs: ## Print the stack's logs (PART=gateway, ingest, reports or migrate)
+replay-dlq: ## Put the dead letters back on the queue (of the stack, or DEAD_LETTERS_URL= and QUEUE_URL=)
+	$(if $(and $(DEAD_LETTERS_URL),$(QUEUE_URL)),@$(PY) -m scripts.replay_dead_letters \
+		"$(DEAD_LETTERS_URL)" "$(QUEUE_URL)",$(stack) replay-dlq)
+
+logs: ## Print the stack's logs (PART=gateway, ingest, queue, reports or migrate)
 	$(stack) logs
 
 test-infra: ## Test the Terraform without a cloud: format, validity, module tests, checkov

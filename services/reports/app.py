@@ -16,8 +16,9 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from mangum import Mangum
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from common.leads import field_error
+from common.leads import MOST_ERRORS_PER_LEAD, field_error
 from common.problems import (
     PROBLEM_JSON,
     Internal,
@@ -26,7 +27,9 @@ from common.problems import (
     MethodNotAllowed,
     NotFound,
     Problem,
+    TooLarge,
 )
+from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
 from services.reports.formats import prefers_page
 from services.reports.pages import page
@@ -35,6 +38,8 @@ from services.reports.routes import billing, catalog, console, health, leads, ra
 from services.reports.schemas import ProblemShape
 
 logger = logging.getLogger("lead_billing.reports")
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     title="Lead Billing Engine",
@@ -55,6 +60,7 @@ for routes in (console, health, billing, rate_cards, leads, catalog):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
+app.add_middleware(BodyLimit)
 app.add_middleware(BlankParameters)
 app.add_middleware(SafeHeaders)
 app.openapi = partial(describe, app)  # type: ignore[method-assign]
@@ -81,27 +87,39 @@ def refuse(request: Request, problem: Problem) -> Response:
 def refuse_request(request: Request, error: RequestValidationError) -> Response:
     if any(detail["type"] == "json_invalid" for detail in error.errors()):
         return refuse(request, MalformedRequest("the body is not JSON"))
-    errors = [field_error(_without_body(detail)) for detail in error.errors()]
+    details = error.errors()[:MOST_ERRORS_PER_LEAD]
+    errors = [field_error(_without_body(detail)) for detail in details]
     return refuse(request, Invalid("a parameter or field was refused", errors))
 
 
 @app.exception_handler(HTTPException)
 def refuse_route(request: Request, error: HTTPException) -> Response:
     if error.status_code == MethodNotAllowed.status:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _allowed_at(request)
         response = refuse(request, MethodNotAllowed(f"allowed here: {allowed}"))
         response.headers["Allow"] = allowed
         return response
     if error.status_code == NotFound.status:
         return refuse(request, NotFound("nothing is at this address"))
-    problem = MalformedRequest(str(error.detail))
-    return refuse(request, problem)
+    kind = TooLarge if error.status_code == TooLarge.status else MalformedRequest
+    return refuse(request, kind(str(error.detail)))
 
 
 @app.exception_handler(Exception)
 def fail(request: Request, error: Exception) -> Response:
     logger.error("unexpected error", exc_info=error)
     return refuse(request, Internal("the error was logged"))
+
+
+def _allowed_at(request: Request) -> str:
+    """Every method of this path, the function's among them."""
+
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+
+    methods = {method for method in _METHODS if answers(method)} or {"GET", "HEAD"}  # of a file
+    return ", ".join(sorted(methods | ({"POST"} if request.url.path == "/leads" else set())))
 
 
 def _without_body(detail: dict[str, Any]) -> Any:

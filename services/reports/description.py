@@ -6,7 +6,15 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from common.leads import MOST_ACTIONS, MOST_LEADS, Lead
+from common.leads import (
+    LONGEST_NAME,
+    MOST_ACTIONS,
+    MOST_BODY_BYTES,
+    MOST_ERRORS,
+    MOST_ERRORS_PER_LEAD,
+    MOST_LEADS,
+    Lead,
+)
 from common.problems import PROBLEM_JSON
 from services.reports.schemas import PostAnswerShape, ProblemShape
 
@@ -36,17 +44,18 @@ def _post_leads(lead: Any, answer: Any, problem: Any) -> dict[str, Any]:
     def answered(text: str) -> dict[str, Any]:
         return {"description": text, "content": {"application/json": {"schema": answer}}}
 
+    leads = {"type": "array", "items": lead, "minItems": 1, "maxItems": MOST_LEADS}
     return {
         "tags": ["leads"],
         "summary": "Post Leads",
         "description": f"One lead, or an array of up to {MOST_LEADS} with up to {MOST_ACTIONS} "
-        "actions each. Sending a lead again changes nothing.",
+        f"actions each, in {MOST_BODY_BYTES} bytes. Sending a lead again changes nothing. "
+        f"An answer names up to {MOST_ERRORS_PER_LEAD} errors of a lead; from {MOST_ERRORS} errors "
+        f"on, the first of each further lead. A pointer shows {LONGEST_NAME} characters of a name.",
         "operationId": "post_leads",
         "requestBody": {
             "required": True,
-            "content": {
-                "application/json": {"schema": {"oneOf": [lead, {"type": "array", "items": lead}]}}
-            },
+            "content": {"application/json": {"schema": {"oneOf": [lead, leads]}}},
         },
         "responses": {
             "200": answered("Every lead is stored; some were before."),

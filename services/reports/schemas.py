@@ -413,6 +413,7 @@ class PostAnswerShape(Shape):
     quarantined: int
     conflict: int
     invalid: int
+    queued: int | None = None
     results: list[ResultShape]
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +15,13 @@ from scripts.stack.settings import Stack
 from tests.e2e.conftest import Ran, step
 
 pytestmark = pytest.mark.skipif(os.environ.get("STACK_E2E") != "1", reason="run by make test-e2e")
+
+
+ADD_PODCAST = """
+from common.db import engine
+with engine().begin() as connection:
+    connection.exec_driver_sql("insert into lead_types values ('Podcast')")
+"""
 
 
 def docker_says(*command: str) -> str:
@@ -129,6 +137,94 @@ def test_killed_task_is_replaced(stack: Stack) -> None:
         "Another task", 150, lambda: task_container(stack) not in ("", killed), "look at the log"
     )
     sample.wait_until_ready(stack)
+
+
+@pytest.fixture
+def quick_queue(stack: Stack) -> Iterator[dict[str, str]]:
+    """The outputs of a stack whose queue hands a failed message out again after a second."""
+    deployed = terraform.outputs(stack)
+    queue = {"QueueUrl": deployed["queue_url"]}
+
+    def hide_for(seconds: str) -> None:
+        attributes = {"Attributes": {"VisibilityTimeout": seconds}}
+        aws.call(stack, "sqs", "AmazonSQS.SetQueueAttributes", queue | attributes)
+
+    hide_for("1")
+    yield deployed
+    hide_for("180")
+
+
+def messages_in(stack: Stack, queue_url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    names += ["ApproximateNumberOfMessagesDelayed"]
+    body = {"QueueUrl": queue_url, "AttributeNames": names}
+    answer = aws.call(stack, "sqs", "AmazonSQS.GetQueueAttributes", body)
+    return sum(int(count) for count in answer["Attributes"].values())
+
+
+def test_lead_posted_while_the_database_is_stopped_is_stored_once_when_it_is_back(
+    stack: Stack, quick_queue: dict[str, str]
+) -> None:
+    url = sample.gateway(stack)
+    lead = json.loads(sample.LEADS.read_bytes())[0] | {"lead_id": "while-it-was-away"}
+    filters = ["--filter", f"label={docker.LABEL}={stack.owner}", "--filter", "label=ministack=rds"]
+    database = docker_says("ps", "--quiet", *filters)
+
+    docker_says("stop", database)
+    try:
+        single = aws.request("POST", f"{url}/leads", lead)
+        batch = aws.request("POST", f"{url}/leads", [lead, {"lead_id": "bad"}])
+    finally:
+        docker_says("start", database)
+
+    assert (single.status, single.json()["results"][0]["status"]) == (202, "queued")
+    assert batch.status == 202
+    assert [each["status"] for each in batch.json()["results"]] == ["queued", "invalid"]
+    aws.wait_for(
+        "The queued lead",
+        150,
+        lambda: aws.request("GET", f"{url}/leads/while-it-was-away").status == 200,
+        "make logs PART=queue",
+    )
+    aws.wait_for(
+        "An empty queue",
+        60,
+        lambda: messages_in(stack, quick_queue["queue_url"]) == 0,
+        "make logs PART=queue",
+    )
+    again = aws.request("POST", f"{url}/leads", lead)
+    assert (again.status, again.json()["unchanged"]) == (200, 1)
+    stored = aws.request("GET", f"{url}/leads/while-it-was-away").json()
+    assert len(stored["actions"]) == len(lead["actions"])
+    assert messages_in(stack, quick_queue["dead_letters_url"]) == 0
+
+
+def test_bad_message_becomes_a_dead_letter_and_can_be_replayed(
+    stack: Stack, quick_queue: dict[str, str]
+) -> None:
+    lead = json.loads(sample.LEADS.read_bytes())[0]
+    stray = lead | {"lead_id": "of-a-new-type", "lead_type": "Podcast"}
+    body = {"QueueUrl": quick_queue["queue_url"], "MessageBody": json.dumps([stray])}
+    aws.call(stack, "sqs", "AmazonSQS.SendMessage", body)
+    aws.wait_for(
+        "A dead letter",
+        120,
+        lambda: messages_in(stack, quick_queue["dead_letters_url"]) == 1,
+        "make logs PART=queue",
+    )
+    tasks.run_task(stack, ["python", "-c", ADD_PODCAST])
+
+    ran = step("replay-dlq")
+
+    assert ran.code == 0, ran.said
+    assert "put back 1 dead letter" in ran.said
+    aws.wait_for(
+        "The replayed lead",
+        60,
+        lambda: aws.request("GET", f"{sample.gateway(stack)}/leads/of-a-new-type").status == 200,
+        "make logs PART=queue",
+    )
+    assert messages_in(stack, quick_queue["dead_letters_url"]) == 0
 
 
 def test_container_stops_by_itself_when_asked(stack: Stack) -> None:

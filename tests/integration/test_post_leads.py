@@ -655,3 +655,38 @@ def test_longest_texts_are_stored(acme: httpx.Client, engine: Engine) -> None:
     answer = post(acme, lead("x" * 128, spelled, lead_type=lead_type))
 
     assert answer.status_code == 201
+
+
+# --- what hostile bodies may cost
+
+
+def test_object_with_more_members_than_any_lead_is_413(acme: httpx.Client) -> None:
+    answer = post(acme, {str(number): 0 for number in range(51)})
+
+    assert answer.status_code == 413
+    assert "50 members" in answer.json()["detail"]
+
+
+def test_answer_to_nothing_but_errors_fits_what_aws_hands_back(acme: httpx.Client) -> None:
+    hostile = {"~" * 500 + str(number): 0 for number in range(50)}
+
+    answer = post(acme, [{"actions": [{}] * 40} for _ in range(500)] + [hostile] * 200)
+
+    told = [len(result["errors"]) for result in answer.json()["results"]]
+    assert (answer.status_code, answer.json()["invalid"]) == (207, 700)
+    assert (max(told), min(told)) == (100, 1)
+    assert len(answer.content) < 1_000_000
+
+
+def test_long_name_of_an_unknown_field_is_told_by_its_beginning(acme: httpx.Client) -> None:
+    answer = post(acme, lead("lead-1") | {"a" * 5_000: 1})
+
+    assert refusals(answer) == [("/" + "a" * 100 + "…", "unknown_field")]
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"actions":['])
+def test_body_nested_without_end_is_400(acme: httpx.Client, opening: bytes) -> None:
+    answer = post(acme, opening * 100_000)
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "the body is nested too deeply"

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from common.identifiers import customer_id, lead_id, product_id
+from services.reports.body_limit import MOST_BODY_BYTES
 from services.reports.paging import to_cursor
 from tests.api import (
     Wire,
@@ -397,6 +398,36 @@ def test_method_that_is_not_for_an_address_is_405(
 
     assert answer.status_code == 405
     assert allowed in answer.headers["allow"]
+
+
+def test_refused_method_is_told_all_that_are_for_the_address(api: httpx.Client) -> None:
+    allowed = {
+        path: api.request("OPTIONS", path).headers["allow"]
+        for path in ("/leads", "/rate-cards", "/customers/acme", "/static/report.css")
+    }
+
+    assert allowed == {
+        "/leads": "GET, POST",
+        "/rate-cards": "GET, POST",
+        "/customers/acme": "PUT",
+        "/static/report.css": "GET, HEAD",
+    }
+
+
+@pytest.mark.parametrize("is_length_told", [True, False])
+def test_body_over_the_limit_is_413(api: httpx.Client, is_length_told: bool) -> None:
+    body = b"[" * (MOST_BODY_BYTES + 1)
+
+    answer = api.put("/customers/acme", content=body if is_length_told else iter([body]))
+
+    assert answer.status_code == 413
+
+
+def test_errors_of_a_body_are_told_up_to_a_hundred(api: httpx.Client) -> None:
+    answer = api.put("/customers/acme", json={str(number): 0 for number in range(1_000)})
+
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 100
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,34 @@ module "ingest" {
   })
 }
 
+# The same zip: what the function could not store, stored once the database is back.
+module "ingest_queue" {
+  source = "../../modules/lambda"
+
+  name               = "${var.name}-queue"
+  description        = "Stores the leads that waited for the database"
+  package_path       = var.ingest_package
+  handler            = "functions.ingest.queue.handler"
+  runtime            = var.lambda_runtime
+  architecture       = var.architecture
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_ids = [module.network.security_group_ids["functions"]]
+  secret_arns        = [module.database.secret_arn]
+  send_queue_arns    = [module.queue.arn] # to put back what still has to wait
+  concurrency_limit  = 2
+
+  source_queue = {
+    arn                        = module.queue.arn
+    visibility_timeout_seconds = module.queue.visibility_timeout_seconds
+  }
+
+  environment = merge(local.function_environment, {
+    QUEUE_URL                    = module.queue.url
+    POWERTOOLS_SERVICE_NAME      = "lead-billing-queue"
+    POWERTOOLS_METRICS_NAMESPACE = "LeadBilling"
+  })
+}
+
 # The reporting image as a task: it runs the migrations whatever serves the reports.
 module "reports_task" {
   source = "../../modules/ecs_task"

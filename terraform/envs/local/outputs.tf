@@ -43,6 +43,7 @@ output "log_group_names" {
   value = {
     gateway = module.api_gateway.access_log_group_name
     ingest  = module.ingest.log_group_name
+    queue   = module.ingest_queue.log_group_name
     reports = local.runs_as_service ? module.reports_task.log_group_name : module.reports_function[0].log_group_name
     migrate = module.reports_task.log_group_name
   }

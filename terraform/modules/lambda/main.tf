@@ -14,6 +14,13 @@ locals {
     Resource = var.send_queue_arns
   }]
 
+  consumer_statements = var.source_queue == null ? [] : [{
+    Sid      = "ReceiveMessages"
+    Effect   = "Allow"
+    Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+    Resource = [var.source_queue.arn]
+  }]
+
   network_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -79,6 +86,7 @@ resource "aws_iam_role_policy" "this" {
       ],
       local.secret_statements,
       local.queue_statements,
+      local.consumer_statements,
     )
   })
 }
@@ -113,6 +121,32 @@ resource "aws_lambda_function" "this" {
 
   # The function may neither run nor log before its role and its log group are there.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
+}
+
+resource "aws_lambda_event_source_mapping" "queue" {
+  for_each = var.source_queue == null ? {} : { queue = var.source_queue }
+
+  event_source_arn        = each.value.arn
+  function_name           = aws_lambda_function.this.arn
+  batch_size              = 10 # of 256 KiB each: within the 6 MiB of an event
+  function_response_types = ["ReportBatchItemFailures"]
+
+  # A poller that is turned away has used up one of the message's receives.
+  scaling_config {
+    maximum_concurrency = each.value.maximum_concurrency
+  }
+
+  lifecycle {
+    precondition {
+      condition     = each.value.maximum_concurrency <= var.concurrency_limit
+      error_message = "source_queue.maximum_concurrency must be at most concurrency_limit: messages that are turned away would become dead letters."
+    }
+
+    precondition {
+      condition     = each.value.visibility_timeout_seconds >= 6 * var.timeout_seconds
+      error_message = "The queue's visibility timeout must be at least six times timeout_seconds, or messages are handed out while they are still worked on."
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {

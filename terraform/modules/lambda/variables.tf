@@ -78,6 +78,17 @@ variable "send_queue_arns" {
   default     = []
 }
 
+variable "source_queue" {
+  description = "Queue whose messages the function is called with, at most maximum_concurrency batches at once; null for none."
+  type        = object({ arn = string, visibility_timeout_seconds = number, maximum_concurrency = optional(number, 2) })
+  default     = null
+
+  validation {
+    condition     = try(var.source_queue.maximum_concurrency, 2) >= 2
+    error_message = "source_queue.maximum_concurrency must be at least 2, as Lambda demands."
+  }
+}
+
 variable "timeout_seconds" {
   description = "Longest run. Behind an HTTP API more than 29 is of no use."
   type        = number

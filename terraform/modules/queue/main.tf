@@ -62,6 +62,21 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_actions       = var.alarm_topic_arns
 }
 
+resource "aws_cloudwatch_metric_alarm" "put_back" {
+  alarm_name          = "${var.name}-put-back"
+  alarm_description   = "Leads wait for the database, and the database does not come back."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesDelayed"
+  dimensions          = { QueueName = aws_sqs_queue.this.name }
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 60
+  evaluation_periods  = 5
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+}
+
 resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   alarm_name          = "${var.name}-age"
   alarm_description   = "A message has waited longer than ${var.age_alarm_seconds} seconds."

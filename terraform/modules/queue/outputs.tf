@@ -8,6 +8,11 @@ output "arn" {
   value       = aws_sqs_queue.this.arn
 }
 
+output "visibility_timeout_seconds" {
+  description = "How long a received message is hidden."
+  value       = aws_sqs_queue.this.visibility_timeout_seconds
+}
+
 output "dead_letters_url" {
   description = "Address of the dead-letter queue."
   value       = aws_sqs_queue.dead_letters.url

@@ -50,6 +50,57 @@ run "sends_only_to_queues_it_was_given" {
   }
 }
 
+run "takes_nothing_from_any_queue_unless_told" {
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.queue) == 0
+    error_message = "A function without a source queue has one."
+  }
+}
+
+run "consumes_its_queue_and_reports_each_failed_message" {
+  variables {
+    source_queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:leads", visibility_timeout_seconds = 180 }
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue["queue"].event_source_arn == var.source_queue.arn && tolist(aws_lambda_event_source_mapping.queue["queue"].function_response_types) == tolist(["ReportBatchItemFailures"])
+    error_message = "One bad message would take its whole batch to the dead letters."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue["queue"].batch_size * 262144 < 6 * 1024 * 1024
+    error_message = "A batch of the largest messages must fit into an event."
+  }
+
+  assert {
+    condition = tolist(one([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "ReceiveMessages"
+    ])) == tolist([var.source_queue.arn])
+    error_message = "The role receives from elsewhere."
+  }
+}
+
+run "refuses_a_queue_that_hands_out_again_what_is_still_worked_on" {
+  command = plan
+
+  variables {
+    source_queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:leads", visibility_timeout_seconds = 30 }
+  }
+
+  expect_failures = [aws_lambda_event_source_mapping.queue]
+}
+
+run "refuses_more_pollers_than_may_run" {
+  command = plan
+
+  variables {
+    concurrency_limit = 1
+    source_queue      = { arn = "arn:aws:sqs:eu-central-1:123456789012:leads", visibility_timeout_seconds = 180 }
+  }
+
+  expect_failures = [aws_lambda_event_source_mapping.queue]
+}
+
 run "is_limited_and_private" {
   assert {
     condition     = aws_lambda_function.this.reserved_concurrent_executions == 20

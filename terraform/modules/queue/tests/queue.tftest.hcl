@@ -35,6 +35,13 @@ run "alarms_at_the_first_dead_letter" {
   }
 }
 
+run "alarms_when_leads_keep_waiting_for_the_database" {
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.put_back.threshold == 0 && aws_cloudwatch_metric_alarm.put_back.dimensions["QueueName"] == "test"
+    error_message = "Messages that are put back are new each time: their age tells nothing."
+  }
+}
+
 run "refuses_a_queue_that_never_retries_enough" {
   command = plan
 

@@ -1,0 +1,104 @@
+"""The queue's function: stores the leads that had to wait for the database.
+
+Invariant: a message leaves the queue only when its leads are stored or are on the queue anew.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from common.db import StatementRefused
+from common.leads import Lead, Result, Status
+from common.problems import DatabaseUnavailable
+from common.settings import Settings
+from functions.ingest.storing import store, store_unless_away
+from functions.ingest.waiting import MOST_RETURNS, leads_of, put_back
+
+logger = Logger(service="lead-billing-queue")
+metrics = Metrics(namespace="LeadBilling", service="lead-billing-queue")
+tracer = Tracer(service="lead-billing-queue", disabled=not Settings().trace)
+processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+class LeadsRefused(RuntimeError):
+    """Leads of a message that will never be stored as they are; the others of it are."""
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+@tracer.capture_lambda_handler(capture_response=False, capture_error=False)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Stores each message's leads; names the messages that failed, which SQS hands out again.
+
+    A message that fails as often as the queue allows ends among the dead letters.
+    """
+    return process_partial_response(
+        event=event, record_handler=_store_message, processor=processor, context=context
+    )
+
+
+def _store_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    try:
+        leads = dict(enumerate(leads_of(record.body)))
+        try:
+            _account_for(record, _stored(leads, lambda_context))
+        except DatabaseUnavailable:
+            _wait_on(record)
+    except Exception:
+        logger.exception("a message failed", extra={"message_id": record.message_id})
+        metrics.add_metric(name="QueuedMessagesFailed", unit=MetricUnit.Count, value=1)
+        raise
+
+
+def _stored(leads: dict[int, Lead], context: LambdaContext) -> list[Result]:
+    try:
+        return store_unless_away(leads, context)
+    except StatementRefused:
+        if len(leads) == 1:
+            raise
+    # One lead that the database refuses takes its whole statement with it: each by itself, then.
+    results, refused = [], None
+    for index, lead in leads.items():
+        try:
+            results += store({index: lead}, context)
+        except StatementRefused as error:
+            refused = error
+    if refused is not None:
+        raise refused
+    return results
+
+
+def _wait_on(record: SQSRecord) -> None:
+    attribute = record.message_attributes["returns"]
+    returns = int((attribute and attribute.string_value) or 0)
+    if returns >= MOST_RETURNS:
+        raise TimeoutError("the message has waited as long as it may")
+    put_back(record.body, str(Settings().queue_url), returns)
+    metrics.add_metric(name="QueuedMessagesPutBack", unit=MetricUnit.Count, value=1)
+    logger.warning(
+        "the database is away: a message was put back",
+        extra={"message_id": record.message_id, "returns": returns + 1},
+    )
+
+
+def _account_for(record: SQSRecord, results: list[Result]) -> None:
+    counts = {status: sum(r.status is status for r in results) for status in Status}
+    for status, count in counts.items():
+        if count:
+            metrics.add_metric(
+                name=f"Leads{status.capitalize()}", unit=MetricUnit.Count, value=count
+            )
+    logger.info("queued leads stored", extra={"message_id": record.message_id, "leads": counts})
+    lost = [r for r in results if r.status in {Status.CONFLICT, Status.INVALID}]
+    if lost:
+        codes = sorted({f"{error.pointer} {error.code}" for each in lost for error in each.errors})
+        raise LeadsRefused(f"{len(lost)} of {len(results)} leads were refused: {', '.join(codes)}")

@@ -1,0 +1,176 @@
+"""The SQS queue where valid leads wait while the database is away, and how they lie in messages.
+
+Invariant: `enqueue` returns only when every lead is on the queue. A lead may be there twice, or in
+parts, which storing puts together again.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import count
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter, ValidationError
+
+from common.identifiers import action_key
+from common.leads import Action, Lead
+from common.problems import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# SQS takes 1 MiB by now, in a message and in a call. A quarter of it was its limit for long, is
+# still that of older queues and of emulators, and lets ten messages fit into a function's event.
+MOST_BYTES = 256 * 1024
+_MOST_ENTRIES = 10  # of one call to SQS
+_MOST_ATTEMPTS = 3
+_LONGEST_DELAY_SECONDS = 900  # the longest SQS hides a new message
+# Put back every quarter of an hour, a message has then waited for about two weeks.
+MOST_RETURNS = 1_300
+
+_LEADS = TypeAdapter(list[Lead])
+
+
+class UnreadableMessage(RuntimeError):
+    """A message that is none of ours."""
+
+
+def enqueue(leads: Iterable[Lead], queue_url: str) -> None:
+    """Puts valid leads on the queue; raises DatabaseUnavailable unless all of them are there."""
+    for call in _calls(messages(leads)):
+        _send(call, queue_url)
+
+
+def messages(leads: Iterable[Lead]) -> Iterator[str]:
+    """Messages that hold these leads, none above `MOST_BYTES` in UTF-8.
+
+    Raises DatabaseUnavailable for a lead with more equal actions than a message can hold: which
+    of them is the nth can only be told while they are together.
+    """
+    held: list[str] = []
+    size = 2
+    for part in (part for lead in leads for part in _parts(lead)):
+        bytes_more = len(part.encode()) + 1
+        if held and size + bytes_more > MOST_BYTES:
+            yield f"[{','.join(held)}]"
+            held, size = [], 2
+        held.append(part)
+        size += bytes_more
+    if held:
+        yield f"[{','.join(held)}]"
+
+
+def leads_of(message: str) -> list[Lead]:
+    """The leads of a message; raises UnreadableMessage.
+
+    What was valid when it was accepted still is: the clock is not asked again.
+    """
+    try:
+        return _LEADS.validate_json(message)
+    except ValidationError as error:
+        # Without the message's own words, which may be somebody's address.
+        places = [".".join(map(str, detail["loc"])) for detail in error.errors()[:5]]
+        raise UnreadableMessage(f"no leads of ours, see {places or 'its form'}") from None
+
+
+def put_back(message: str, queue_url: str, returns: int) -> None:
+    """Puts a message that could not be stored yet on the queue anew, to be seen later.
+
+    As a new message: a receive that met no database is no sign of a bad message, and must not
+    bring it nearer to the dead letters. Raises DatabaseUnavailable.
+    """
+    longest = min(_LONGEST_DELAY_SECONDS, 5 * 2 ** min(returns, 10))
+    try:
+        _client().send_message(
+            QueueUrl=queue_url,
+            MessageBody=message,
+            DelaySeconds=random.randint(longest // 2, longest),  # noqa: S311
+            MessageAttributes={
+                "returns": {"DataType": "Number", "StringValue": str(returns + 1)},
+            },
+        )
+    except (BotoCoreError, ClientError) as error:
+        raise DatabaseUnavailable("neither database nor queue could be reached") from error
+
+
+def _parts(lead: Lead) -> Iterator[str]:
+    """The lead as JSON, where it is too long in parts that each hold some of its actions."""
+    whole = _written(lead)
+    if len(whole.encode()) + 2 <= MOST_BYTES:
+        yield whole
+        return
+    held: list[Action] = []
+    empty = len(_written(lead.model_copy(update={"actions": []})).encode()) + 2
+    size = empty
+    for equal in _equal_actions(lead):
+        bytes_more = sum(len(_written(action).encode()) + 1 for action in equal)
+        if empty + bytes_more > MOST_BYTES:
+            raise DatabaseUnavailable("a lead has more equal actions than the queue can take")
+        if size + bytes_more > MOST_BYTES:
+            yield _written(lead.model_copy(update={"actions": held}))
+            held, size = [], empty
+        held += equal
+        size += bytes_more
+    yield _written(lead.model_copy(update={"actions": held}))
+
+
+def _equal_actions(lead: Lead) -> Iterable[Sequence[Action]]:
+    """Its actions in groups of those that only their occurrence tells apart."""
+    groups: dict[tuple[object, ...], list[Action]] = {}
+    for action in lead.actions:
+        same = (action_key(action.action_type), action.engagement_level, action.timestamp)
+        groups.setdefault(same, []).append(action)
+    return groups.values()
+
+
+def _written(part: Lead | Action) -> str:
+    # The two characters that JSON takes as they are and SQS does not.
+    text = part.model_dump_json(exclude_none=True)
+    return text.replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
+
+
+def _calls(bodies: Iterable[str]) -> Iterator[list[str]]:
+    """Messages in groups that one call to SQS can take."""
+    held: list[str] = []
+    size = 0
+    for body in bodies:
+        length = len(body.encode())
+        if held and (len(held) == _MOST_ENTRIES or size + length > MOST_BYTES):
+            yield held
+            held, size = [], 0
+        held.append(body)
+        size += length
+    if held:
+        yield held
+
+
+def _send(bodies: list[str], queue_url: str) -> None:
+    """Sends these messages, those that SQS refuses again; all of them, or DatabaseUnavailable."""
+    unsent = {str(number): body for number, body in enumerate(bodies)}
+    for attempt in count(1):
+        try:
+            answer = _client().send_message_batch(
+                QueueUrl=queue_url,
+                Entries=[{"Id": key, "MessageBody": body} for key, body in unsent.items()],
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise DatabaseUnavailable("neither database nor queue could be reached") from error
+        for sent in answer.get("Successful", []):
+            del unsent[sent["Id"]]
+        if not unsent:
+            return
+        if attempt == _MOST_ATTEMPTS:
+            raise DatabaseUnavailable("the queue did not take every lead")
+        time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
+
+
+@lru_cache(maxsize=1)
+def _client() -> "SQSClient":
+    patience = Config(
+        connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}
+    )
+    return boto3.client("sqs", config=patience)
