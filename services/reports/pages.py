@@ -6,7 +6,7 @@ Invariant: everything in a page is escaped, every link in it is relative to the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -83,7 +83,7 @@ def environment() -> Environment:
         place=_place,
         segment=lambda text: quote(text, safe=""),
         query=query,
-        period_name=lambda month: Period(month).name,
+        period_name=lambda month: Period(month).name if month > date.min else "the beginning",
         period=lambda month: str(Period(month)),
     )
     made.globals.update(currency=CURRENCY, navigation=NAVIGATION)

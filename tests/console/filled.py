@@ -42,6 +42,8 @@ PAGES: Sequence[Page] = (
         "/console/rate-card-editor?customer_id=customer-123",
         "New version of the rate card of Acme Corporation",
     ),
+    Page("close", "/console/close?period=2024-05", "Close May 2024"),
+    Page("runs", "/console/runs", "Billing runs"),
 )
 
 

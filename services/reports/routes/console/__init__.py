@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from services.reports.routes.console import (
     catalog,
+    closing,
     leads,
     overview,
     quarantine,
@@ -16,5 +17,5 @@ from services.reports.routes.console import (
 )
 
 router = APIRouter(include_in_schema=False)
-for pages in (overview, reports, leads, quarantine, catalog, rate_cards):
+for pages in (overview, reports, leads, quarantine, catalog, rate_cards, closing):
     router.include_router(pages.router)

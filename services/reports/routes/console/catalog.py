@@ -24,6 +24,7 @@ from services.reports.routes.catalog import CustomerBody, ProductBody
 router = APIRouter()
 
 ENTRIES_A_PAGE = 100
+_FIELDS = ("id", "name", "email", "timezone", "description")
 
 
 class IdBody(BaseModel):
@@ -223,7 +224,7 @@ def _form_page(
         template,
         here,
         200 if problem is None else int(problem.status),
-        values=values,
+        values=dict.fromkeys(_FIELDS, "") | values,
         seen="" if stored is None else tag_of(*stored.values()),
         problem=problem,
         changes=changes,

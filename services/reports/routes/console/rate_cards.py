@@ -32,6 +32,10 @@ VERSIONS_A_PAGE = 50
 MOST_PRODUCTS = 500
 _LEVELS = [level.value for level in EngagementLevel]
 _SPARE_ROWS = 2
+_FIELDS = (
+    *("customer_id", "expected_version", "name", "valid_from", "cap_amount", "cap_scope"),
+    *("period", *(f"base-{level}" for level in _LEVELS)),
+)
 _COLUMNS = ("level", "type", "product", "amount")  # of a rate's row, in the form
 _SCOPES = {"user": "each user", "user_and_product": "each user and product"}
 _SHORT_AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]{1,2})?)?")
@@ -104,7 +108,7 @@ def edit_rate_card(
 ) -> HTMLResponse:
     """A new version, filled in as the newest one; a customer's first as the default card."""
     owner = None if customer_id is None else catalog.customer(connection, customer_id)
-    newest = rate_cards.newest(connection, owner and owner.customer_id)
+    newest = rate_cards.newest(connection, _id(owner))
     model = newest or rate_cards.newest(connection, None)
     values = {
         "customer_id": customer_id or "",
@@ -115,6 +119,8 @@ def edit_rate_card(
         "cap_scope": model.cap_scope.value if model else "user",
     } | {f"base-{level}": text for level, text in _base(model).items()}
     charged = [each.lead_type for each in model.charged_duplicates] if model else []
+    if months := _past_months(connection, now):
+        values["period"] = str(months[0])
     return _editor(request, connection, owner, values, _special(model), charged)
 
 
@@ -129,14 +135,20 @@ def post_rate_card(request: Request, form: Form, now: Now) -> Response:
             return see_other(request, "console/rate-card?" + query(saved))
         return _again(request, form, done)
     if step == "review":
+        refused = attempted(lambda connection: _require_addable(connection, form, now))
+        if isinstance(refused, Problem):
+            return _again(request, form, refused)
         reviewed = attempted(lambda connection: _review(request, connection, form, now))
         return _again(request, form, reviewed) if isinstance(reviewed, Problem) else reviewed
     return _again(request, form, None)
 
 
+def _require_addable(connection: Connection, form: Fields, now: datetime) -> None:
+    rate_cards.require_addable(connection, _card(form), now)
+
+
 def _review(request: Request, connection: Connection, form: Fields, now: datetime) -> HTMLResponse:
     card = _card(form)
-    rate_cards.require_addable(connection, card, now)
     months = _past_months(connection, now)
     tried = period_of(form["period"], "period") if form.get("period") else None
     month = tried or (months[0] if months else None)
@@ -177,7 +189,7 @@ def _again(request: Request, form: Fields, problem: Problem | None) -> HTMLRespo
             error.code == "version_conflict" for error in problem.errors
         )
         if is_conflict:
-            newest = rate_cards.newest(connection, owner and owner.customer_id)
+            newest = rate_cards.newest(connection, _id(owner))
             differences = _differences(connection, owner, form, newest)
             values["expected_version"] = str(newest.version if newest else 0)
         return _editor(
@@ -213,7 +225,7 @@ def _editor(
         "rate_cards",
         200 if problem is None else int(problem.status),
         owner=owner,
-        values=values,
+        values=dict.fromkeys(_FIELDS, "") | values,
         rows=[*rows, *[RateRow()] * _SPARE_ROWS],
         charged=charged,
         levels=_LEVELS,
@@ -224,6 +236,10 @@ def _editor(
         problem=problem,
         differences=differences,
     )
+
+
+def _id(owner: Customer | None) -> UUID | None:
+    return None if owner is None else owner.customer_id
 
 
 def _past_months(connection: Connection, now: datetime) -> list[Period]:
@@ -259,7 +275,9 @@ def _card(form: Fields) -> NewCard:
                 "scope": form.get("cap_scope", "user"),
             },
             "duplicates_charged_for": form.getlist("charged"),
-            "expected_version": int(expected) if expected.isdecimal() else expected,
+            "expected_version": int(expected)
+            if expected.isdecimal() and len(expected) < 10
+            else expected,
         },
     )
 
@@ -363,13 +381,13 @@ def _differences(
     """Where the newest version is not the one the form began with, beside what the form says."""
     begun = form.get("expected_version", "")
     seen = _stored(
-        rate_cards.numbered(connection, owner and owner.customer_id, int(begun))
+        rate_cards.numbered(connection, _id(owner), int(begun))
         if begun.isdecimal() and len(begun) < 10
         else None
     )
     now, theirs = _stored(newest), _proposed(_card(form))
     return [
-        Difference(name, seen.get(name, "–"), now.get(name, "–"), theirs.get(name, "–"))
+        Difference(name, seen.get(name, ""), now.get(name, ""), theirs.get(name, ""))
         for name in dict.fromkeys([*now, *seen, *theirs])
         if seen.get(name) != now.get(name) or now.get(name) != theirs.get(name)
     ]
