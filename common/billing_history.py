@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from common import deciding
 from common.deciding import Scope
+from common.disputes import CreditCount, count_credits
 from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
 from common.problems import NotFound
 
@@ -142,7 +143,8 @@ class MisplacedAction(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """How many lines there are of each kind, and which actions are not on exactly one."""
+    """How many lines there are of each kind, which actions are not on exactly one, and how many
+    lines are credited."""
 
     actions: int
     final_lines: int
@@ -151,10 +153,11 @@ class Reconciliation:
     draft_prior_lines: int
     misplaced_count: int
     misplaced: list[MisplacedAction]
+    credits: CreditCount
 
     def document(self) -> dict[str, Any]:
         return {
-            "reconciled": not self.misplaced_count,
+            "reconciled": not self.misplaced_count and not self.credits.misplaced,
             "actions": self.actions,
             "final_lines": self.final_lines,
             "draft_lines": self.draft_lines,
@@ -162,6 +165,8 @@ class Reconciliation:
                 "final": self.final_prior_lines,
                 "draft": self.draft_prior_lines,
             },
+            "credit_lines": {"final": self.credits.final, "draft": self.credits.draft},
+            "misplaced_credit_count": self.credits.misplaced,
             "misplaced_count": self.misplaced_count,
             "misplaced": [
                 {"lead_id": each.lead, "action_id": each.action_id, "detail": each.detail}
@@ -174,6 +179,7 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
     """Demands of each stored action, of one customer or all, that it is on exactly one line.
 
     A final line, a draft line, or a prior-period line; drafts are decided for it, not assumed.
+    And of each credit that its dispute was accepted and that its line had billed as much.
     """
     pairs = deciding.active_periods(connection, customer_id, None, None)
     row = connection.execute(
@@ -189,4 +195,5 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
         row.draft_prior_lines,
         row.differing_count,
         [MisplacedAction(**each) for each in row.differing],
+        count_credits(connection, customer_id),
     )

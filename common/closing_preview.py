@@ -8,45 +8,14 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from common import deciding, final_reports
+from common import deciding, disputes, final_reports
 from common.billing import Period, Totals
 from common.deciding import Entry, Scope
 from common.models import Customer
 from common.problems import Unpriced
 from common.settlement import customers_to_close
-
-_LATE_PERIODS = text(
-    """
-with closed as materialized (
-    select
-        customer_id, customers.timezone, sum(action_count + prior_action_count) as final_count,
-        first_midnight((max(period) + interval '1 month')::date, customers.timezone) as ends_at
-    from billing_reports
-    join customers using (customer_id)
-    group by customer_id, customers.timezone
-),
-
--- No action is ever deleted: more of them than final lines means that some are late.
-behind as materialized (
-    select * from closed
-    where (
-        select count(*) from actions
-        where actions.customer_id = closed.customer_id and actions.timestamp < closed.ends_at
-    ) > closed.final_count
-)
-
-select distinct behind.customer_id, month_of(actions.timestamp, behind.timezone) as period
-from behind
-join actions
-    on actions.customer_id = behind.customer_id and actions.timestamp < behind.ends_at
-where not exists (
-    select from billing_report_lines as final
-    where final.lead_id = actions.lead_id and final.action_id = actions.action_id
-)
-"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +25,12 @@ class Prospect:
     customer: Customer
     totals: Totals
     prior_billed_cents: int
+    credit_cents: int
     blocked: str | None
 
     @property
     def due_cents(self) -> int:
-        """Without credits, which are settled when the month is closed."""
-        return self.totals.billed_cents + self.prior_billed_cents
+        return self.totals.billed_cents + self.prior_billed_cents - self.credit_cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +59,8 @@ def preview(connection: Connection, period: Period, now: datetime) -> Preview:
         if each.customer_id not in through or through[each.customer_id] < period.start
     ]
     earlier = _first_open_months(connection, through, period)
-    late = _late_pairs(connection)
+    late = final_reports.all_late_periods(connection, None)
+    credits = disputes.pending_cents(connection, None)
     pairs = [(each.customer_id, period.start) for each in still_open]
     pairs += [(owner, month) for owner, month in late if month < period.start]
     entries, unpriced = _entries(connection, pairs)
@@ -104,6 +74,7 @@ def preview(connection: Connection, period: Period, now: datetime) -> Preview:
                 each,
                 totals,
                 prior,
+                credits.get(each.customer_id, 0),
                 _blocked(each, period, now, earlier.get(each.customer_id))
                 or unpriced.get(each.customer_id),
             )
@@ -141,10 +112,6 @@ def _first_open_months(
         if is_open and (owner not in first or month < first[owner].start):
             first[owner] = Period(month)
     return first
-
-
-def _late_pairs(connection: Connection) -> list[tuple[UUID, date]]:
-    return [(row.customer_id, row.period) for row in connection.execute(_LATE_PERIODS)]
 
 
 def _entries(

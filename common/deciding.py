@@ -281,7 +281,7 @@ def lines(
 
 
 class Entry(NamedTuple):
-    """One customer's period in the list of reports. What is due stands on a final one."""
+    """One customer's period in the list of reports; what is due is of whole months only."""
 
     customer_id: UUID
     customer: str
@@ -426,7 +426,10 @@ class RateCardInForce(NamedTuple):
 def rate_card_in_force(
     connection: Connection, customer_id: UUID, period: date
 ) -> RateCardInForce | None:
-    """The customer's own card in force at the period's start, else the default one."""
+    """The customer's own card in force at the period's start, else the default one.
+
+    An own card that follows the default one is as if there were none.
+    """
     return rate_cards_in_force(connection, [customer_id], period).get(customer_id)
 
 
@@ -436,10 +439,15 @@ select wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_d
 from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
 cross join lateral (
     select rate_card_id, name, version, customer_id is null as is_default
-    from rate_cards
-    where (rate_cards.customer_id = wanted.customer_id or rate_cards.customer_id is null)
-        and valid_from <= :period
-    order by rate_cards.customer_id nulls last, valid_from desc, version desc
+    from (
+        select distinct on (customer_id is null) *
+        from rate_cards
+        where (rate_cards.customer_id = wanted.customer_id or rate_cards.customer_id is null)
+            and valid_from <= :period
+        order by customer_id is null, valid_from desc, version desc
+    ) as newest
+    where not follows_default
+    order by customer_id is null
     limit 1
 ) as card
 """

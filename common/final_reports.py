@@ -114,18 +114,18 @@ _LATE_PERIODS = text(
     """
 with closed as materialized (
     select
-        customers.timezone,
+        customer_id, customers.timezone,
         first_midnight((max(period) + interval '1 month')::date, customers.timezone) as ends_at,
         sum(action_count + prior_action_count) as final_count
     from billing_reports
     join customers using (customer_id)
-    where customer_id = :customer_id
-    group by customers.timezone
+    where cast(:customer_id as uuid) is null or customer_id = :customer_id
+    group by customer_id, customers.timezone
 )
 
-select distinct month_of(timestamp, timezone) as period
+select distinct closed.customer_id, month_of(timestamp, timezone) as period
 from closed
-join actions on actions.customer_id = :customer_id and actions.timestamp < closed.ends_at
+join actions on actions.customer_id = closed.customer_id and actions.timestamp < closed.ends_at
 where not exists (
         select from billing_report_lines as final
         where final.lead_id = actions.lead_id and final.action_id = actions.action_id
@@ -133,16 +133,24 @@ where not exists (
     -- No action is ever deleted: as many as there are final lines means that none is late.
     and (
         select count(*) from actions as every
-        where every.customer_id = :customer_id and every.timestamp < closed.ends_at
+        where every.customer_id = closed.customer_id and every.timestamp < closed.ends_at
     ) > closed.final_count
-order by period
+order by customer_id, period
 """
 )
 
 
 def late_periods(connection: Connection, customer_id: UUID) -> list[date]:
     """The closed months that have an action without a final line, oldest first."""
-    return list(connection.scalars(_LATE_PERIODS, {"customer_id": str(customer_id)}))
+    return [period for _, period in all_late_periods(connection, customer_id)]
+
+
+def all_late_periods(
+    connection: Connection, customer_id: UUID | None = None
+) -> list[tuple[UUID, date]]:
+    """The same of every customer, or of one, each with its owner."""
+    rows = connection.execute(_LATE_PERIODS, {"customer_id": customer_id and str(customer_id)})
+    return [(row.customer_id, row.period) for row in rows]
 
 
 _FINAL_LINES = text(

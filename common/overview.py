@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, text
 
 from common import deciding, final_reports
-from common.billing import Period, Totals
+from common.billing import DisputeStatus, Period, Totals
 from common.deciding import Scope
-from common.models import BillingRun, ParkedCustomer, QuarantinedLead
+from common.models import BillingRun, Dispute, ParkedCustomer, QuarantinedLead
 
 MONTHS_SHOWN = 12
 
@@ -142,6 +142,7 @@ class Waiting:
     late_actions: int
     parked_customers: int
     unfinished_runs: int
+    open_disputes: int
 
 
 _LATE = text(
@@ -173,9 +174,11 @@ def waiting(connection: Connection) -> Waiting:
     held = select(func.count()).select_from(QuarantinedLead)
     parked = select(func.count()).select_from(ParkedCustomer)
     unfinished = select(func.count()).select_from(BillingRun)
+    disputed = select(func.count()).select_from(Dispute)
     return Waiting(
         connection.scalar(held.where(QuarantinedLead.replayed_at.is_(None))) or 0,
         connection.scalar(_LATE) or 0,
         connection.scalar(parked) or 0,
         connection.scalar(unfinished.where(BillingRun.finished_at.is_(None))) or 0,
+        connection.scalar(disputed.where(Dispute.status == DisputeStatus.OPEN)) or 0,
     )

@@ -36,17 +36,28 @@ from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
 logger = logging.getLogger("lead_billing.settlement")
 
 
-def _behind_decided(name: str) -> TextClause:
-    """A statement that goes on from what is decided, numbered and hashed."""
+CANONICAL_FORM = 2  # the newest, which a report is closed in (docs/verification.md)
+
+
+def _behind_decided(names: list[str], form: int) -> TextClause:
+    """A statement that goes on from what is decided, numbered and hashed in a canonical form."""
     folder = files("common").joinpath("sql")
-    rest = ",\n".join(folder.joinpath(file).read_text() for file in ("number_lines.sql", name))
-    for form in ("canonical_line", "canonical_report"):
-        rest = rest.replace(f"{{{form}}}", folder.joinpath(f"{form}.sql").read_text().strip())
-    return text(f"with {deciding.DECIDED},\n{rest}")
+    rest = ",\n".join(folder.joinpath(f"{name}.sql").read_text() for name in names)
+    for part, file in (
+        ("line", f"canonical_line_{form}"),
+        ("report", f"canonical_report_{form}"),
+        ("credit", "canonical_credit"),
+    ):
+        text_of = folder.joinpath(f"{file}.sql").read_text().strip()
+        rest = rest.replace(f"{{canonical_{part}}}", text_of)
+    return text(f"with {deciding.DECIDED},\n{rest.replace('{form}', str(form))}")
 
 
-_CLOSE = _behind_decided("close_period.sql")
-_VERIFY = _behind_decided("verify_report.sql")
+_CLOSE = _behind_decided(["number_lines", "pending_credits", "close_period"], CANONICAL_FORM)
+_VERIFY = {
+    form: _behind_decided(["number_lines", "verify_report"], form)
+    for form in range(1, CANONICAL_FORM + 1)
+}
 _MOST_NAMED_LINES = 100
 
 _FIRST_ZONE = timedelta(hours=14)  # no clock is further ahead of UTC
@@ -233,7 +244,7 @@ class DifferingLine:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A final report held against its lines and against the actions that these name."""
+    """A final report held against its lines and credits, and against what these are made of."""
 
     content_hash: str
     stored_hash: str
@@ -244,6 +255,7 @@ class Verification:
     fields: list[str]
     differing_count: int
     lines: list[DifferingLine]
+    credits: list[int]
 
     @property
     def is_verified(self) -> bool:
@@ -252,6 +264,7 @@ class Verification:
             and self.previous_hash == self.hash_before
             and not self.fields
             and not self.differing_count
+            and not self.credits
         )
 
     @property
@@ -261,6 +274,8 @@ class Verification:
         parts = []
         if self.differing_count:
             parts.append(f"{self.differing_count} lines differ")
+        if self.credits:
+            parts.append(f"credits differ: {', '.join(map(str, self.credits))}")
         if self.fields:
             parts.append(f"totals differ: {', '.join(self.fields)}")
         if self.previous_hash != self.hash_before:
@@ -279,6 +294,7 @@ class Verification:
             "tampered_fields": self.fields,
             "tampered_line_count": self.differing_count,
             "tampered_lines": [line.document() for line in self.lines],
+            "tampered_credits": self.credits,
             "detail": self.detail,
         }
 
@@ -293,7 +309,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
     row = connection.execute(
-        _VERIFY,
+        _VERIFY[report.canonical_form],
         scope.parameters()
         | {
             "report_id": str(report.report_id),
@@ -311,6 +327,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         row.fields,
         row.differing_count,
         [DifferingLine(**line) for line in row.differing],
+        row.differing_credits,
     )
 
 

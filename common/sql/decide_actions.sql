@@ -52,11 +52,20 @@ scope as materialized (
                     select lead_type from charged_duplicates
                     where charged_duplicates.rate_card_id = rate_cards.rate_card_id
                 ) as duplicates_charged_for
-            from rate_cards
-            where cast(:proposed_card as jsonb) is null
-                and (rate_cards.customer_id = customers.customer_id or rate_cards.customer_id is null)
-                and rate_cards.valid_from <= wanted.period
-            order by rate_cards.customer_id nulls last, valid_from desc, version desc
+            from (
+                -- The newest own one and the newest default one.
+                select distinct on (customer_id is null) *
+                from rate_cards
+                where cast(:proposed_card as jsonb) is null
+                    and (
+                        rate_cards.customer_id = customers.customer_id
+                        or rate_cards.customer_id is null
+                    )
+                    and rate_cards.valid_from <= wanted.period
+                order by customer_id is null, valid_from desc, version desc
+            ) as rate_cards
+            where not follows_default
+            order by customer_id is null
             limit 1
         )
         union all

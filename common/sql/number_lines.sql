@@ -45,7 +45,6 @@ summed as (
         coalesce(sum(duplicate_cents) filter (where not is_prior), 0)::bigint as duplicate_cents,
         coalesce(sum(cap_cents) filter (where not is_prior), 0)::bigint as cap_cents,
         coalesce(sum(billed_cents) filter (where is_prior), 0)::bigint as prior_billed_cents,
-        coalesce(sum(billed_cents), 0)::bigint as due_cents,
         coalesce(jsonb_object_agg(product, product_name) filter (where product is not null), '{}')
             as product_names,
         coalesce(string_agg(line_hash, ''::bytea order by line_number), ''::bytea) as line_hashes

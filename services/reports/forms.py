@@ -4,7 +4,7 @@ Invariant: a form that was refused has written nothing, and comes back as it was
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl
 
@@ -50,7 +50,7 @@ async def _fields(request: Request) -> Fields:
 Form = Annotated[Fields, Depends(_fields)]
 
 
-def parsed(kind: type[Body], values: dict[str, object]) -> Body:
+def parsed(kind: type[Body], values: Mapping[str, object]) -> Body:
     """The values as the API takes them. Raises Invalid with each field's error."""
     try:
         return kind.model_validate(values)

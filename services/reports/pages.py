@@ -28,6 +28,7 @@ NAVIGATION = [
     ("Reports", "console/reports", "reports"),
     ("Leads", "console/leads", "leads"),
     ("Quarantine", "console/quarantine", "quarantine"),
+    ("Disputes", "console/disputes", "disputes"),
     ("Close a month", "console/close", "close"),
     ("Customers", "console/customers", "customers"),
     ("Products", "console/products", "products"),

@@ -332,3 +332,34 @@ def test_bad_address_is_told_in_words(console: Console, path: str, status: int, 
     expect(page.get_by_role("main")).to_contain_text(words)
     page.get_by_role("link", name="To the overview").click()
     expect(page.get_by_text("There is nothing to bill yet")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("button", "status", "credited"),
+    [("Accept", "accepted", "10.00"), ("Reject", "rejected", "0.00")],
+)
+def test_line_is_disputed_and_the_dispute_decided(
+    console: Console, button: str, status: str, credited: str
+) -> None:
+    register(console.api)
+    post(console.api, lead("lead-1", action("Demo"), action("Share", engagement_level="Low")))
+    console.api.post("/billing/periods/2024-04/close").raise_for_status()
+
+    page = console.visit("/console/lead?id=lead-1")
+    page.get_by_role("link", name="Dispute Demo").click()
+    page.get_by_label("Why").select_option("other")
+    console.expected_statuses.add(422)
+    press(page, "Dispute")
+    expect(page.get_by_role("alert")).to_contain_text("is required where the reason is")
+    page.get_by_label("Note").fill("Never called.")
+    press(page, "Dispute")
+    heading(page, "Dispute of lead lead-1")
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("link", name="1 open dispute").click()
+    page.get_by_role("row", name="acme").get_by_role("link").click()
+    page.get_by_label("Note").fill("We agree.")
+    press(page, button)
+
+    expect(page.get_by_text(status, exact=True)).to_be_visible()
+    (stored,) = console.api.get("/billing/disputes").json()["data"]
+    assert (stored["status"], stored["credited"]) == (status, credited)

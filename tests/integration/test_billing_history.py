@@ -87,6 +87,8 @@ def test_every_action_is_on_exactly_one_line(api: httpx.Client) -> None:
         "final_lines": 4,
         "draft_lines": 1,
         "prior_period_lines": {"final": 2, "draft": 1},
+        "credit_lines": {"final": 0, "draft": 0},
+        "misplaced_credit_count": 0,
         "misplaced_count": 0,
         "misplaced": [],
     }

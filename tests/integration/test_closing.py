@@ -94,7 +94,8 @@ def test_late_lines_become_final_with_the_next_report_as_the_draft_showed_them(
     run = closed(spring, "2024-05")
     may = report(spring, "acme", "2024-05")
 
-    changing = {"status", "generated_at", "finalized_at", "content_hash", "previous_hash"}
+    changing = {"status", "generated_at", "finalized_at"}
+    changing |= {"canonical_form", "content_hash", "previous_hash"}
     same = draft.keys() - changing
     assert {name: may[name] for name in same} == {name: draft[name] for name in same}
     assert by_customer(run) == {"acme": ("closed", "20.00")}
@@ -346,6 +347,46 @@ def test_list_shows_final_and_draft_months_by_status_and_range(spring: httpx.Cli
     assert listed(spring, **{"from": "2024-04-04", "to": "2024-05-01"}) == [some_of_april]
     assert listed(spring, **{"from": "2024-04-04", "status": "final"}) == [some_of_april]
     assert listed(spring, to="2024-04-01") == []
+
+
+def dues(client: httpx.Client, **query: str) -> tuple[list[tuple[str, str, str | None]], Any]:
+    """What the list says is due for each month, and over all."""
+    answer = client.get("/billing/reports", params=query)
+    answer.raise_for_status()
+    found = answer.json()
+    entries = [(each["period"], each["totals"]["billed"], each["due"]) for each in found["data"]]
+    return entries, found["due"]
+
+
+def test_list_says_what_is_due_with_late_lines(spring: httpx.Client) -> None:
+    closed(spring, "2024-04")
+    post_late(spring)
+
+    april, may = ("2024-04", "17.00", "17.00"), ("2024-05", "10.00", "20.00")
+    assert dues(spring) == ([may, april], "37.00")
+    assert dues(spring, period="2024-05") == ([may], "20.00")
+    assert dues(spring, customer_id="acme", status="draft") == ([may], "20.00")
+    assert dues(spring, period="2024-06") == ([], "0.00")
+    part = ([("2024-05", "10.00", None), ("2024-04", "7.00", None)], None)
+    assert dues(spring, **{"from": "2024-04-04"}) == part
+    for period, _, due in dues(spring)[0]:
+        assert report(spring, "acme", period)["due"] == due
+
+
+def test_open_month_with_late_lines_alone_stands_in_the_list(spring: httpx.Client) -> None:
+    closed(spring, "2024-04")
+    closed(spring, "2024-05")
+    post_late(spring)
+
+    june = ("2024-06", "0.00", "10.00")
+    assert dues(spring)[0][0] == june
+    assert dues(spring, status="draft") == ([june], "10.00")
+    assert dues(spring, period="2024-06") == ([june], "10.00")
+    assert dues(spring, period="2024-07") == ([], "0.00")
+    assert dues(spring, status="final")[1] == "27.00"
+    (entry,) = spring.get("/billing/reports", params={"status": "draft"}).json()["data"]
+    assert (entry["customer_name"], entry["totals"]["actions"]) == ("The acme", 0)
+    assert entry["report_id"] == report(spring, "acme", "2024-06")["report_id"]
 
 
 def test_lead_shows_the_report_of_each_action_and_its_status(spring: httpx.Client) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.billing import Period, ReportStatus, Totals
+from common.billing import Period, ReportStatus, Totals, amount
 from common.billing_history import RunKey, reconcile, runs
 from common.catalog import customer
 from common.deciding import Entry, LineKey
@@ -63,8 +63,9 @@ def show_reports(
 ) -> dict[str, Any]:
     """One entry per customer and month, newest first, and the totals over all of them.
 
-    With `from` or `to`, totals cover only the lines inside that range, each still decided over
-    its whole month.
+    `totals` are of each month's own lines; `due` is with prior-period lines and less credits. With
+    `from` or `to`, totals cover only the lines inside that range, each still decided over its
+    whole month, and `due` is null.
     """
     entries = list_entries(
         connection,
@@ -79,6 +80,8 @@ def show_reports(
     overall = Totals()
     for entry in entries:
         overall = overall.plus(entry.totals)
+    dues = [entry.due_cents for entry in entries if entry.due_cents is not None]
+    is_whole = within.start is None and within.end is None
     if cursor is not None:
         last = from_cursor(cursor, EntryKey)
         entries = [entry for entry in entries if is_behind(entry, last)]
@@ -86,6 +89,7 @@ def show_reports(
     return {
         "data": [entry_document(entry) for entry in page],
         "totals": overall.document(),
+        "due": amount(sum(dues)) if is_whole else None,
         "next_cursor": to_cursor(entry_key(page[-1])) if len(entries) > limit else None,
     }
 
@@ -202,6 +206,7 @@ def list_runs(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None)
 def show_reconciliation(connection: Snapshot, customer_id: Id | None = None) -> dict[str, Any]:
     """Whether every stored action is on exactly one line: final, draft, or prior-period.
 
+    And whether each credit gives back no more than its line had billed, for an accepted dispute.
     Decides every open month for it, so it takes as long as all drafts together.
     """
     whose = None if customer_id is None else customer(connection, customer_id).customer_id

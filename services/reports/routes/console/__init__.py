@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from services.reports.routes.console import (
     catalog,
     closing,
+    disputes,
     leads,
     overview,
     quarantine,
@@ -17,5 +18,5 @@ from services.reports.routes.console import (
 )
 
 router = APIRouter(include_in_schema=False)
-for pages in (overview, reports, leads, quarantine, catalog, rate_cards, closing):
+for pages in (overview, reports, leads, quarantine, catalog, rate_cards, closing, disputes):
     router.include_router(pages.router)

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from common import catalog, lead_search
 from common.billing import EngagementLevel, total_of
+from common.disputes import disputes_of_lead
 from common.lead_search import LeadFilter, LeadKey
 from common.reports import lead_lines
 from common.settings import settings
@@ -79,6 +80,7 @@ def show_lead(request: Request, connection: Snapshot, id: Id) -> HTMLResponse:
     """One lead with its actions, one after another, each with its cost and the reason."""
     lead = lead_search.find_lead(connection, id).lead
     decided = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
+    disputes = disputes_of_lead(connection, lead.lead_id)
     return page(
         request,
         "lead.html",
@@ -86,5 +88,7 @@ def show_lead(request: Request, connection: Snapshot, id: Id) -> HTMLResponse:
         lead=lead,
         decided=decided,
         totals=total_of([each.line for each in decided]),
+        disputes=disputes,
+        disputed={str(line.action_id): found.dispute for found in disputes for line in found.lines},
         zone=lead.customer.timezone,
     )

@@ -118,6 +118,13 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
             "console/runs",
         ),
         Attention(
+            waits.open_disputes,
+            "open dispute",
+            "open disputes",
+            "Accept or reject.",
+            "console/disputes?" + query({"status": "open"}),
+        ),
+        Attention(
             waits.late_actions,
             "action that came after its month was closed",
             "actions that came after their month was closed",

@@ -19,7 +19,7 @@ from common.billing import EngagementLevel, Period, Totals, amount
 from common.models import Customer, RateCard
 from common.overview import active_months
 from common.problems import Problem
-from common.rate_cards import CardKey, NewCard
+from common.rate_cards import DISPUTE_WINDOW_DAYS, CardKey, NewCard
 from common.simulations import Simulated, simulate
 from services.reports.forms import Fields, Form, attempted, parsed
 from services.reports.pages import page, query, see_other
@@ -34,10 +34,12 @@ _LEVELS = [level.value for level in EngagementLevel]
 _SPARE_ROWS = 2
 _FIELDS = (
     *("customer_id", "expected_version", "name", "valid_from", "cap_amount", "cap_scope"),
+    *("dispute_window_days", "follows_default"),
     *("period", *(f"base-{level}" for level in _LEVELS)),
 )
 _COLUMNS = ("level", "type", "product", "amount")  # of a rate's row, in the form
 _SCOPES = {"user": "each user", "user_and_product": "each user and product"}
+_FOLLOWS = {"Prices": "those of the default card"}
 _SHORT_AMOUNT = re.compile(r"([0-9]+)(?:\.([0-9]{1,2})?)?")
 
 
@@ -109,12 +111,14 @@ def edit_rate_card(
     """A new version, filled in as the newest one; a customer's first as the default card."""
     owner = None if customer_id is None else catalog.customer(connection, customer_id)
     newest = rate_cards.newest(connection, _id(owner))
-    model = newest or rate_cards.newest(connection, None)
+    has_own = newest is not None and not newest.follows_default
+    model = newest if has_own else rate_cards.newest(connection, None)
     values = {
         "customer_id": customer_id or "",
         "expected_version": str(newest.version if newest else 0),
-        "name": model.name if model and newest else "",
+        "name": newest.name if newest else "",
         "valid_from": str(Period(Period(now.date().replace(day=1)).end)),
+        "dispute_window_days": str(model.dispute_window_days) if model else "",
         "cap_amount": amount(model.cap_cents) if model else "",
         "cap_scope": model.cap_scope.value if model else "user",
     } | {f"base-{level}": text for level, text in _base(model).items()}
@@ -262,24 +266,32 @@ def _card(form: Fields) -> NewCard:
         }
         for row in _rows(form)
     ]
-    expected = form.get("expected_version", "")
+    days = form.get("dispute_window_days", "")
+    terms: dict[str, object] = {
+        "rates": rates,
+        "cap": {
+            "amount": _full(form.get("cap_amount", "")),
+            "scope": form.get("cap_scope", "user"),
+        },
+        "duplicates_charged_for": form.getlist("charged"),
+        "dispute_window_days": _number(window) if (window := days.strip()) else None,
+    }
     return parsed(
         NewCard,
         {
             "customer_id": form.get("customer_id") or None,
             "name": form.get("name", ""),
             "valid_from": form.get("valid_from", ""),
-            "rates": rates,
-            "cap": {
-                "amount": _full(form.get("cap_amount", "")),
-                "scope": form.get("cap_scope", "user"),
-            },
-            "duplicates_charged_for": form.getlist("charged"),
-            "expected_version": int(expected)
-            if expected.isdecimal() and len(expected) < 10
-            else expected,
-        },
+            "expected_version": _number(form.get("expected_version", "")),
+        }
+        | ({"follows_default": True} if form.get("follows_default") else terms),
     )
+
+
+def _number(text: str) -> int | str:
+    """The number that was typed; what is none is refused as it is."""
+    typed = text.strip()
+    return int(typed) if typed.isdecimal() and len(typed) < 10 else typed
 
 
 def _rows(form: Fields) -> list[RateRow]:
@@ -327,20 +339,22 @@ def _stored(card: RateCard | None) -> dict[str, str]:
     """A version as lines to read and compare."""
     if card is None:
         return {}
-    return _lines(
-        card.name,
-        str(Period(card.valid_from)),
+    begins = {"Name": card.name, "In force from": Period(card.valid_from).name}
+    if card.follows_default:
+        return begins | _FOLLOWS
+    return begins | _terms(
         amount(card.cap_cents),
         card.cap_scope.value,
-        [
-            *[RateRow(level, amount=text) for level, text in _base(card).items()],
-            *_special(card),
-        ],
+        card.dispute_window_days,
+        [*[RateRow(level, amount=text) for level, text in _base(card).items()], *_special(card)],
         [each.lead_type for each in card.charged_duplicates],
     )
 
 
 def _proposed(card: NewCard) -> dict[str, str]:
+    begins = {"Name": card.name, "In force from": Period.parse(card.valid_from).name}
+    if card.follows_default or card.cap is None:
+        return begins | _FOLLOWS
     rows = [
         RateRow(
             rate.engagement_level.capitalize(),
@@ -348,31 +362,29 @@ def _proposed(card: NewCard) -> dict[str, str]:
             rate.product_id or "",
             rate.amount,
         )
-        for rate in card.rates
+        for rate in card.required_rates()
     ]
-    return _lines(
-        card.name,
-        card.valid_from,
+    return begins | _terms(
         card.cap.amount,
         card.cap.scope,
+        DISPUTE_WINDOW_DAYS if card.dispute_window_days is None else card.dispute_window_days,
         rows,
         card.duplicates_charged_for,
     )
 
 
-def _lines(
-    name: str, valid_from: str, cap: str, scope: str, rows: list[RateRow], charged: list[str]
+def _terms(
+    cap: str, scope: str, days: int, rows: list[RateRow], charged: list[str]
 ) -> dict[str, str]:
-    lines = {
-        "Name": name,
-        "In force from": Period.parse(valid_from).name,
+    terms = {
         "Cap": f"{cap} for {_SCOPES[scope]}",
         "Duplicates charged for": ", ".join(sorted(charged)) or "no lead type",
+        "Lines can be disputed for": f"{days} days",
     }
     for row in rows:
         place = " of ".join(part for part in (row.lead_type, row.product_id) if part)
-        lines[f"{row.level}, {place}" if place else row.level] = row.amount
-    return lines
+        terms[f"{row.level}, {place}" if place else row.level] = row.amount
+    return terms
 
 
 def _differences(
