@@ -56,7 +56,7 @@ test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium 
 	@$(install_axe)
 	@$(PY) -m pytest tests/console $(ARGS)
 
-screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium)
+screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium, poppler-utils)
 	@$(PY) -m tests.console.screenshots
 
 check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this file and generated docs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, TextClause, text
@@ -39,6 +39,19 @@ class Scope:
     as_of: date | None = None
     as_if_open: bool = False
     proposed_card: str | None = None
+
+    TYPES: ClassVar[dict[str, str]] = {
+        "customer_ids": "uuid[]",
+        "periods": "date[]",
+        "user_key": "uuid",
+        "as_of": "date",
+        "as_if_open": "boolean",
+        "proposed_card": "jsonb",
+        "from_instant": "timestamptz",
+        "from_date": "date",
+        "to_instant": "timestamptz",
+        "to_date": "date",
+    }
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -92,11 +105,7 @@ SUMS = """
     coalesce(sum(cap_cents), 0)::bigint as cap_cents"""
 
 
-def summary_of(source: str) -> TextClause:
-    return text(
-        f"""
-with {source},
-
+_SELECTED_BY_LEAD = f"""
 per_lead as (
     select
         lead_id, product_id, lead_type, user_key, {SUMS}, count(*) as actions,
@@ -111,7 +120,14 @@ named as (
         coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name
     from per_lead
     join leads using (lead_id)
-),
+)"""
+
+
+def summary_of(named: str) -> TextClause:
+    """The statement that sums up `named`, its leads with what each comes to, in every breakdown."""
+    return text(
+        f"""
+with {named},
 
 grouped as (
     select
@@ -140,7 +156,7 @@ order by gross_cents desc, product, lead_type, user_name, user_key, lead
     )
 
 
-_SUMMARY = summary_of(DECIDED)
+_SUMMARY = summary_of(f"{DECIDED},\n{_SELECTED_BY_LEAD}")
 
 
 def summarise(connection: Connection, scope: Scope) -> list[SummaryRow]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from common import final_reports, identifiers
+from common import deciding, final_reports, identifiers
 from common.billing import Credit, DisputeReason, DisputeStatus, Period, ReportStatus
 from common.leads import NO_NUL, Id, Wire
 from common.models import (
@@ -161,7 +161,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
         )
     # In a statement of its own: the next one's snapshot must come after the wait.
     final_reports.lock_customer(connection, lead.customer_id)
-    lines = _final_lines(connection, lead.lead_id, asked.action_id)
+    lines = _final_lines(connection, lead, asked.action_id)
     if asked.action_id is not None and not lines:
         raise _not_on_a_final_report(connection, lead.lead_id, asked.action_id)
     refusals = {line.action_id: line.refusal(now, asked.action_id) for line in lines}
@@ -432,7 +432,8 @@ class _Line(NamedTuple):
         return FieldError("/lead_id", code, f"its action {self.action_id} {detail}")
 
 
-def _final_lines(connection: Connection, lead_id: UUID, action_id: UUID | None) -> list[_Line]:
+def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
+    periods = deciding.lead_periods(connection, lead.lead_id)
     query = (
         select(
             BillingReportLine.action_id,
@@ -454,7 +455,11 @@ def _final_lines(connection: Connection, lead_id: UUID, action_id: UUID | None) 
                 DisputedLine.status != DisputeStatus.REJECTED,
             ),
         )
-        .where(BillingReportLine.lead_id == lead_id)
+        .where(
+            BillingReportLine.customer_id == lead.customer_id,
+            BillingReportLine.period.in_(periods),
+            BillingReportLine.lead_id == lead.lead_id,
+        )
         .order_by(BillingReport.period, BillingReportLine.line_number)
     )
     if action_id is not None:

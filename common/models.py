@@ -24,7 +24,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from common.billing import CapScope, DisputeReason, DisputeStatus, EngagementLevel, Outcome
@@ -161,8 +161,9 @@ class Action(Base):
     __tablename__ = "actions"
     __table_args__ = (
         CheckConstraint("occurrence >= 1", "occurrence_counts_from_one"),
-        # Holds all that deciding reads, so that a month need not be gathered from all over the
-        # table. Not action_type: with it the longest texts would outgrow an index entry.
+        # Holds all that deciding and closing read, so that a month need not be gathered from all
+        # over the table. Its longest texts are short enough for an index entry: longer spellings
+        # than four bytes a character come from few characters, and PostgreSQL compresses them.
         Index(
             None,
             "customer_id",
@@ -177,6 +178,7 @@ class Action(Base):
                 "action_key",
                 "engagement_level",
                 "occurrence",
+                "action_type",
             ],
         ),
     )
@@ -198,6 +200,23 @@ class Action(Base):
         comment="nth action of this lead with the same key, level and timestamp"
     )
     received_at: Mapped[datetime] = _stored_at()
+
+
+class LateAction(Base):
+    """An action of a closed month that no final report has a line of, until one is closed with it.
+
+    Written by a trigger on actions, which shares a lock with whoever closes the customer's month
+    (see the migration).
+    """
+
+    __tablename__ = "late_actions"
+
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, info=_held("customers.customer_id")
+    )
+    period: Mapped[date] = mapped_column(primary_key=True, comment="the closed month it belongs to")
+    lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, info=_held("leads.lead_id"))
+    action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
 
 
 class QuarantinedLead(Base):
@@ -423,7 +442,9 @@ class BillingReportLine(Base):
 
     __tablename__ = "billing_report_lines"
     __table_args__ = (
-        UniqueConstraint("lead_id", "action_id"),
+        # An action has one customer and one month, so it has one line. These come first to keep
+        # what is closed together in one part of the index, however many lines there are by then.
+        UniqueConstraint("customer_id", "period", "lead_id", "action_id"),
         CheckConstraint("line_number >= 1", "line_number_counts_from_one"),
         CheckConstraint("cap_used_before_cents >= 0", "cap_used_before_is_not_negative"),
         CheckConstraint(
@@ -437,6 +458,7 @@ class BillingReportLine(Base):
         primary_key=True, info=_held("billing_reports.report_id")
     )
     line_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer_id: Mapped[uuid.UUID] = mapped_column(info=_held("customers.customer_id"))
     period: Mapped[date] = mapped_column(
         comment="the action's own month; earlier than the report's on a prior-period line"
     )
@@ -561,3 +583,22 @@ class BillingReportCredit(Base):
     of_line_number: Mapped[int]
     amount_cents: Mapped[int]
     credit_hash: Mapped[bytes] = mapped_column(comment="SHA-256 over the credit's canonical form")
+
+
+class BillingReportBreakdown(Base):
+    """What the lines of a final report's own month come to for each lead, side by side.
+
+    Who is named by a lead is read from it when the report is, and not kept here.
+    """
+
+    __tablename__ = "billing_report_breakdowns"
+
+    report_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+    )
+    lead_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(UUID()))
+    gross_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    billed_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    duplicate_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    cap_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    action_counts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))

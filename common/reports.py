@@ -189,11 +189,11 @@ def final_report(
     Pages as `draft_report` does.
     """
     period = Period(stored.period)
-    summary = final_reports.summarise_final(connection, stored.report_id, stored.period)
+    summary = final_reports.summarise_final(connection, stored.report_id)
     totals, without_user = _whole(summary)
     found = final_reports.final_lines(
         connection,
-        report_id=stored.report_id,
+        stored.report_id,
         after=after,
         last=stored.action_count,
         most=None if most is None else most + 1,
@@ -204,9 +204,7 @@ def final_report(
         page = list(found)
         lines = [each.line for each in page[:most]]
         next_page = page[most - 1].line_number if len(page) > most else None
-    prior = final_reports.final_lines(
-        connection, report_id=stored.report_id, after=stored.action_count
-    )
+    prior = final_reports.final_lines(connection, stored.report_id, after=stored.action_count)
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
@@ -361,12 +359,14 @@ def lead_lines(
     connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
 ) -> list[DecidedLine]:
     """What was decided about each action of a lead, in the order they happened."""
-    final_lines = list(final_reports.final_lines(connection, lead_id=lead_id))
+    periods = deciding.lead_periods(connection, lead_id)
+    final_lines = list(
+        final_reports.final_lines_of_lead(connection, customer.customer_id, lead_id, periods)
+    )
     months = final_reports.periods_of(connection, {each.report_id for each in final_lines})
     final = [
         DecidedLine(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines
     ]
-    periods = deciding.lead_periods(connection, lead_id)
     scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)
     through = final_reports.closed_through(connection, customer.customer_id)
     first_open = None if through is None else Period(through).end

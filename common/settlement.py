@@ -5,6 +5,7 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 """
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,9 +30,18 @@ from sqlalchemy.orm import Session
 
 from common import db, deciding, final_reports, identifiers
 from common.billing import Period, amount
+from common.db import PreparedStatement
 from common.deciding import Scope
-from common.models import BillingReport, BillingReportLine, BillingRun, Customer, ParkedCustomer
+from common.models import (
+    BillingReport,
+    BillingReportLine,
+    BillingRun,
+    Customer,
+    LateAction,
+    ParkedCustomer,
+)
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
+from common.settings import settings
 
 logger = logging.getLogger("lead_billing.settlement")
 
@@ -53,7 +63,18 @@ def _behind_decided(names: list[str], form: int) -> TextClause:
     return text(f"with {deciding.DECIDED},\n{rest.replace('{form}', str(form))}")
 
 
-_CLOSE = _behind_decided(["number_lines", "pending_credits", "close_period"], CANONICAL_FORM)
+_CLOSE = PreparedStatement(
+    "close_period",
+    _behind_decided(["number_lines", "pending_credits", "close_period"], CANONICAL_FORM).text,
+    Scope.TYPES
+    | {
+        "report_id": "uuid",
+        "run_id": "uuid",
+        "customer_id": "uuid",
+        "period": "date",
+        "rate_card_id": "uuid",
+    },
+)
 _VERIFY = {
     form: _behind_decided(["number_lines", "verify_report"], form)
     for form in range(1, CANONICAL_FORM + 1)
@@ -155,11 +176,8 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
 
 def finish_run(started: StartedRun) -> RunResult:
     """Closes or parks each customer of the run, and says in the history what came of it."""
-    run = RunResult(
-        started.run_id,
-        started.period,
-        [_close_or_park(each, started.period, started.run_id) for each in started.customers],
-    )
+    results = _close_or_park_all(started.customers, started.period, started.run_id)
+    run = RunResult(started.run_id, started.period, results)
     with db.transaction() as connection:
         connection.execute(
             update(BillingRun)
@@ -195,8 +213,9 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
     late = final_reports.late_periods(connection, customer.customer_id)
     scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
     try:
-        connection.execute(
-            _CLOSE,
+        _plan_for_hashes(connection)
+        _CLOSE.execute(
+            connection,
             scope.parameters()
             | {
                 "report_id": str(identifiers.report_id(customer.customer_id, str(period))),
@@ -210,7 +229,19 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
         if "gross_cents" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
+    connection.execute(delete(LateAction).where(LateAction.customer_id == customer.customer_id))
     return True
+
+
+# How many rows a month decides to is unknown to the planner, which takes it for a few.
+_PLAN_FOR_HASHES = text(
+    "select set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true)"
+)
+
+
+def _plan_for_hashes(connection: Connection) -> None:
+    """Has the rest of the transaction join what is decided by hashes, however much it is."""
+    connection.execute(_PLAN_FOR_HASHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +339,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     months = select(BillingReportLine.period).where(BillingReportLine.report_id == report.report_id)
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
+    _plan_for_hashes(connection)
     row = connection.execute(
         _VERIFY[report.canonical_form],
         scope.parameters()
@@ -329,6 +361,23 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         [DifferingLine(**line) for line in row.differing],
         row.differing_credits,
     )
+
+
+def _close_or_park_all(
+    customers: list[Customer], period: Period, run_id: UUID
+) -> list[CustomerResult]:
+    """What became of each customer, in their order; several are closed at once.
+
+    When the database goes away, those that were not begun are left as they are.
+    """
+    current = settings()
+    at_once = min(current.customers_closed_at_once, current.database_pool_size)
+    with ThreadPoolExecutor(at_once, "closing") as closers:
+        closing = [closers.submit(_close_or_park, each, period, run_id) for each in customers]
+        try:
+            return [each.result() for each in closing]
+        finally:
+            closers.shutdown(cancel_futures=True)
 
 
 def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> CustomerResult:

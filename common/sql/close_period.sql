@@ -2,19 +2,28 @@
 -- decide_actions.sql, number_lines.sql and pending_credits.sql, in one statement.
 stored as (
     insert into billing_report_lines (
-        report_id, line_number, period, lead_id, action_id, product_id, user_key, lead_type,
-        action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
+        report_id, line_number, customer_id, period, lead_id, action_id, product_id, user_key,
+        lead_type, action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
         duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents, duplicate_of_lead_id,
         duplicate_of_action_id, duplicate_of_timestamp, rate, line_hash
     )
     select
-        cast(:report_id as uuid), line_number, period, lead_id, action_id, product_id, user_key,
-        lead_type, action_type, engagement_level, timestamp, outcome::outcome, gross_cents,
+        cast(:report_id as uuid), line_number, customer_id, period, lead_id, action_id, product_id,
+        user_key, lead_type, action_type, engagement_level, timestamp, outcome::outcome, gross_cents,
         billed_cents, duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents,
         case when is_repeat then first_lead_id end, repeated_action_id,
         case when is_repeat then first_timestamp end, rate, line_hash
     from hashed
-    order by line_number
+),
+
+stored_breakdown as (
+    insert into billing_report_breakdowns (
+        report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
+    )
+    select
+        cast(:report_id as uuid), lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents,
+        action_counts
+    from breakdown
 ),
 
 credits as materialized (
@@ -55,6 +64,11 @@ header as (
         customers.customer_id, customers.external_id as customer, customers.name as customer_name,
         customers.timezone, cast(:period as date) as period, rate_cards.rate_card_id,
         rate_cards.name as card_name, rate_cards.version as card_version,
+        (
+            select coalesce(jsonb_object_agg(products.external_id, products.name), '{}')
+            from products
+            where product_id in (select selected.product_id from selected)
+        ) as product_names,
         (
             select content_hash
             from billing_reports

@@ -13,7 +13,9 @@ pending as (
     from disputes
     join disputed_lines as disputed using (dispute_id)
     join billing_reports as source using (report_id)
-    join leads on leads.lead_id = disputes.lead_id
+    cross join lateral (
+        select external_id from leads where leads.lead_id = disputes.lead_id limit 1
+    ) as leads
     where disputes.customer_id = :customer_id
         and disputes.status = 'accepted'
         and not exists (

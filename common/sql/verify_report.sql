@@ -1,13 +1,18 @@
 -- Holds a final report against its own lines and against the actions they name, behind the common
 -- table expressions of decide_actions.sql (as of the report) and number_lines.sql.
+-- What is looked up one by one is so by `limit 1`: all else is joined by hashes (settlement.py).
 stored as materialized (
     select
         final.*, leads.external_id as lead, products.external_id as product,
         first_leads.external_id as first_lead, duplicate_of_action_id as repeated_action_id
     from billing_report_lines as final
-    left join leads on leads.lead_id = final.lead_id
+    left join lateral (
+        select external_id from leads where leads.lead_id = final.lead_id limit 1
+    ) as leads on true
     left join products on products.product_id = final.product_id
-    left join leads as first_leads on first_leads.lead_id = final.duplicate_of_lead_id
+    left join lateral (
+        select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
+    ) as first_leads on true
     where final.report_id = :report_id
 ),
 
@@ -27,9 +32,15 @@ credits as materialized (
     from billing_report_credits as credit
     left join disputes using (dispute_id)
     left join billing_reports as source on source.report_id = credit.of_report_id
-    left join billing_report_lines as line
-        on line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
-    left join leads on leads.lead_id = line.lead_id
+    left join lateral (
+        select *
+        from billing_report_lines as line
+        where line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
+        limit 1
+    ) as line on true
+    left join lateral (
+        select external_id from leads where leads.lead_id = line.lead_id limit 1
+    ) as leads on true
     where credit.report_id = :report_id
 ),
 
@@ -133,7 +144,18 @@ select
             when header.due_cents
                 <> summed.billed_cents + summed.prior_billed_cents - credited.credit_cents
                 then 'due'
-        end
+        end,
+        case when not exists (
+            select from billing_report_breakdowns as kept
+            where kept.report_id = header.report_id
+                and (
+                    kept.lead_ids, kept.gross_cents, kept.billed_cents, kept.duplicate_cents,
+                    kept.cap_cents, kept.action_counts
+                ) = (
+                    breakdown.lead_ids, breakdown.gross_cents, breakdown.billed_cents,
+                    breakdown.duplicate_cents, breakdown.cap_cents, breakdown.action_counts
+                )
+        ) then 'breakdown' end
     ], null) as fields,
     array(
         select credit_number from credits_again
@@ -148,4 +170,4 @@ select
         select json_agg(named order by line_number)
         from (select * from differing order by line_number limit :most) as named
     ), '[]') as differing
-from header, lines_again, summed, credited
+from header, lines_again, summed, breakdown, credited

@@ -16,7 +16,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from common.billing import CURRENCY, Period, amount
+from common.billing import CURRENCY, Period
+from services.reports.render.words import local, money
 
 MEDIA_TYPE = "text/html; charset=utf-8"
 # Where a page of the report's kind, /billing/reports/{customer}/{period}, stands.
@@ -77,7 +78,7 @@ def environment() -> Environment:
     made.filters.update(
         money=money,
         count="{:,}".format,
-        local=_local,
+        local=local,
         short=_short,
         iso=_iso,
         sentence=_sentence,
@@ -89,13 +90,6 @@ def environment() -> Environment:
     )
     made.globals.update(currency=CURRENCY, navigation=NAVIGATION)
     return made
-
-
-def money(cents: int) -> str:
-    """Grouped, with a real minus sign: 123456 is "1,234.56"."""
-    whole, fraction = amount(abs(cents)).split(".")
-    sign = "\u2212" if cents < 0 else ""
-    return f"{sign}{int(whole):,}.{fraction}"
 
 
 def query(values: Mapping[str, Any]) -> str:
@@ -113,10 +107,6 @@ def _place(pointer: str) -> str:
     parts = [part for part in pointer.split("/") if part not in {"", "query", "path"}]
     words = [f" {int(part) + 1}" if part.isdecimal() else f", {part}" for part in parts]
     return "".join(words).removeprefix(", ").replace("_", " ")
-
-
-def _local(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _short(moment: datetime, zone: str = "UTC") -> str:

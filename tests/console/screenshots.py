@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 from scripts.local_server import address_of, listen_on, local_api
 from tests.console.browser import come_to, launched
 from tests.console.filled import PAGES, Page, fill
+from tests.console.statement_pictures import take_statement_pictures
 
 _FOLDER = Path("docs/screenshots")
 _ON_A_PHONE = ("overview", "lead")
@@ -30,6 +31,8 @@ def main() -> None:
         address = address_of(listener)
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
             fill(client, leads=2_000)
+            if arguments.only in {None, "statement"}:
+                take_statement_pictures(client, arguments.out)
         browser = launched(playwright)
         for theme in ("light", "dark"):
             for page in PAGES:

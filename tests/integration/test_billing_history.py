@@ -117,6 +117,20 @@ def test_line_without_its_action_is_found(api: httpx.Client) -> None:
     )
 
 
+def test_late_action_that_is_not_marked_is_found(api: httpx.Client) -> None:
+    two_customers(api)
+    closed(api, "2024-04")
+    late = action("Late", "2024-04-02T00:00:00Z")
+    post(api, lead("late", late, customer_id="beta")).raise_for_status()
+    execute("delete from late_actions")
+
+    answer = api.get("/billing/reconciliation").json()
+
+    assert (answer["reconciled"], answer["misplaced_count"]) == (False, 1)
+    (misplaced,) = answer["misplaced"]
+    assert (misplaced["lead_id"], misplaced["detail"]) == ("late", "is on no line")
+
+
 def run_close(client: httpx.Client, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scripts.close", *arguments, "--api", str(client.base_url)]
     return subprocess.run(

@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import text
 
 from common import db
-from tests.api import Wire, action, amounts, lead, path_of, post, register, report
+from tests.api import PROJECT, Wire, action, amounts, lead, path_of, post, register, report
 
 APRIL = path_of("billing", "reports", "acme", "2024-04")
 USER = {"email": "ann@people.test"}
@@ -417,3 +419,21 @@ def test_customers_own_zone_says_what_the_month_is(api: httpx.Client) -> None:
 
     assert [line["action_type"] for line in report(api, "acme", "2024-04")["lines"]] == ["In"]
     assert report(api, "acme", "2024-05")["status"] == "draft"
+
+
+def test_reports_that_an_older_schema_closed_stay_as_they_are(spring: httpx.Client) -> None:
+    closed(spring, "2024-04", "acme")
+    post_late(spring)
+    april, may = (report(spring, "acme", month) for month in ("2024-04", "2024-05"))
+
+    with db.engine().connect() as connection:
+        made = Config(toml_file=PROJECT / "pyproject.toml")
+        made.attributes["connection"] = connection
+        command.downgrade(made, "0003")
+        command.upgrade(made, "head")
+
+    assert report(spring, "acme", "2024-04") == april
+    assert report(spring, "acme", "2024-05")["prior_period"] == may["prior_period"]
+    assert spring.get(f"{APRIL}/verify").json()["verified"] is True
+    closed(spring, "2024-05", "acme")
+    assert spring.get("/billing/reconciliation").json()["reconciled"] is True

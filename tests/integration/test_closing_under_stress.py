@@ -6,20 +6,26 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from common import db
+from common.billing import Period
+from common.catalog import customer as stored_customer
+from common.leads import Lead, validate_lead
+from common.recording import record_leads
 from common.settings import settings
+from common.settlement import close_period
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
 from scripts.verify_report import cents
 from tests.api import Wire, action, lead, post, register, report
-from tests.integration.test_closing import by_customer, close, closed
+from tests.integration.test_closing import by_customer, close, closed, execute
 from tests.integration.test_embedded_postgres import owner_process, run_sql, server_pid
 
 CUSTOMERS = {"acme": "Asia/Kolkata", "beta": "America/St_Johns"}
@@ -87,11 +93,58 @@ def test_posters_and_closers_at_once_lose_nothing_and_bill_nothing_twice(
         assert {month for month, _ in costs} <= set(MONTHS)
 
 
+def wait_until_one_waits() -> None:
+    """Until somebody waits for a customer's lock."""
+    deadline = time.monotonic() + 30
+    while not execute("select 1 from pg_locks where locktype = 'advisory' and not granted"):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.02)
+
+
+def test_close_waits_for_a_lead_that_is_being_stored(acme: httpx.Client) -> None:
+    post(acme, lead("stored", action("Other"))).raise_for_status()
+    under_way = validate_lead(lead("under-way", action()), datetime.now(UTC))
+    assert isinstance(under_way, Lead)
+    request = acme.build_request("POST", "/billing/periods/2024-04/close")
+
+    with ThreadPoolExecutor(1) as background, db.transaction() as storing:
+        record_leads(storing, {0: under_way}, settings())
+        run = background.submit(acme.send, request)
+        wait_until_one_waits()
+
+    assert run.result().json()["due"] == "20.00"
+    assert acme.get("/billing/reconciliation").json()["final_lines"] == 2
+
+
+def test_lead_that_is_stored_while_its_month_is_closed_is_late(acme: httpx.Client) -> None:
+    post(acme, lead("stored", action())).raise_for_status()
+    late = lead("late", action("Other"))
+    request = acme.build_request("POST", "/leads", json=late)
+
+    with ThreadPoolExecutor(1) as background, db.transaction() as closing:
+        run_id = closing.execute(
+            text(
+                "insert into billing_runs (period, actor) values ('2024-04-01', 'a test') "
+                "returning run_id"
+            )
+        ).scalar_one()
+        whose = stored_customer(closing, "acme")
+        close_period(closing, whose, Period.parse("2024-04"), run_id)
+        answer = background.submit(acme.send, request)
+        wait_until_one_waits()
+
+    assert answer.result().status_code == 201
+    found = acme.get("/billing/reconciliation").json()
+    assert (found["reconciled"], found["final_lines"]) == (True, 1)
+    assert found["prior_period_lines"]["draft"] == 1
+
+
 @contextmanager
 def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process's settings and engine lead to that database within the block."""
     with monkeypatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
+        patch.setenv("CUSTOMERS_CLOSED_AT_ONCE", "1")
         settings.cache_clear()
         db.engine.cache_clear()
         yield

@@ -107,6 +107,7 @@ def test_every_link_of_a_page_works_behind_a_prefix(console: httpx.Client) -> No
         ("/console/reports?period=2024-13", 422, "a period is a month such as 2024-04"),
         ("/console/reports?cursor=abc", 422, "The cursor is not one of this list's."),
         ("/console/reports?status=lost", 422, "draft"),
+        ("/console/statement?customer_id=nobody&period=2024-04", 404, "No customer 'nobody'"),
         ("/billing/reports/nobody/2024-04.html", 404, "No customer 'nobody' is registered."),
     ],
 )

@@ -163,6 +163,19 @@ def test_tampered_total_is_named(settled: httpx.Client) -> None:
     assert (answer["tampered_fields"], answer["tampered_lines"]) == (["due"], [])
 
 
+def test_tampered_breakdown_is_named(settled: httpx.Client) -> None:
+    tamper(
+        "billing_report_breakdowns",
+        "update billing_report_breakdowns set billed_cents = array[1::bigint] "
+        "where report_id = (select report_id from billing_reports where period = '2024-04-01')",
+    )
+
+    answer = verified(settled, "2024-04")
+
+    assert answer["verified"] is False
+    assert (answer["tampered_fields"], answer["tampered_lines"]) == (["breakdown"], [])
+
+
 def test_report_made_anew_breaks_the_chain(settled: httpx.Client) -> None:
     tamper(
         "billing_reports",

@@ -30,6 +30,7 @@ COLUMNS = [
     "explanation",
     "credit",
     "dispute_id",
+    "user_key",
 ]
 _LINES_AT_ONCE = 500
 _BYTE_ORDER_MARK = "\ufeff"  # without it spreadsheets take UTF-8 for something else
@@ -76,6 +77,7 @@ def _row(line: Line) -> list[str]:
         line.explanation,
         "",
         "",
+        line.user_key,
     ]
 
 

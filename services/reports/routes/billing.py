@@ -6,12 +6,15 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
-from common.billing import Period, ReportStatus, Totals, amount
+from common.billing import Period, Report, ReportStatus, Totals, amount
 from common.billing_history import RunKey, reconcile, runs
 from common.catalog import customer
 from common.deciding import Entry, LineKey
 from common.identifiers import customer_id as uuid_of
+from common.masking import with_masked_users
+from common.models import Customer
 from common.problems import NotFound
 from common.reports import (
     EntryFilter,
@@ -41,6 +44,10 @@ router = APIRouter(prefix="/billing", tags=["billing"])
 MOST_LINES = 10_000
 LinesPerPage = Annotated[
     int, Query(ge=1, le=MOST_LINES, description="Lines a page; JSON only, files hold them all.")
+]
+
+Unmasked = Annotated[
+    bool, Query(description="CSV and PDF: with the users' emails and phone numbers in full.")
 ]
 
 
@@ -133,36 +140,50 @@ def show_report(
     accept: Annotated[str | None, Header()] = None,
     limit: LinesPerPage = 1_000,
     cursor: Cursor = None,
+    unmasked: Unmasked = False,
 ) -> StreamingResponse:
     """The whole report of a customer's month ("2024-04"), with every line explained.
 
-    As JSON, or by an extension or the Accept header as CSV or HTML. JSON comes with `limit` lines
-    and a `next_cursor`; its totals and breakdowns always cover the whole month.
+    As JSON, or by an extension or the Accept header as CSV, HTML or PDF. JSON comes with `limit`
+    lines and a `next_cursor`; its totals and breakdowns always cover the whole month. CSV and PDF
+    mask the users' emails and phone numbers, unless `unmasked`.
     """
     month, extension = split_extension(period)
     form = chosen_format(extension, accept)
     whose = customer(connection, customer_id)
     most = limit if form.pages else None
-    stored = final_report_of(connection, whose, period_of(month))
-    next_page: LineKey | int | None
-    if stored is not None:
-        behind = 0 if cursor is None else from_cursor(cursor, int)
-        report, next_page = final_report(connection, whose, stored, after=behind, most=most)
-    elif (closing := closing_report_of(connection, whose, period_of(month))) is not None:
-        report, next_page = closed_along(connection, whose, period_of(month), closing), None
-    else:
-        after = None if cursor is None else from_cursor(cursor, LineKey)
-        report, next_page = draft_report(
-            connection, whose, period_of(month), after=after, most=most
-        )
-    if next_page is not None:
-        report.next_cursor = to_cursor(next_page)
+    report = report_of(connection, whose, period_of(month), cursor=cursor, most=most)
+    if form.masks and not unmasked:
+        report = with_masked_users(report)
     filename = f"{whose.external_id}-{month}.{form.extension}"
     return StreamingResponse(
         form.render(report),
         media_type=form.media_type,
         headers={"Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"},
     )
+
+
+def report_of(
+    connection: Connection,
+    whose: Customer,
+    month: Period,
+    *,
+    cursor: str | None = None,
+    most: int | None = None,
+) -> Report:
+    """The report of a customer's month, final or draft, with a page of its lines or all of them."""
+    next_page: LineKey | int | None
+    if (stored := final_report_of(connection, whose, month)) is not None:
+        behind = 0 if cursor is None else from_cursor(cursor, int)
+        report, next_page = final_report(connection, whose, stored, after=behind, most=most)
+    elif (closing := closing_report_of(connection, whose, month)) is not None:
+        report, next_page = closed_along(connection, whose, month, closing), None
+    else:
+        after = None if cursor is None else from_cursor(cursor, LineKey)
+        report, next_page = draft_report(connection, whose, month, after=after, most=most)
+    if next_page is not None:
+        report.next_cursor = to_cursor(next_page)
+    return report
 
 
 class CloseBody(BaseModel):

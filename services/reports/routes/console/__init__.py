@@ -15,8 +15,19 @@ from services.reports.routes.console import (
     quarantine,
     rate_cards,
     reports,
+    statement,
 )
 
 router = APIRouter(include_in_schema=False)
-for pages in (overview, reports, leads, quarantine, catalog, rate_cards, closing, disputes):
+for pages in (
+    overview,
+    reports,
+    leads,
+    quarantine,
+    catalog,
+    rate_cards,
+    closing,
+    disputes,
+    statement,
+):
     router.include_router(pages.router)
