@@ -138,6 +138,15 @@ class RunResult:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that is in the history, with the customers it will close."""
+
+    run_id: UUID
+    period: Period
+    customers: list[Customer]
+
+
 def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> RunResult:
     """Closes a period for the named customers, or for all that have actions or reports.
 
@@ -145,17 +154,35 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
     stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
     Conflict when the month is over nowhere yet or not one of the customers could be closed.
     """
+    run = finish_run(start_run(period, customer_ids, actor))
+    if run.results and run.count(Closing.FAILED) == len(run.results):
+        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
+        raise Conflict(str(reason), extra=run.document())
+    return run
+
+
+def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> StartedRun:
+    """Puts a run into the history; `finish_run` does what it is for.
+
+    Raises NotFound for an unknown customer, and Conflict when the month is over nowhere yet.
+    """
     with db.transaction() as connection:
         _require_over_somewhere(connection, period)
-        customers = _customers(connection, period, customer_ids)
+        customers = customers_to_close(connection, period, customer_ids)
         run_id = connection.execute(
             insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
         ).scalar_one()
-    run = RunResult(run_id, period, _close_or_park_all(customers, period, run_id))
+    return StartedRun(run_id, period, customers)
+
+
+def finish_run(started: StartedRun) -> RunResult:
+    """Closes or parks each customer of the run, and says in the history what came of it."""
+    results = _close_or_park_all(started.customers, started.period, started.run_id)
+    run = RunResult(started.run_id, started.period, results)
     with db.transaction() as connection:
         connection.execute(
             update(BillingRun)
-            .where(BillingRun.run_id == run_id)
+            .where(BillingRun.run_id == run.run_id)
             .values(
                 finished_at=func.clock_timestamp(),
                 closed=run.count(Closing.CLOSED),
@@ -164,9 +191,6 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
                 due_cents=run.due_cents,
             )
         )
-    if run.results and run.count(Closing.FAILED) == len(run.results):
-        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
-        raise Conflict(str(reason), extra=run.document())
     return run
 
 
@@ -396,9 +420,13 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
     return CustomerResult(name, Closing.FAILED, reason=reason)
 
 
-def _customers(
+def customers_to_close(
     connection: Connection, period: Period, customer_ids: list[str] | None
 ) -> list[Customer]:
+    """The named customers, or all with actions up to the month's end or with reports, by id.
+
+    Raises NotFound for an unknown one.
+    """
     query = select(Customer).order_by(Customer.external_id)
     if customer_ids is None:
         with_actions = {

@@ -214,6 +214,7 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "tf-destroy": terraform.destroy,
     "migrate": tasks.migrate,
     "admin-key": keys.have_admin_key,
+    "close-due": tasks.close_due,
     "sample": sample.send,
     "sample-report": sample.show,
     "address": address,

@@ -410,6 +410,14 @@ def test_customers_viewer_sees_its_own_and_nothing_of_others(
         "/products",
         "/",
         "/console/reports",
+        "/console/leads",
+        "/console/lead?id=acme-april",
+        "/console/quarantine",
+        "/console/disputes",
+        "/console/runs",
+        "/console/customers",
+        "/console/products",
+        "/console/rate-cards",
     ]
 
     answers = {address: viewer.get(address) for address in addresses}
