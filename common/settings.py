@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         description="Whom a lead without `user` is billed under: `per_customer` (one fallback "
         "user per customer) or `per_lead`.",
     )
+    cloudwatch_metrics: bool = Field(
+        default=False,
+        description="Whether the service writes its metrics to its log for CloudWatch, too.",
+    )
     trace: bool = Field(default=False, description="Whether the function sends X-Ray traces.")
 
     @field_validator("user_hash_key")

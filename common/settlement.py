@@ -5,6 +5,7 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 """
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -28,8 +29,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import db, deciding, final_reports, identifiers
-from common.billing import Period, amount
+from common.billing import Outcome, Period, amount
 from common.deciding import Scope
+from common.metrics import Metric, record
 from common.models import BillingReport, BillingReportLine, BillingRun, Customer, ParkedCustomer
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
 
@@ -112,6 +114,7 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
     stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
     Conflict when the month is over nowhere yet or not one of the customers could be closed.
     """
+    began = time.monotonic()
     with db.transaction() as connection:
         _require_over_somewhere(connection, period)
         customers = _customers(connection, period, customer_ids)
@@ -131,10 +134,38 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
                 due_cents=run.due_cents,
             )
         )
+        _account_for(connection, run, time.monotonic() - began)
     if run.results and run.count(Closing.FAILED) == len(run.results):
         reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
         raise Conflict(str(reason), extra=run.document())
     return run
+
+
+def _account_for(connection: Connection, run: RunResult, seconds: float) -> None:
+    """Counts what the run closed. Here, since only what is final is decided for good."""
+    record(Metric.CLOSE_SECONDS, seconds)
+    record(Metric.REPORTS_CLOSED, run.count(Closing.CLOSED))
+    record(Metric.CLOSES_FAILED, run.count(Closing.FAILED))
+    reports = BillingReport.run_id == run.run_id
+    billed, duplicate, cap, late = connection.execute(
+        select(
+            func.coalesce(func.sum(BillingReport.due_cents), 0),
+            func.coalesce(func.sum(BillingReport.duplicate_cents), 0),
+            func.coalesce(func.sum(BillingReport.cap_cents), 0),
+            func.coalesce(func.sum(BillingReport.prior_action_count), 0),
+        ).where(reports)
+    ).one()
+    duplicates = connection.scalar(
+        select(func.count())
+        .select_from(BillingReportLine)
+        .join(BillingReport, BillingReport.report_id == BillingReportLine.report_id)
+        .where(reports, BillingReportLine.outcome == Outcome.DUPLICATE)
+    )
+    record(Metric.CENTS_BILLED, int(billed))
+    record(Metric.CENTS_SAVED_DUPLICATE, int(duplicate))
+    record(Metric.CENTS_SAVED_CAP, int(cap))
+    record(Metric.LATE_ACTIONS, int(late))
+    record(Metric.DUPLICATES, duplicates or 0)
 
 
 def close_period(connection: Connection, customer: Customer, period: Period, run_id: UUID) -> bool:
