@@ -39,7 +39,16 @@ from services.reports.formats import prefers_page
 from services.reports.observing import Observed, telling_the_backlog, write_to_cloudwatch
 from services.reports.pages import page
 from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
-from services.reports.routes import billing, catalog, console, health, leads, metrics, rate_cards
+from services.reports.routes import (
+    billing,
+    catalog,
+    console,
+    disputes,
+    health,
+    leads,
+    metrics,
+    rate_cards,
+)
 from services.reports.routes.metrics import keep_for_prometheus
 from services.reports.schemas import ProblemShape
 
@@ -74,7 +83,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
         }
     },
 )
-for routes in (console, health, metrics, billing, rate_cards, leads, catalog):
+for routes in (console, health, metrics, billing, disputes, rate_cards, leads, catalog):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
