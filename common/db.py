@@ -16,9 +16,10 @@ from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, text
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from common import correlation
 from common.problems import DatabaseUnavailable
 from common.settings import SecretUnreadable, settings
 
@@ -101,7 +102,7 @@ def engine(role: str | None = None) -> Engine:
     """
     current = settings()
     take_on = "" if role is None else f" -c role={role}"
-    return create_engine(
+    made = create_engine(
         current.sqlalchemy_url(),
         pool_size=current.database_pool_size,
         max_overflow=current.database_pool_size,
@@ -114,6 +115,8 @@ def engine(role: str | None = None) -> Engine:
             **_NOTICE_A_DEAD_SERVER,
         },
     )
+    event.listen(made, "before_cursor_execute", _named, retval=True)
+    return made
 
 
 def _current_engine() -> Engine:
@@ -181,6 +184,12 @@ def _limit(connection: Connection, seconds: float) -> None:
         f"set local statement_timeout = {milliseconds}; "
         f"set local idle_in_transaction_session_timeout = {milliseconds}"
     )
+
+
+def _named(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_others: Any
+) -> tuple[str, Any]:
+    return correlation.named(statement), parameters
 
 
 @contextmanager

@@ -101,6 +101,10 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="For migrations: the password to give the service's database role.",
     )
+    cloudwatch_metrics: bool = Field(
+        default=False,
+        description="Whether the service writes its metrics to its log for CloudWatch, too.",
+    )
     billed_by: str = Field(
         default="Lead Billing Engine",
         min_length=1,
