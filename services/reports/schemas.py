@@ -81,6 +81,7 @@ class LineShape(Shape):
     outcome: Outcome
     duplicate_of: RepeatedShape | None
     cap_used_before: str = Amount
+    cap_used_after: str = Amount
     cap_limit: str = Amount
     explanation: str
 
