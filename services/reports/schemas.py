@@ -41,6 +41,7 @@ class ProblemShape(BaseModel):
     status: int
     detail: str
     instance: str
+    correlation_id: str | None = None
     errors: list[FieldErrorShape] = []
 
 
