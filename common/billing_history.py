@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from common import deciding
 from common.deciding import Scope
 from common.disputes import CreditCount, count_credits
-from common.models import BillingRun, Customer, ParkedCustomer
+from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
+from common.problems import NotFound
 
 _RECONCILE = text(
     f"with {deciding.DECIDED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text()
@@ -63,7 +64,10 @@ def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRu
     )
     if after is not None:
         query = query.where(tuple_(BillingRun.started_at, BillingRun.run_id) < tuple(after))
-    found = list(Session(connection).scalars(query))
+    return _past_runs(connection, list(Session(connection).scalars(query)))
+
+
+def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]:
     parked = [
         Parked(*row)
         for row in connection.execute(
@@ -79,6 +83,47 @@ def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRu
         )
     ]
     return [PastRun(run, [each for each in parked if each.run_id == run.run_id]) for run in found]
+
+
+class ClosedReport(NamedTuple):
+    """A report that a run made final."""
+
+    customer: str
+    customer_name: str
+    due_cents: int
+    finalized_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run has come: what it closed and parked, and when it last did either."""
+
+    past: PastRun
+    closed: list[ClosedReport]
+    last_sign: datetime
+
+
+def run_progress(connection: Connection, run_id: UUID) -> RunProgress:
+    """One run with all it has done so far. Raises NotFound."""
+    run = Session(connection).get(BillingRun, run_id)
+    if run is None:
+        raise NotFound(f"no billing run has the id {run_id}")
+    query = (
+        select(
+            Customer.external_id,
+            BillingReport.customer_name,
+            BillingReport.due_cents,
+            BillingReport.finalized_at,
+        )
+        .join(Customer, Customer.customer_id == BillingReport.customer_id)
+        .where(BillingReport.run_id == run_id)
+        .order_by(Customer.external_id)
+    )
+    closed = [ClosedReport(*row) for row in connection.execute(query)]
+    (past,) = _past_runs(connection, [run])
+    signs = [run.started_at, *(each.finalized_at for each in closed)]
+    signs += [each.parked_at for each in past.parked]
+    return RunProgress(past, closed, max(signs))
 
 
 class MisplacedAction(NamedTuple):

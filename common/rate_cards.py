@@ -20,7 +20,7 @@ from common.billing import PERIOD_PATTERN, CapScope, EngagementLevel, Period
 from common.leads import LONGEST_TEXT, NO_NUL, Id, Level, Wire
 from common.models import BillingReport, ChargedDuplicates, Customer, LeadType, Product, RateCard
 from common.models import Rate as StoredRate
-from common.problems import Conflict, FieldError, Invalid, Unpriced
+from common.problems import Conflict, FieldError, Invalid, NotFound, Unpriced
 
 MOST_RATES = 1_000
 MOST_CENTS = 100_000_000
@@ -185,29 +185,8 @@ def add_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
     Raises Invalid for a card that is incomplete or names what is not known, and Conflict when its
     first month has begun or is closed, or when somebody else added a version first.
     """
-    customer_id = None if card.customer_id is None else identifiers.customer_id(card.customer_id)
-    errors = list(_errors(connection, card, ""))
-    if customer_id is not None and not _is_known(connection, customer_id):
-        errors.insert(0, _unknown_customer("/customer_id"))
-    if customer_id is None and card.follows_default:
-        errors.append(
-            FieldError("/follows_default", "customer_needed", "only a customer's card can follow")
-        )
-    if errors:
-        raise Invalid("the rate card was refused", errors)
-    _lock(connection, customer_id)
-    newest = connection.scalar(select(func.max(RateCard.version)).where(_is_of(customer_id))) or 0
-    if card.expected_version not in {None, newest}:
-        raise Conflict(
-            f"the newest version of this rate card is {newest}: somebody else has changed it",
-            [
-                FieldError(
-                    "/expected_version", "version_conflict", f"the newest version is {newest}"
-                )
-            ],
-        )
-    period = Period.parse(card.valid_from)
-    _require_future(connection, customer_id, period, now)
+    newest = require_addable(connection, card, now)
+    customer_id, period = _owner(card), Period.parse(card.valid_from)
     card_id = connection.execute(
         insert(RateCard)
         .values(
@@ -232,6 +211,40 @@ def add_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
             ],
         )
     return Session(connection).get_one(RateCard, card_id)
+
+
+def require_addable(connection: Connection, card: NewCard, now: datetime) -> int:
+    """Raises what `add_card` raises; the newest version that the card's would come behind.
+
+    Holds the card's versions as they are until the transaction ends.
+    """
+    customer_id = _owner(card)
+    errors = list(_errors(connection, card, ""))
+    if customer_id is not None and not _is_known(connection, customer_id):
+        errors.insert(0, _unknown_customer("/customer_id"))
+    if customer_id is None and card.follows_default:
+        errors.append(
+            FieldError("/follows_default", "customer_needed", "only a customer's card can follow")
+        )
+    if errors:
+        raise Invalid("the rate card was refused", errors)
+    _lock(connection, customer_id)
+    newest = connection.scalar(select(func.max(RateCard.version)).where(_is_of(customer_id))) or 0
+    if card.expected_version not in {None, newest}:
+        raise Conflict(
+            f"the newest version of this rate card is {newest}: somebody else has changed it",
+            [
+                FieldError(
+                    "/expected_version", "version_conflict", f"the newest version is {newest}"
+                )
+            ],
+        )
+    _require_future(connection, customer_id, Period.parse(card.valid_from), now)
+    return newest
+
+
+def _owner(card: NewCard) -> UUID | None:
+    return None if card.customer_id is None else identifiers.customer_id(card.customer_id)
 
 
 def require_sound(connection: Connection, card: ProposedCard, prefix: str) -> None:
@@ -289,6 +302,26 @@ def _parameter_of_default(connection: Connection, period: Period) -> str:
             ],
         }
     ).decode()
+
+
+def newest(connection: Connection, customer_id: UUID | None) -> RateCard | None:
+    """The newest version of a customer's own card, or of the default one, where there is one."""
+    query = select(RateCard).where(_is_of(customer_id)).order_by(RateCard.version.desc()).limit(1)
+    return Session(connection).scalars(query).first()
+
+
+def numbered(connection: Connection, customer_id: UUID | None, number: int) -> RateCard | None:
+    """One version by its number."""
+    query = select(RateCard).where(_is_of(customer_id), RateCard.version == number)
+    return Session(connection).scalars(query).first()
+
+
+def version(connection: Connection, rate_card_id: UUID) -> RateCard:
+    """One version by its id. Raises NotFound."""
+    found = Session(connection).get(RateCard, rate_card_id)
+    if found is None:
+        raise NotFound(f"no rate card has the id {rate_card_id}")
+    return found
 
 
 def history(

@@ -5,7 +5,9 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 """
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,9 +31,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import db, deciding, final_reports, identifiers
-from common.billing import Period, amount
+from common.billing import Outcome, Period, amount
 from common.db import PreparedStatement
 from common.deciding import Scope
+from common.metrics import Metric, record
 from common.models import (
     BillingReport,
     BillingReportLine,
@@ -137,6 +140,15 @@ class RunResult:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that is in the history, with the customers it will close."""
+
+    run_id: UUID
+    period: Period
+    customers: list[Customer]
+
+
 def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> RunResult:
     """Closes a period for the named customers, or for all that have actions or reports.
 
@@ -144,17 +156,36 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
     stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
     Conflict when the month is over nowhere yet or not one of the customers could be closed.
     """
+    run = finish_run(start_run(period, customer_ids, actor))
+    if run.results and run.count(Closing.FAILED) == len(run.results):
+        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
+        raise Conflict(str(reason), extra=run.document())
+    return run
+
+
+def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> StartedRun:
+    """Puts a run into the history; `finish_run` does what it is for.
+
+    Raises NotFound for an unknown customer, and Conflict when the month is over nowhere yet.
+    """
     with db.transaction() as connection:
         _require_over_somewhere(connection, period)
-        customers = _customers(connection, period, customer_ids)
+        customers = customers_to_close(connection, period, customer_ids)
         run_id = connection.execute(
             insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
         ).scalar_one()
-    run = RunResult(run_id, period, _close_or_park_all(customers, period, run_id))
+    return StartedRun(run_id, period, customers)
+
+
+def finish_run(started: StartedRun) -> RunResult:
+    """Closes or parks each customer of the run, and says in the history what came of it."""
+    began = time.monotonic()
+    results = _close_or_park_all(started.customers, started.period, started.run_id)
+    run = RunResult(started.run_id, started.period, results)
     with db.transaction() as connection:
         connection.execute(
             update(BillingRun)
-            .where(BillingRun.run_id == run_id)
+            .where(BillingRun.run_id == run.run_id)
             .values(
                 finished_at=func.clock_timestamp(),
                 closed=run.count(Closing.CLOSED),
@@ -163,10 +194,35 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
                 due_cents=run.due_cents,
             )
         )
-    if run.results and run.count(Closing.FAILED) == len(run.results):
-        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
-        raise Conflict(str(reason), extra=run.document())
+        _account_for(connection, run, time.monotonic() - began)
     return run
+
+
+def _account_for(connection: Connection, run: RunResult, seconds: float) -> None:
+    """Counts what the run closed. Here, since only what is final is decided for good."""
+    record(Metric.CLOSE_SECONDS, seconds)
+    record(Metric.REPORTS_CLOSED, run.count(Closing.CLOSED))
+    record(Metric.CLOSES_FAILED, run.count(Closing.FAILED))
+    reports = BillingReport.run_id == run.run_id
+    billed, duplicate, cap, late = connection.execute(
+        select(
+            func.coalesce(func.sum(BillingReport.due_cents), 0),
+            func.coalesce(func.sum(BillingReport.duplicate_cents), 0),
+            func.coalesce(func.sum(BillingReport.cap_cents), 0),
+            func.coalesce(func.sum(BillingReport.prior_action_count), 0),
+        ).where(reports)
+    ).one()
+    duplicates = connection.scalar(
+        select(func.count())
+        .select_from(BillingReportLine)
+        .join(BillingReport, BillingReport.report_id == BillingReportLine.report_id)
+        .where(reports, BillingReportLine.outcome == Outcome.DUPLICATE)
+    )
+    record(Metric.CENTS_BILLED, int(billed))
+    record(Metric.CENTS_SAVED_DUPLICATE, int(duplicate))
+    record(Metric.CENTS_SAVED_CAP, int(cap))
+    record(Metric.LATE_ACTIONS, int(late))
+    record(Metric.DUPLICATES, duplicates or 0)
 
 
 def close_period(connection: Connection, customer: Customer, period: Period, run_id: UUID) -> bool:
@@ -349,7 +405,10 @@ def _close_or_park_all(
     current = settings()
     at_once = min(current.customers_closed_at_once, current.database_pool_size)
     with ThreadPoolExecutor(at_once, "closing") as closers:
-        closing = [closers.submit(_close_or_park, each, period, run_id) for each in customers]
+        closing = [
+            closers.submit(copy_context().run, _close_or_park, each, period, run_id)
+            for each in customers
+        ]
         try:
             return [each.result() for each in closing]
         finally:
@@ -391,9 +450,13 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
     return CustomerResult(name, Closing.FAILED, reason=reason)
 
 
-def _customers(
+def customers_to_close(
     connection: Connection, period: Period, customer_ids: list[str] | None
 ) -> list[Customer]:
+    """The named customers, or all with actions up to the month's end or with reports, by id.
+
+    Raises NotFound for an unknown one.
+    """
     query = select(Customer).order_by(Customer.external_id)
     if customer_ids is None:
         with_actions = {

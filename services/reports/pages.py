@@ -6,7 +6,7 @@ Invariant: everything in a page is escaped, every link in it is relative to the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -29,6 +29,7 @@ NAVIGATION = [
     ("Reports", "console/reports", "reports"),
     ("Leads", "console/leads", "leads"),
     ("Quarantine", "console/quarantine", "quarantine"),
+    ("Disputes", "console/disputes", "disputes"),
     ("Close a month", "console/close", "close"),
     ("Customers", "console/customers", "customers"),
     ("Products", "console/products", "products"),
@@ -81,9 +82,10 @@ def environment() -> Environment:
         short=_short,
         iso=_iso,
         sentence=_sentence,
+        place=_place,
         segment=lambda text: quote(text, safe=""),
         query=query,
-        period_name=lambda month: Period(month).name,
+        period_name=lambda month: Period(month).name if month > date.min else "the beginning",
         period=lambda month: str(Period(month)),
     )
     made.globals.update(currency=CURRENCY, navigation=NAVIGATION)
@@ -98,6 +100,13 @@ def query(values: Mapping[str, Any]) -> str:
 def _sentence(detail: str) -> str:
     """An error's words as a sentence; ours begin small and end without a stop."""
     return detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "?")) else ".")
+
+
+def _place(pointer: str) -> str:
+    """A JSON pointer for people, who count from one: "/rates/3/amount" is "rates 4, amount"."""
+    parts = [part for part in pointer.split("/") if part not in {"", "query", "path"}]
+    words = [f" {int(part) + 1}" if part.isdecimal() else f", {part}" for part in parts]
+    return "".join(words).removeprefix(", ").replace("_", " ")
 
 
 def _short(moment: datetime, zone: str = "UTC") -> str:

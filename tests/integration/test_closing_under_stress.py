@@ -1,4 +1,4 @@
-"""Closing while all else goes on, or the database is killed: nothing is lost, nothing twice."""
+"""Closing while all else goes on, or server or database are killed: nothing lost, nothing twice."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from common import db
 from common.billing import Period
@@ -27,6 +27,7 @@ from scripts.verify_report import cents
 from tests.api import Wire, action, lead, post, register, report
 from tests.integration.test_closing import by_customer, close, closed, execute
 from tests.integration.test_embedded_postgres import owner_process, run_sql, server_pid
+from tests.integration.test_local_server import running
 
 CUSTOMERS = {"acme": "Asia/Kolkata", "beta": "America/St_Johns"}
 MONTHS = ("2024-04", "2024-05")
@@ -208,6 +209,74 @@ def test_killed_database_in_the_middle_of_a_close_is_completed_by_the_next_close
                 client.get(f"/billing/reports/{name}/2024-04/verify").json()["verified"]
                 for name in customers
             ]
+
+    assert half == {"acme": "final", "beta": "draft", "gamma": "draft"}
+    assert by_customer(again) == {
+        "acme": ("already_closed", "0.00"),
+        "beta": ("closed", "10.00"),
+        "gamma": ("closed", "10.00"),
+    }
+    assert cut_short["finished_at"] is None
+    assert (found["reconciled"], found["actions"], found["final_lines"]) == (True, 3, 3)
+    assert checked == [True, True, True]
+
+
+WAIT_IN_BETA = """
+create function wait_in_beta() returns trigger language plpgsql as $$
+begin
+    if new.customer_name = 'The beta' then perform pg_advisory_xact_lock(4711); end if;
+    return new;
+end $$;
+create trigger wait_in_beta before insert on billing_reports
+for each row execute function wait_in_beta()
+"""
+
+
+def wait_until_it_waits(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if run_sql(url, "select 1 from pg_locks where not granted and objid = 4711"):
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing was being closed")
+
+
+def test_killed_server_in_the_middle_of_a_close_is_completed_by_the_next_close(
+    tmp_path: Path, database_url: str, engine: Engine
+) -> None:
+    customers = {"acme": "UTC", "beta": "UTC", "gamma": "UTC"}
+    run_sql(database_url, WAIT_IN_BETA)
+    with (
+        running(tmp_path, DATABASE_URL=database_url, CUSTOMERS_CLOSED_AT_ONCE="1") as (
+            server,
+            client,
+        ),
+        engine.connect() as holder,
+        ThreadPoolExecutor(1) as background,
+    ):
+        register(client, customers=customers)
+        for name in customers:
+            post(client, lead(f"lead-{name}", action(), customer_id=name)).raise_for_status()
+        holder.execute(text("select pg_advisory_xact_lock(4711)"))
+        closing = background.submit(close, client, "2024-04")
+        wait_until_it_waits(database_url)
+        server.kill()
+        server.wait()
+        with pytest.raises(httpx.TransportError):
+            closing.result(timeout=60)
+
+    with running(tmp_path, DATABASE_URL=database_url, CUSTOMERS_CLOSED_AT_ONCE="1") as (_, client):
+        half = {
+            each["customer_id"]: each["status"]
+            for each in client.get("/billing/reports").json()["data"]
+        }
+        again = closed(client, "2024-04")
+        cut_short = client.get("/billing/runs").json()["data"][-1]
+        found = client.get("/billing/reconciliation").json()
+        checked = [
+            client.get(f"/billing/reports/{name}/2024-04/verify").json()["verified"]
+            for name in customers
+        ]
 
     assert half == {"acme": "final", "beta": "draft", "gamma": "draft"}
     assert by_customer(again) == {
