@@ -144,7 +144,8 @@ def all_late_periods(
     return [(row.customer_id, row.period) for row in rows]
 
 
-_FINAL_LINES = """
+# The members of a Line in their order, then what places it among the others.
+FINAL_LINE_SOURCE = """
 select
     final.period, final.action_id::text, leads.external_id as lead,
     products.external_id as product, final.lead_type,
@@ -152,7 +153,8 @@ select
     final.user_key::text, final.action_type, final.engagement_level, final.timestamp,
     final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
     final.cap_limit_cents, final.cap_used_before_cents, first_leads.external_id as first_lead,
-    final.duplicate_of_action_id::text, final.duplicate_of_timestamp, final.rate,
+    final.duplicate_of_action_id::text as first_action_id,
+    final.duplicate_of_timestamp as first_timestamp, final.rate,
     final.line_number, final.report_id
 from billing_report_lines as final
 cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads
@@ -160,7 +162,11 @@ join products on products.product_id = final.product_id
 left join lateral (
     select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
 ) as first_leads on true
-where {chosen}
+"""
+
+_FINAL_LINES = f"""
+{FINAL_LINE_SOURCE}
+where {{chosen}}
 order by final.line_number
 limit :most
 """
