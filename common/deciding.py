@@ -208,10 +208,8 @@ def _require_prices(unpriced: int) -> None:
 
 _LINE_ORDER = "timestamp, lead_created_at, lead_id, action_key, engagement_level, occurrence"
 
-_LINES = text(
-    f"""
-with {DECIDED}
-
+# The members of a Line in their order, then what places it among the others.
+LINE_SOURCE = """
 select
     selected.period, selected.action_id::text, leads.external_id as lead,
     products.external_id as product, selected.lead_type,
@@ -227,6 +225,12 @@ from selected
 join leads on leads.lead_id = selected.lead_id
 join products on products.product_id = selected.product_id
 left join leads as first_leads on is_repeat and first_leads.lead_id = selected.first_lead_id
+"""
+
+_LINES = text(
+    f"""
+with {DECIDED}
+{LINE_SOURCE}
 where (cast(:lead_id as uuid) is null or selected.lead_id = :lead_id)
     and (
         cast(:after_timestamp as timestamptz) is null
