@@ -131,8 +131,8 @@ with {named},
 
 grouped as (
     select
-        grouping(product_id, lead_type, user_key, lead) as part,
-        product_id, lead_type, user_key, lead,
+        grouping(product_id, lead_type, user_key) * 2 + 1 as part,  -- and not by lead
+        product_id, lead_type, user_key, null as lead,
         max(user_name) as user_name,
         count(*) filter (where not names_user) as leads_without_user,
         {SUMS},
@@ -140,9 +140,13 @@ grouped as (
         coalesce(sum(actions), 0)::bigint as actions,
         coalesce(sum(unpriced), 0)::bigint as unpriced
     from named
-    group by grouping sets (
-        (), (product_id), (lead_type), (user_key), (lead, product_id, lead_type, user_key)
-    )
+    group by grouping sets ((), (product_id), (lead_type), (user_key))
+    union all
+    select
+        0, product_id, lead_type, user_key, lead, user_name,
+        case when names_user then 0 else 1 end, gross_cents, billed_cents, duplicate_cents,
+        cap_cents, 1, actions, unpriced
+    from named
 )
 
 select

@@ -24,7 +24,8 @@ from common.deciding import (
 )
 from common.models import BillingReport, LateAction
 
-# What each lead comes to is kept; who and what it is, is the lead's to say.
+# What each lead comes to is kept; who and what it is, is the lead's to say. One is looked up at a
+# time: all leads there are would be read otherwise, for a few thousand of them.
 _KEPT_BY_LEAD = """
 named as (
     select
@@ -41,7 +42,9 @@ named as (
         )
         where breakdown.report_id = :report_id
     ) as kept
-    join leads using (lead_id)
+    cross join lateral (
+        select * from leads where leads.lead_id = kept.lead_id limit 1
+    ) as leads
 )"""
 _FINAL_SUMMARY = summary_of(_KEPT_BY_LEAD)
 
@@ -154,9 +157,11 @@ select
     final.duplicate_of_timestamp as first_timestamp, final.rate,
     final.line_number, final.report_id
 from billing_report_lines as final
-join leads on leads.lead_id = final.lead_id
+cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads
 join products on products.product_id = final.product_id
-left join leads as first_leads on first_leads.lead_id = final.duplicate_of_lead_id
+left join lateral (
+    select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
+) as first_leads on true
 """
 
 _FINAL_LINES = f"""
