@@ -12,14 +12,16 @@ from common.billing_history import RunKey, reconcile, runs
 from common.catalog import customer
 from common.deciding import Entry
 from common.identifiers import customer_id as uuid_of
+from common.key_format import Role
 from common.masking import with_masked_users
-from common.problems import NotFound
+from common.problems import Forbidden, NotFound
 from common.reports import (
     EntryFilter,
     final_report_of,
     list_entries,
 )
 from common.settlement import run_billing, verify_report
+from services.reports.access import caller_of
 from services.reports.documents import entry_document, run_document
 from services.reports.formats import FORMATS, chosen_format, split_extension
 from services.reports.paging import from_cursor, to_cursor
@@ -42,9 +44,24 @@ LinesPerPage = Annotated[
     int, Query(ge=1, le=MOST_LINES, description="Lines a page; JSON only, files hold them all.")
 ]
 
-Unmasked = Annotated[
-    bool, Query(description="CSV and PDF: with the users' emails and phone numbers in full.")
-]
+
+def unmasked_for_admins(
+    request: Request,
+    unmasked: Annotated[
+        bool,
+        Query(
+            description="CSV and PDF, for an admin: with the users' emails and phone numbers "
+            "in full."
+        ),
+    ] = False,
+) -> bool:
+    """Whether users are wanted as they are. Raises Forbidden for all but admins."""
+    if unmasked and caller_of(request).role is not Role.ADMIN:
+        raise Forbidden("`unmasked` takes an admin's key")
+    return unmasked
+
+
+Unmasked = Annotated[bool, Depends(unmasked_for_admins)]
 
 
 class EntryKey(NamedTuple):
@@ -134,16 +151,16 @@ def show_report(
     connection: Snapshot,
     customer_id: Id,
     period: str,
+    unmasked: Unmasked,
     accept: Annotated[str | None, Header()] = None,
     limit: LinesPerPage = 1_000,
     cursor: Cursor = None,
-    unmasked: Unmasked = False,
 ) -> StreamingResponse:
     """The whole report of a customer's month ("2024-04"), with every line explained.
 
     As JSON, or by an extension or the Accept header as CSV, HTML or PDF. JSON comes with `limit`
     lines and a `next_cursor`; its totals and breakdowns always cover the whole month. CSV and PDF
-    mask the users' emails and phone numbers, unless `unmasked`.
+    mask the users' emails and phone numbers, unless an admin asks for them `unmasked`.
     """
     month, extension = split_extension(period)
     form = chosen_format(extension, accept)
