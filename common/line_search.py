@@ -156,17 +156,23 @@ def _search(source: str, place: str, wanted: LinesWanted) -> TextClause:
     return text(
         f"""
 {source},
-fitting as materialized (select * from source {_FITS})
-select
-    {_MEMBERS},
-    sums.*
-from fitting
-cross join (
+
+fitting as materialized (select * from source {_FITS}),
+
+-- Materialized: joined as it is, it may be added up again for every line.
+sums as materialized (
     select
-        coalesce(sum(gross_cents), 0)::bigint, coalesce(sum(billed_cents), 0)::bigint,
-        coalesce(sum(duplicate_cents), 0)::bigint, coalesce(sum(cap_cents), 0)::bigint, count(*)
+        coalesce(sum(gross_cents), 0)::bigint as all_gross_cents,
+        coalesce(sum(billed_cents), 0)::bigint as all_billed_cents,
+        coalesce(sum(duplicate_cents), 0)::bigint as all_duplicate_cents,
+        coalesce(sum(cap_cents), 0)::bigint as all_cap_cents,
+        count(*) as all_lines
     from fitting
-) as sums (all_gross, all_billed, all_duplicate, all_cap, all_lines)
+)
+
+select {_MEMBERS}, sums.*
+from fitting
+cross join sums
 order by {order}, {place}
 limit :most offset :skipped
 """
