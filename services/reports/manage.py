@@ -69,8 +69,7 @@ def run(asked: argparse.Namespace) -> None:
                 key, token = keys.rotate_key(connection, asked.key_id, overlap)
                 lines = [describe(key), token.text]
             case "erase":
-                secret = settings().user_secret
-                lines = [str(erase_user(connection, asked.customer, asked.user, secret))]
+                lines = [str(erase_user(connection, asked.customer, asked.user, settings()))]
             case _:
                 lines = [describe(keys.revoke_key(connection, asked.key_id))]
     # Not before it is committed: what is shown works.
