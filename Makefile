@@ -59,6 +59,11 @@ test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium 
 screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium)
 	@$(PY) -m tests.console.screenshots
 
+test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes (WRITE=1 for docs/reliability.md, ARGS=)
+	@echo "Breaking things in the middle of batches"
+	@FAULTS=1 $(PY) -m pytest -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
+	$(if $(WRITE),@$(PY) -m tests.faults.document)
+
 check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this file and generated docs
 	@echo "ruff: style and format"
 	@$(PY) -m ruff check .
