@@ -41,6 +41,11 @@ report: $(VENV)/demo ## Print a customer's report of a month (CUSTOMER=customer-
 close: $(VENV)/demo ## Make a month's reports final (PERIOD=2024-04, CUSTOMERS="acme,beta" or all, API=)
 	@$(PY) -m scripts.close "$(PERIOD)" $(if $(CUSTOMERS),--customers "$(CUSTOMERS)") --api "$(API)"
 
+close-due: $(VENV)/demo ## Make final what is over since GRACE_DAYS days, 3 unless set (of a stack that is up, DATA_DIR= or DATABASE_URL)
+	@$(if $(and $(stack_is_up),$(if $(DATA_DIR)$(DATABASE_URL),,none named)),\
+		python3 -m scripts.stack close-due,\
+		$(PY) -m scripts.close_due $(if $(GRACE_DAYS),--grace-days "$(GRACE_DAYS)") $(data_dir))
+
 add-lead-type: $(VENV)/demo ## Accept another lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
 	@$(PY) -m scripts.add_lead_type "$(NAME)" $(data_dir)
 
@@ -56,7 +61,7 @@ test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium 
 	@$(install_axe)
 	@$(PY) -m pytest tests/console $(ARGS)
 
-screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium)
+screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium, poppler-utils)
 	@$(PY) -m tests.console.screenshots
 
 test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes (WRITE=1 for docs/reliability.md, ARGS=)

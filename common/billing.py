@@ -49,6 +49,25 @@ class Outcome(StrEnum):
     CAPPED = "capped"
 
 
+class DisputeReason(StrEnum):
+    """Why a customer does not want to pay for a line."""
+
+    DUPLICATE = "duplicate"
+    INVALID_CONTACT = "invalid_contact"
+    OUT_OF_AREA = "out_of_area"
+    SPAM = "spam"
+    NOT_REQUESTED = "not_requested"
+    OTHER = "other"
+
+
+class DisputeStatus(StrEnum):
+    """What came of a dispute."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
 class ReportStatus(StrEnum):
     """A draft follows its actions; a final report never changes."""
 
@@ -238,6 +257,59 @@ class Line(NamedTuple):
         }
 
 
+_REASON_NAMES = {
+    DisputeReason.DUPLICATE: "a duplicate",
+    DisputeReason.INVALID_CONTACT: "an invalid contact",
+    DisputeReason.OUT_OF_AREA: "out of area",
+    DisputeReason.SPAM: "spam",
+    DisputeReason.NOT_REQUESTED: "not requested",
+    DisputeReason.OTHER: "wrongly billed",
+}
+
+
+class Credit(NamedTuple):
+    """What a line of an earlier report had billed, given back. Amount in cents."""
+
+    dispute_id: str
+    reason: DisputeReason
+    accepted_at: datetime
+    report_id: str
+    report_period: date
+    line_number: int
+    lead_id: str
+    action_id: str
+    action_type: str
+    engagement_level: str
+    amount_cents: int
+
+    @property
+    def explanation(self) -> str:
+        """One sentence: what is credited, from which report and line, and why."""
+        return (
+            f"{money(self.amount_cents)} billed for {self.action_type} ({self.engagement_level}) "
+            f"of lead {self.lead_id}, line {self.line_number} of the report of "
+            f"{Period(self.report_period).name}, is credited: it was disputed as "
+            f"{_REASON_NAMES[self.reason]}, and the dispute was accepted on "
+            f"{self.accepted_at:%Y-%m-%d}."
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "dispute_id": self.dispute_id,
+            "reason": self.reason.value,
+            "accepted_at": instant(self.accepted_at),
+            "report_id": self.report_id,
+            "report_period": str(Period(self.report_period)),
+            "line_number": self.line_number,
+            "lead_id": self.lead_id,
+            "action_id": self.action_id,
+            "action_type": self.action_type,
+            "engagement_level": self.engagement_level,
+            "amount": amount(self.amount_cents),
+            "explanation": self.explanation,
+        }
+
+
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC, as JSON carries it."""
     return moment.isoformat().replace("+00:00", "Z")
@@ -301,12 +373,20 @@ class Report:
     finalized_at: datetime | None = None
     content_hash: str | None = None
     previous_hash: str | None = None
+    canonical_form: int | None = None
     prior_period: list[Line] = field(default_factory=list)
+    credits: list[Credit] = field(default_factory=list)
+
+    @property
+    def credit_cents(self) -> int:
+        return sum(credit.amount_cents for credit in self.credits)
 
     @property
     def due_cents(self) -> int:
-        """Billed of this period and of its prior-period lines (rules.md, "Closing a period")."""
-        return self.totals.billed_cents + sum(line.billed_cents for line in self.prior_period)
+        """Billed of this period and its prior-period lines, less credits (rules.md, "Closing a
+        period"); negative where more is credited than billed."""
+        late = sum(line.billed_cents for line in self.prior_period)
+        return self.totals.billed_cents + late - self.credit_cents
 
 
 def total_of(lines: Iterable[Line]) -> Totals:

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from common import deciding
 from common.deciding import Scope
-from common.models import BillingRun, Customer, ParkedCustomer
+from common.disputes import CreditCount, count_credits
+from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
+from common.problems import NotFound
 
 _RECONCILE = text(
     f"with {deciding.DECIDED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text()
@@ -62,7 +64,10 @@ def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRu
     )
     if after is not None:
         query = query.where(tuple_(BillingRun.started_at, BillingRun.run_id) < tuple(after))
-    found = list(Session(connection).scalars(query))
+    return _past_runs(connection, list(Session(connection).scalars(query)))
+
+
+def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]:
     parked = [
         Parked(*row)
         for row in connection.execute(
@@ -78,6 +83,47 @@ def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRu
         )
     ]
     return [PastRun(run, [each for each in parked if each.run_id == run.run_id]) for run in found]
+
+
+class ClosedReport(NamedTuple):
+    """A report that a run made final."""
+
+    customer: str
+    customer_name: str
+    due_cents: int
+    finalized_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run has come: what it closed and parked, and when it last did either."""
+
+    past: PastRun
+    closed: list[ClosedReport]
+    last_sign: datetime
+
+
+def run_progress(connection: Connection, run_id: UUID) -> RunProgress:
+    """One run with all it has done so far. Raises NotFound."""
+    run = Session(connection).get(BillingRun, run_id)
+    if run is None:
+        raise NotFound(f"no billing run has the id {run_id}")
+    query = (
+        select(
+            Customer.external_id,
+            BillingReport.customer_name,
+            BillingReport.due_cents,
+            BillingReport.finalized_at,
+        )
+        .join(Customer, Customer.customer_id == BillingReport.customer_id)
+        .where(BillingReport.run_id == run_id)
+        .order_by(Customer.external_id)
+    )
+    closed = [ClosedReport(*row) for row in connection.execute(query)]
+    (past,) = _past_runs(connection, [run])
+    signs = [run.started_at, *(each.finalized_at for each in closed)]
+    signs += [each.parked_at for each in past.parked]
+    return RunProgress(past, closed, max(signs))
 
 
 class MisplacedAction(NamedTuple):
@@ -97,7 +143,8 @@ class MisplacedAction(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """How many lines there are of each kind, and which actions are not on exactly one."""
+    """How many lines there are of each kind, which actions are not on exactly one, and how many
+    lines are credited."""
 
     actions: int
     final_lines: int
@@ -106,10 +153,11 @@ class Reconciliation:
     draft_prior_lines: int
     misplaced_count: int
     misplaced: list[MisplacedAction]
+    credits: CreditCount
 
     def document(self) -> dict[str, Any]:
         return {
-            "reconciled": not self.misplaced_count,
+            "reconciled": not self.misplaced_count and not self.credits.misplaced,
             "actions": self.actions,
             "final_lines": self.final_lines,
             "draft_lines": self.draft_lines,
@@ -117,6 +165,8 @@ class Reconciliation:
                 "final": self.final_prior_lines,
                 "draft": self.draft_prior_lines,
             },
+            "credit_lines": {"final": self.credits.final, "draft": self.credits.draft},
+            "misplaced_credit_count": self.credits.misplaced,
             "misplaced_count": self.misplaced_count,
             "misplaced": [
                 {"lead_id": each.lead, "action_id": each.action_id, "detail": each.detail}
@@ -129,6 +179,7 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
     """Demands of each stored action, of one customer or all, that it is on exactly one line.
 
     A final line, a draft line, or a prior-period line; drafts are decided for it, not assumed.
+    And of each credit that its dispute was accepted and that its line had billed as much.
     """
     pairs = deciding.active_periods(connection, customer_id, None, None)
     row = connection.execute(
@@ -144,4 +195,5 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
         row.draft_prior_lines,
         row.differing_count,
         [MisplacedAction(**each) for each in row.differing],
+        count_credits(connection, customer_id),
     )

@@ -82,6 +82,33 @@ def register_product(
     return Session(connection).get_one(Product, product_id), is_new
 
 
+def product(connection: Connection, external_id: str) -> Product:
+    """The product of that id, in the caller's form or ours. Raises NotFound."""
+    found = Session(connection).get(Product, identifiers.product_id(external_id))
+    if found is None:
+        raise NotFound(f"no product {external_id!r} is registered")
+    return found
+
+
+def customer_to_change(connection: Connection, external_id: str) -> Customer | None:
+    """The customer of that id, where there is one, held as it is until the transaction ends."""
+    customer_id = identifiers.customer_id(external_id)
+    lock_customer(connection, customer_id)
+    return Session(connection).get(Customer, customer_id)
+
+
+def product_to_change(connection: Connection, external_id: str) -> Product | None:
+    """The same of a product."""
+    return Session(connection).get(
+        Product, identifiers.product_id(external_id), with_for_update=True
+    )
+
+
+def lead_types(connection: Connection) -> list[str]:
+    """The kinds of lead that are accepted, by name."""
+    return list(connection.scalars(select(LeadType.lead_type).order_by(LeadType.lead_type)))
+
+
 def customers(connection: Connection, after: str | None, most: int) -> list[Customer]:
     """At most `most` customers by id, from behind `after` on."""
     query = select(Customer).order_by(Customer.external_id).limit(most)

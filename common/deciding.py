@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, TextClause, text
@@ -39,6 +39,19 @@ class Scope:
     as_of: date | None = None
     as_if_open: bool = False
     proposed_card: str | None = None
+
+    TYPES: ClassVar[dict[str, str]] = {
+        "customer_ids": "uuid[]",
+        "periods": "date[]",
+        "user_key": "uuid",
+        "as_of": "date",
+        "as_if_open": "boolean",
+        "proposed_card": "jsonb",
+        "from_instant": "timestamptz",
+        "from_date": "date",
+        "to_instant": "timestamptz",
+        "to_date": "date",
+    }
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -92,11 +105,7 @@ SUMS = """
     coalesce(sum(cap_cents), 0)::bigint as cap_cents"""
 
 
-def summary_of(source: str) -> TextClause:
-    return text(
-        f"""
-with {source},
-
+_SELECTED_BY_LEAD = f"""
 per_lead as (
     select
         lead_id, product_id, lead_type, user_key, {SUMS}, count(*) as actions,
@@ -111,7 +120,14 @@ named as (
         coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name
     from per_lead
     join leads using (lead_id)
-),
+)"""
+
+
+def summary_of(named: str) -> TextClause:
+    """The statement that sums up `named`, its leads with what each comes to, in every breakdown."""
+    return text(
+        f"""
+with {named},
 
 grouped as (
     select
@@ -140,7 +156,7 @@ order by gross_cents desc, product, lead_type, user_name, user_key, lead
     )
 
 
-_SUMMARY = summary_of(DECIDED)
+_SUMMARY = summary_of(f"{DECIDED},\n{_SELECTED_BY_LEAD}")
 
 
 def summarise(connection: Connection, scope: Scope) -> list[SummaryRow]:
@@ -281,7 +297,7 @@ def lines(
 
 
 class Entry(NamedTuple):
-    """One customer's period in the list of reports. What is due stands on a final one."""
+    """One customer's period in the list of reports; what is due is of whole months only."""
 
     customer_id: UUID
     customer: str
@@ -426,7 +442,10 @@ class RateCardInForce(NamedTuple):
 def rate_card_in_force(
     connection: Connection, customer_id: UUID, period: date
 ) -> RateCardInForce | None:
-    """The customer's own card in force at the period's start, else the default one."""
+    """The customer's own card in force at the period's start, else the default one.
+
+    An own card that follows the default one is as if there were none.
+    """
     return rate_cards_in_force(connection, [customer_id], period).get(customer_id)
 
 
@@ -436,10 +455,15 @@ select wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_d
 from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
 cross join lateral (
     select rate_card_id, name, version, customer_id is null as is_default
-    from rate_cards
-    where (rate_cards.customer_id = wanted.customer_id or rate_cards.customer_id is null)
-        and valid_from <= :period
-    order by rate_cards.customer_id nulls last, valid_from desc, version desc
+    from (
+        select distinct on (customer_id is null) *
+        from rate_cards
+        where (rate_cards.customer_id = wanted.customer_id or rate_cards.customer_id is null)
+            and valid_from <= :period
+        order by customer_id is null, valid_from desc, version desc
+    ) as newest
+    where not follows_default
+    order by customer_id is null
     limit 1
 ) as card
 """

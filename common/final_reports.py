@@ -6,10 +6,10 @@ caller's transaction does.
 
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, TextClause, func, select, text
 
 from common.billing import Line, ReportStatus
 from common.deciding import (
@@ -22,21 +22,36 @@ from common.deciding import (
     summary_of,
     summary_rows,
 )
-from common.models import BillingReport
+from common.models import BillingReport, LateAction
 
-_FINAL = """
-selected as (
-    select * from billing_report_lines where report_id = :report_id and period = :period
+# What each lead comes to is kept; who and what it is, is the lead's to say.
+_KEPT_BY_LEAD = """
+named as (
+    select
+        kept.*, 0 as unpriced, leads.external_id as lead, leads.product_id, leads.lead_type,
+        leads.user_key, leads.names_user,
+        coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name
+    from (
+        select part.*
+        from billing_report_breakdowns as breakdown
+        cross join lateral unnest(
+            lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
+        ) as part (
+            lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions
+        )
+        where breakdown.report_id = :report_id
+    ) as kept
+    join leads using (lead_id)
 )"""
+_FINAL_SUMMARY = summary_of(_KEPT_BY_LEAD)
 
 
-_FINAL_SUMMARY = summary_of(_FINAL)
+def summarise_final(connection: Connection, report_id: UUID) -> list[SummaryRow]:
+    """The totals of a final report's own lines, without those of prior periods, in every breakdown.
 
-
-def summarise_final(connection: Connection, report_id: UUID, period: date) -> list[SummaryRow]:
-    """The same of a final report's own lines, without those of prior periods."""
-    parameters = {"report_id": str(report_id), "period": period}
-    return summary_rows(connection.execute(_FINAL_SUMMARY, parameters))
+    They are kept with the report, so this costs what its leads do, not what its lines do.
+    """
+    return summary_rows(connection.execute(_FINAL_SUMMARY, {"report_id": str(report_id)}))
 
 
 _FINAL_ENTRIES = text(
@@ -110,43 +125,23 @@ def periods_of(connection: Connection, report_ids: Iterable[UUID]) -> dict[UUID,
     return {row.report_id: row.period for row in found}
 
 
-_LATE_PERIODS = text(
-    """
-with closed as materialized (
-    select
-        customers.timezone,
-        first_midnight((max(period) + interval '1 month')::date, customers.timezone) as ends_at,
-        sum(action_count + prior_action_count) as final_count
-    from billing_reports
-    join customers using (customer_id)
-    where customer_id = :customer_id
-    group by customers.timezone
-)
-
-select distinct month_of(timestamp, timezone) as period
-from closed
-join actions on actions.customer_id = :customer_id and actions.timestamp < closed.ends_at
-where not exists (
-        select from billing_report_lines as final
-        where final.lead_id = actions.lead_id and final.action_id = actions.action_id
-    )
-    -- No action is ever deleted: as many as there are final lines means that none is late.
-    and (
-        select count(*) from actions as every
-        where every.customer_id = :customer_id and every.timestamp < closed.ends_at
-    ) > closed.final_count
-order by period
-"""
-)
-
-
 def late_periods(connection: Connection, customer_id: UUID) -> list[date]:
     """The closed months that have an action without a final line, oldest first."""
-    return list(connection.scalars(_LATE_PERIODS, {"customer_id": str(customer_id)}))
+    return [period for _, period in all_late_periods(connection, customer_id)]
 
 
-_FINAL_LINES = text(
-    """
+def all_late_periods(
+    connection: Connection, customer_id: UUID | None = None
+) -> list[tuple[UUID, date]]:
+    """The same of every customer, or of one, each with its owner."""
+    late = select(LateAction.customer_id, LateAction.period).distinct()
+    if customer_id is not None:
+        late = late.where(LateAction.customer_id == customer_id)
+    rows = connection.execute(late.order_by(LateAction.customer_id, LateAction.period))
+    return [(row.customer_id, row.period) for row in rows]
+
+
+_FINAL_LINES = """
 select
     final.period, final.action_id::text, leads.external_id as lead,
     products.external_id as product, final.lead_type,
@@ -160,12 +155,21 @@ from billing_report_lines as final
 join leads on leads.lead_id = final.lead_id
 join products on products.product_id = final.product_id
 left join leads as first_leads on first_leads.lead_id = final.duplicate_of_lead_id
-where (cast(:report_id as uuid) is null or final.report_id = :report_id)
-    and (cast(:lead_id as uuid) is null or final.lead_id = :lead_id)
-    and final.line_number > :after and final.line_number <= :last
+where {chosen}
 order by final.line_number
 limit :most
 """
+_LINES_OF_REPORT = text(
+    _FINAL_LINES.format(
+        chosen="final.report_id = :report_id "
+        "and final.line_number > :after and final.line_number <= :last"
+    )
+)
+_LINES_OF_LEAD = text(
+    _FINAL_LINES.format(
+        chosen="final.customer_id = :customer_id and final.period = any(:periods) "
+        "and final.lead_id = :lead_id"
+    )
 )
 
 _LAST_LINE_NUMBER = 2**31 - 1
@@ -181,23 +185,42 @@ class FinalLine(NamedTuple):
 
 def final_lines(
     connection: Connection,
+    report_id: UUID,
     *,
-    report_id: UUID | None = None,
-    lead_id: UUID | None = None,
     after: int = 0,
     last: int = _LAST_LINE_NUMBER,
     most: int | None = None,
 ) -> Iterator[FinalLine]:
-    """Lines of final reports by their number, those behind `after` and up to `last`."""
-    rows = connection.execute(
-        _FINAL_LINES,
+    """Lines of a final report by their number, those behind `after` and up to `last`."""
+    return _final_lines(
+        connection,
+        _LINES_OF_REPORT,
+        {"report_id": str(report_id), "after": after, "last": last, "most": most},
+    )
+
+
+def final_lines_of_lead(
+    connection: Connection, customer_id: UUID, lead_id: UUID, periods: list[date]
+) -> Iterator[FinalLine]:
+    """The final lines of a lead, given its customer and the months its actions belong to."""
+    return _final_lines(
+        connection,
+        _LINES_OF_LEAD,
         {
-            "report_id": report_id and str(report_id),
-            "lead_id": lead_id and str(lead_id),
-            "after": after,
-            "last": last,
-            "most": most,
+            "customer_id": str(customer_id),
+            "lead_id": str(lead_id),
+            "periods": periods,
+            "most": None,
         },
+    )
+
+
+def _final_lines(
+    connection: Connection, query: TextClause, parameters: dict[str, Any]
+) -> Iterator[FinalLine]:
+    rows = connection.execute(
+        query,
+        parameters,
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     )
     for row in rows:

@@ -43,6 +43,7 @@ class LeadFilter:
     user: str | None = None
     engagement_level: EngagementLevel | None = None
     action_type: str | None = None
+    names_user: bool | None = None
     start: date | datetime | None = None
     end: date | datetime | None = None
 
@@ -92,13 +93,53 @@ def find_lead(connection: Connection, external_id: str) -> FoundLead:
     return _with_actions(connection, [lead])[0]
 
 
+class Cause(NamedTuple):
+    """Why a lead is in quarantine: the reason, and the id of what is not registered."""
+
+    reason: str
+    missing_id: str
+
+
+class HeldBack(NamedTuple):
+    """How many leads wait for one cause, and since when."""
+
+    cause: Cause
+    leads: int
+    since: datetime
+
+
+# The lead as it was sent names what it lacks: unknown_customer is about its customer_id.
+_MISSING_ID = QuarantinedLead.lead[
+    func.concat(func.replace(QuarantinedLead.reason, "unknown_", ""), "_id")
+].astext
+
+
+def quarantine_causes(connection: Connection) -> list[HeldBack]:
+    """What leads wait for, the most awaited first."""
+    query = (
+        select(
+            QuarantinedLead.reason,
+            _MISSING_ID.label("missing_id"),
+            func.count().label("leads"),
+            func.min(QuarantinedLead.received_at).label("since"),
+        )
+        .where(QuarantinedLead.replayed_at.is_(None))
+        .group_by("reason", "missing_id")
+        .order_by(func.count().desc(), "reason", "missing_id")
+    )
+    return [
+        HeldBack(Cause(row.reason, row.missing_id), row.leads, row.since)
+        for row in connection.execute(query)
+    ]
+
+
 def quarantined_leads(
-    connection: Connection, after: QuarantineKey | None, most: int
+    connection: Connection, after: QuarantineKey | None, most: int, cause: Cause | None = None
 ) -> list[QuarantinedLead]:
     """At most `most` leads that wait for a replay, newest first, from behind `after` on."""
     query = (
         select(QuarantinedLead)
-        .where(QuarantinedLead.replayed_at.is_(None))
+        .where(QuarantinedLead.replayed_at.is_(None), *_held_by(cause))
         .order_by(QuarantinedLead.received_at.desc(), QuarantinedLead.quarantine_id.desc())
         .limit(most)
     )
@@ -106,6 +147,12 @@ def quarantined_leads(
         place = tuple_(QuarantinedLead.received_at, QuarantinedLead.quarantine_id)
         query = query.where(place < tuple_(*after))
     return list(Session(connection).scalars(query))
+
+
+def _held_by(cause: Cause | None) -> list[ColumnElement[bool]]:
+    if cause is None:
+        return []
+    return [QuarantinedLead.reason == cause.reason, cause.missing_id == _MISSING_ID]
 
 
 def _with_actions(connection: Connection, leads: Iterable[Lead]) -> list[FoundLead]:
@@ -134,6 +181,8 @@ def _conditions(
         conditions.append(Lead.user_key.in_(_user_keys(connection, wanted, secret)))
     if wanted.engagement_level is not None or wanted.action_type is not None:
         conditions.append(_has_action(wanted))
+    if wanted.names_user is not None:
+        conditions.append(Lead.names_user == wanted.names_user)
     if wanted.start is not None:
         conditions.append(Lead.created_at >= _moment(wanted.start))
     if wanted.end is not None:

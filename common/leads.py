@@ -371,6 +371,7 @@ _CODES = {
     "too_short": ("empty", "must not be empty"),
     "string_unicode": ("invalid_unicode", "holds a lone surrogate, which is no character"),
     "string_type": ("wrong_type", "must be a string"),
+    "bool_type": ("wrong_type", "must be true or false"),
     "int_type": ("wrong_type", "must be a whole number"),
     "list_type": ("wrong_type", "must be an array"),
     "model_type": ("wrong_type", "must be an object"),

@@ -16,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Enum,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     MetaData,
     Text,
@@ -23,10 +24,10 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from common.billing import CapScope, EngagementLevel, Outcome
+from common.billing import CapScope, DisputeReason, DisputeStatus, EngagementLevel, Outcome
 
 # Byte order: the order and equality of these texts must not depend on a server's locale.
 ByteOrdered = Text(collation="C")
@@ -43,6 +44,8 @@ def _enum(values: type[enum.StrEnum], name: str) -> Enum:
 LEVEL = _enum(EngagementLevel, "engagement_level")
 CAP_SCOPE = _enum(CapScope, "cap_scope")
 OUTCOME = _enum(Outcome, "outcome")
+DISPUTE_REASON = _enum(DisputeReason, "dispute_reason")
+DISPUTE_STATUS = _enum(DisputeStatus, "dispute_status")
 
 
 class Base(DeclarativeBase):
@@ -63,6 +66,8 @@ class Base(DeclarativeBase):
         EngagementLevel: LEVEL,
         CapScope: CAP_SCOPE,
         Outcome: OUTCOME,
+        DisputeReason: DISPUTE_REASON,
+        DisputeStatus: DISPUTE_STATUS,
     }
 
 
@@ -156,8 +161,9 @@ class Action(Base):
     __tablename__ = "actions"
     __table_args__ = (
         CheckConstraint("occurrence >= 1", "occurrence_counts_from_one"),
-        # Holds all that deciding reads, so that a month need not be gathered from all over the
-        # table. Not action_type: with it the longest texts would outgrow an index entry.
+        # Holds all that deciding and closing read, so that a month need not be gathered from all
+        # over the table. Its longest texts are short enough for an index entry: longer spellings
+        # than four bytes a character come from few characters, and PostgreSQL compresses them.
         Index(
             None,
             "customer_id",
@@ -172,6 +178,7 @@ class Action(Base):
                 "action_key",
                 "engagement_level",
                 "occurrence",
+                "action_type",
             ],
         ),
     )
@@ -193,6 +200,23 @@ class Action(Base):
         comment="nth action of this lead with the same key, level and timestamp"
     )
     received_at: Mapped[datetime] = _stored_at()
+
+
+class LateAction(Base):
+    """An action of a closed month that no final report has a line of, until one is closed with it.
+
+    Written by a trigger on actions, which shares a lock with whoever closes the customer's month
+    (see the migration).
+    """
+
+    __tablename__ = "late_actions"
+
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, info=_held("customers.customer_id")
+    )
+    period: Mapped[date] = mapped_column(primary_key=True, comment="the closed month it belongs to")
+    lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, info=_held("leads.lead_id"))
+    action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
 
 
 class QuarantinedLead(Base):
@@ -235,6 +259,8 @@ class RateCard(Base):
         CheckConstraint("extract(day from valid_from) = 1", "valid_from_starts_a_month"),
         CheckConstraint("version >= 1", "version_counts_from_one"),
         CheckConstraint("cap_cents >= 0", "cap_is_not_negative"),
+        CheckConstraint("dispute_window_days >= 0", "dispute_window_is_not_negative"),
+        CheckConstraint("customer_id is not null or not follows_default", "default_follows_none"),
     )
 
     rate_card_id: Mapped[uuid.UUID] = mapped_column(
@@ -250,6 +276,13 @@ class RateCard(Base):
     currency: Mapped[str] = mapped_column(server_default="USD", comment="ISO 4217")
     cap_cents: Mapped[int] = mapped_column(server_default=text("10000"))
     cap_scope: Mapped[CapScope] = mapped_column(server_default="user")
+    dispute_window_days: Mapped[int] = mapped_column(
+        server_default=text("60"), comment="how long a final report's lines can be disputed"
+    )
+    follows_default: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="from its month on the default card prices its customer again",
+    )
     created_at: Mapped[datetime] = _stored_at()
 
     customer: Mapped[Customer | None] = relationship(lazy="joined")
@@ -384,11 +417,17 @@ class BillingReport(Base):
     duplicate_cents: Mapped[int] = mapped_column(BigInteger)
     cap_cents: Mapped[int] = mapped_column(BigInteger)
     prior_billed_cents: Mapped[int] = mapped_column(BigInteger)
+    credit_count: Mapped[int] = mapped_column(server_default=text("0"))
+    credit_cents: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     due_cents: Mapped[int] = mapped_column(
         BigInteger, comment="billed of this period and of its prior-period lines, less credits"
     )
     previous_hash: Mapped[str | None] = mapped_column(
         comment="content_hash of the customer's report before this one"
+    )
+    canonical_form: Mapped[int] = mapped_column(
+        server_default=text("1"),
+        comment="which form content_hash is over (docs/verification.md)",
     )
     content_hash: Mapped[str] = mapped_column(comment="SHA-256 over the canonical form, hex")
     finalized_at: Mapped[datetime] = _stored_at()
@@ -403,7 +442,9 @@ class BillingReportLine(Base):
 
     __tablename__ = "billing_report_lines"
     __table_args__ = (
-        UniqueConstraint("lead_id", "action_id"),
+        # An action has one customer and one month, so it has one line. These come first to keep
+        # what is closed together in one part of the index, however many lines there are by then.
+        UniqueConstraint("customer_id", "period", "lead_id", "action_id"),
         CheckConstraint("line_number >= 1", "line_number_counts_from_one"),
         CheckConstraint("cap_used_before_cents >= 0", "cap_used_before_is_not_negative"),
         CheckConstraint(
@@ -417,6 +458,7 @@ class BillingReportLine(Base):
         primary_key=True, info=_held("billing_reports.report_id")
     )
     line_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer_id: Mapped[uuid.UUID] = mapped_column(info=_held("customers.customer_id"))
     period: Mapped[date] = mapped_column(
         comment="the action's own month; earlier than the report's on a prior-period line"
     )
@@ -440,3 +482,123 @@ class BillingReportLine(Base):
     duplicate_of_timestamp: Mapped[datetime | None]
     rate: Mapped[str] = mapped_column(comment="what kind of rate gave its price")
     line_hash: Mapped[bytes] = mapped_column(comment="SHA-256 over the line's canonical form")
+
+
+class Dispute(Base):
+    """Billed lines of one lead that their customer does not want to pay, and what came of it."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        UniqueConstraint("dispute_id", "status"),
+        CheckConstraint("reason <> 'other' or note is not null", "other_says_what"),
+        CheckConstraint(
+            "(status = 'open') = (decided_at is null) and (status = 'open') = (decided_by is null)",
+            "decided_by_somebody",
+        ),
+        Index(None, "opened_at", "dispute_id"),
+        Index(None, "customer_id", "opened_at", "dispute_id"),
+        Index(None, "lead_id"),
+    )
+
+    dispute_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, server_default=func.gen_random_uuid()
+    )
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT")
+    )
+    lead_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("leads.lead_id", ondelete="RESTRICT"))
+    reason: Mapped[DisputeReason]
+    note: Mapped[str | None]
+    opened_by: Mapped[str]
+    opened_at: Mapped[datetime] = _stored_at()
+    status: Mapped[DisputeStatus] = mapped_column(server_default="open")
+    decided_by: Mapped[str | None]
+    decision_note: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+
+
+class DisputedLine(Base):
+    """A final line that is disputed: by one dispute at a time, and by none behind an accepted one.
+
+    A trigger holds that the line is final and billed as much (see the migration).
+    """
+
+    __tablename__ = "disputed_lines"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["dispute_id", "status"],
+            ["disputes.dispute_id", "disputes.status"],
+            onupdate="CASCADE",
+            ondelete="RESTRICT",
+        ),
+        UniqueConstraint("dispute_id", "report_id", "line_number", "amount_cents"),
+        CheckConstraint("amount_cents > 0", "something_was_billed"),
+        Index(
+            None,
+            "report_id",
+            "line_number",
+            unique=True,
+            postgresql_where=text("status <> 'rejected'"),
+        ),
+    )
+
+    dispute_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+    )
+    line_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    action_id: Mapped[uuid.UUID]
+    amount_cents: Mapped[int] = mapped_column(comment="what was billed on it")
+    status: Mapped[DisputeStatus] = mapped_column(
+        server_default="open", comment="that of its dispute"
+    )
+
+
+class BillingReportCredit(Base):
+    """A credit on a final report: what a line of an earlier one had billed. Once per line."""
+
+    __tablename__ = "billing_report_credits"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["dispute_id", "of_report_id", "of_line_number", "amount_cents"],
+            [
+                "disputed_lines.dispute_id",
+                "disputed_lines.report_id",
+                "disputed_lines.line_number",
+                "disputed_lines.amount_cents",
+            ],
+            name="fk_billing_report_credits_disputed_line",
+            ondelete="RESTRICT",
+        ),
+        UniqueConstraint("of_report_id", "of_line_number"),
+        CheckConstraint("credit_number >= 1", "number_counts_from_one"),
+    )
+
+    report_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+    )
+    credit_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    dispute_id: Mapped[uuid.UUID]
+    of_report_id: Mapped[uuid.UUID]
+    of_line_number: Mapped[int]
+    amount_cents: Mapped[int]
+    credit_hash: Mapped[bytes] = mapped_column(comment="SHA-256 over the credit's canonical form")
+
+
+class BillingReportBreakdown(Base):
+    """What the lines of a final report's own month come to for each lead, side by side.
+
+    Who is named by a lead is read from it when the report is, and not kept here.
+    """
+
+    __tablename__ = "billing_report_breakdowns"
+
+    report_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+    )
+    lead_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(UUID()))
+    gross_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    billed_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    duplicate_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    cap_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    action_counts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))

@@ -12,19 +12,15 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, text
 
 from common import deciding, final_reports
-from common.billing import Period, Totals
+from common.billing import DisputeStatus, Period, Totals
 from common.deciding import Scope
-from common.models import BillingRun, ParkedCustomer, QuarantinedLead
+from common.models import BillingRun, Dispute, ParkedCustomer, QuarantinedLead
 
 MONTHS_SHOWN = 12
 
-_SUMS = ", ".join(
-    f"coalesce(sum({part}_cents), 0)::bigint as {part}_cents"
-    for part in ("gross", "billed", "duplicate", "cap")
-)
 _OVERVIEW = text(
     f"with {deciding.DECIDED},\n"
-    + files("common").joinpath("sql", "overview.sql").read_text().replace("{sums}", _SUMS)
+    + files("common").joinpath("sql", "overview.sql").read_text().replace("{sums}", deciding.SUMS)
 )
 
 
@@ -146,6 +142,7 @@ class Waiting:
     late_actions: int
     parked_customers: int
     unfinished_runs: int
+    open_disputes: int
 
 
 _LATE = text(
@@ -177,9 +174,11 @@ def waiting(connection: Connection) -> Waiting:
     held = select(func.count()).select_from(QuarantinedLead)
     parked = select(func.count()).select_from(ParkedCustomer)
     unfinished = select(func.count()).select_from(BillingRun)
+    disputed = select(func.count()).select_from(Dispute)
     return Waiting(
         connection.scalar(held.where(QuarantinedLead.replayed_at.is_(None))) or 0,
         connection.scalar(_LATE) or 0,
         connection.scalar(parked) or 0,
         connection.scalar(unfinished.where(BillingRun.finished_at.is_(None))) or 0,
+        connection.scalar(disputed.where(Dispute.status == DisputeStatus.OPEN)) or 0,
     )

@@ -7,10 +7,10 @@ yet (rules.md, 2), so no month is ever priced by two cards.
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, to_json
 from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, text, tuple_
 from sqlalchemy.orm import Session
@@ -20,10 +20,12 @@ from common.billing import PERIOD_PATTERN, CapScope, EngagementLevel, Period
 from common.leads import LONGEST_TEXT, NO_NUL, Id, Level, Wire
 from common.models import BillingReport, ChargedDuplicates, Customer, LeadType, Product, RateCard
 from common.models import Rate as StoredRate
-from common.problems import Conflict, FieldError, Invalid
+from common.problems import Conflict, FieldError, Invalid, NotFound, Unpriced
 
 MOST_RATES = 1_000
 MOST_CENTS = 100_000_000
+DISPUTE_WINDOW_DAYS = 60
+LONGEST_DISPUTE_WINDOW_DAYS = 3_650
 
 _AMOUNT = re.compile(r"([0-9]{1,7})\.([0-9]{2})")
 _BY_LEVEL = {level.lower(): level for level in EngagementLevel}
@@ -89,12 +91,33 @@ class ProposedCap(Wire):
 
 
 class ProposedCard(Wire):
-    """Prices and cap. Each level needs a rate by itself, so that no action is without a price."""
+    """Prices and cap. Each level needs a rate by itself, so that no action is without a price.
+
+    A customer's card that follows the default one holds none of it.
+    """
 
     name: _Name | None = None
     currency: Literal["USD"] = "USD"
-    rates: Annotated[list[ProposedRate], Field(min_length=1, max_length=MOST_RATES)]
-    cap: ProposedCap
+    follows_default: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="The default card prices this customer again; no rates, no cap.",
+        ),
+    ] = False
+    rates: Annotated[
+        list[ProposedRate] | None,
+        Field(
+            min_length=1,
+            max_length=MOST_RATES,
+            validate_default=True,
+            description="Required, unless it follows the default card.",
+        ),
+    ] = None
+    cap: Annotated[
+        ProposedCap | None,
+        Field(validate_default=True, description="Required, unless it follows the default card."),
+    ] = None
     duplicates_charged_for: Annotated[
         list[_Text],
         Field(
@@ -103,6 +126,32 @@ class ProposedCard(Wire):
             description="Lead types whose actions repeat nothing: each is charged.",
         ),
     ]
+    dispute_window_days: Annotated[
+        int | None,
+        Field(
+            strict=True,
+            ge=0,
+            le=LONGEST_DISPUTE_WINDOW_DAYS,
+            description="How long the lines of a final report can be disputed, from its closing "
+            f"on; {DISPUTE_WINDOW_DAYS} unless given.",
+        ),
+    ] = None
+
+    @field_validator("rates", "cap", "duplicates_charged_for", "dispute_window_days")
+    @classmethod
+    def _fits_what_it_follows(cls, value: Any, info: ValidationInfo) -> Any:
+        follows = info.data.get("follows_default")
+        if follows and value:
+            raise PydanticCustomError(
+                "follows_default", "must not stand on a card that follows the default one"
+            )
+        if follows is False and value is None and info.field_name in {"rates", "cap"}:
+            raise PydanticCustomError("missing", "is required")
+        return value
+
+    def required_rates(self) -> list[ProposedRate]:
+        """None where it follows the default card."""
+        return self.rates or []
 
 
 class NewCard(ProposedCard):
@@ -136,10 +185,47 @@ def add_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
     Raises Invalid for a card that is incomplete or names what is not known, and Conflict when its
     first month has begun or is closed, or when somebody else added a version first.
     """
-    customer_id = None if card.customer_id is None else identifiers.customer_id(card.customer_id)
+    newest = require_addable(connection, card, now)
+    customer_id, period = _owner(card), Period.parse(card.valid_from)
+    card_id = connection.execute(
+        insert(RateCard)
+        .values(
+            customer_id=customer_id,
+            name=card.name,
+            version=newest + 1,
+            valid_from=period.start,
+            currency=card.currency,
+            follows_default=card.follows_default,
+            **_terms(card),
+        )
+        .returning(RateCard.rate_card_id)
+    ).scalar_one()
+    if card.rates:
+        connection.execute(insert(StoredRate), [_row(rate, card_id) for rate in card.rates])
+    if card.duplicates_charged_for:
+        connection.execute(
+            insert(ChargedDuplicates),
+            [
+                {"rate_card_id": card_id, "lead_type": lead_type}
+                for lead_type in card.duplicates_charged_for
+            ],
+        )
+    return Session(connection).get_one(RateCard, card_id)
+
+
+def require_addable(connection: Connection, card: NewCard, now: datetime) -> int:
+    """Raises what `add_card` raises; the newest version that the card's would come behind.
+
+    Holds the card's versions as they are until the transaction ends.
+    """
+    customer_id = _owner(card)
     errors = list(_errors(connection, card, ""))
     if customer_id is not None and not _is_known(connection, customer_id):
         errors.insert(0, _unknown_customer("/customer_id"))
+    if customer_id is None and card.follows_default:
+        errors.append(
+            FieldError("/follows_default", "customer_needed", "only a customer's card can follow")
+        )
     if errors:
         raise Invalid("the rate card was refused", errors)
     _lock(connection, customer_id)
@@ -153,31 +239,12 @@ def add_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
                 )
             ],
         )
-    period = Period.parse(card.valid_from)
-    _require_future(connection, customer_id, period, now)
-    card_id = connection.execute(
-        insert(RateCard)
-        .values(
-            customer_id=customer_id,
-            name=card.name,
-            version=newest + 1,
-            valid_from=period.start,
-            currency=card.currency,
-            cap_cents=_cents(card.cap.amount),
-            cap_scope=CapScope(card.cap.scope),
-        )
-        .returning(RateCard.rate_card_id)
-    ).scalar_one()
-    connection.execute(insert(StoredRate), [_row(rate, card_id) for rate in card.rates])
-    if card.duplicates_charged_for:
-        connection.execute(
-            insert(ChargedDuplicates),
-            [
-                {"rate_card_id": card_id, "lead_type": lead_type}
-                for lead_type in card.duplicates_charged_for
-            ],
-        )
-    return Session(connection).get_one(RateCard, card_id)
+    _require_future(connection, customer_id, Period.parse(card.valid_from), now)
+    return newest
+
+
+def _owner(card: NewCard) -> UUID | None:
+    return None if card.customer_id is None else identifiers.customer_id(card.customer_id)
 
 
 def require_sound(connection: Connection, card: ProposedCard, prefix: str) -> None:
@@ -190,16 +257,71 @@ def require_sound(connection: Connection, card: ProposedCard, prefix: str) -> No
         raise Invalid("the rate card was refused", errors)
 
 
-def statement_parameter(card: ProposedCard) -> str:
-    """The card as the deciding statement takes one in place of those in force: JSON."""
+def statement_parameter(connection: Connection, card: ProposedCard, period: Period) -> str:
+    """The card as the deciding statement takes one in place of those in force: JSON.
+
+    One that follows the default card is what that one is in the period. Raises Unpriced where
+    there is none.
+    """
+    if card.follows_default:
+        return _parameter_of_default(connection, period)
+    terms = _terms(card)
     return to_json(
         {
-            "cap_cents": _cents(card.cap.amount),
-            "cap_scope": card.cap.scope,
+            "cap_cents": terms["cap_cents"],
+            "cap_scope": terms["cap_scope"],
             "duplicates_charged_for": card.duplicates_charged_for,
-            "rates": [_row(rate) for rate in card.rates],
+            "rates": [_row(rate) for rate in card.required_rates()],
         }
     ).decode()
+
+
+def _parameter_of_default(connection: Connection, period: Period) -> str:
+    query = (
+        select(RateCard)
+        .where(RateCard.customer_id.is_(None), RateCard.valid_from <= period.start)
+        .order_by(RateCard.valid_from.desc(), RateCard.version.desc())
+        .limit(1)
+    )
+    card = Session(connection).scalars(query).first()
+    if card is None:
+        raise Unpriced(f"no rate card is in force in {period}")
+    return to_json(
+        {
+            "cap_cents": card.cap_cents,
+            "cap_scope": card.cap_scope,
+            "duplicates_charged_for": [each.lead_type for each in card.charged_duplicates],
+            "rates": [
+                {
+                    "engagement_level": rate.engagement_level,
+                    "lead_type": rate.lead_type,
+                    "product_id": rate.product_id,
+                    "amount_cents": rate.amount_cents,
+                }
+                for rate in card.rates
+            ],
+        }
+    ).decode()
+
+
+def newest(connection: Connection, customer_id: UUID | None) -> RateCard | None:
+    """The newest version of a customer's own card, or of the default one, where there is one."""
+    query = select(RateCard).where(_is_of(customer_id)).order_by(RateCard.version.desc()).limit(1)
+    return Session(connection).scalars(query).first()
+
+
+def numbered(connection: Connection, customer_id: UUID | None, number: int) -> RateCard | None:
+    """One version by its number."""
+    query = select(RateCard).where(_is_of(customer_id), RateCard.version == number)
+    return Session(connection).scalars(query).first()
+
+
+def version(connection: Connection, rate_card_id: UUID) -> RateCard:
+    """One version by its id. Raises NotFound."""
+    found = Session(connection).get(RateCard, rate_card_id)
+    if found is None:
+        raise NotFound(f"no rate card has the id {rate_card_id}")
+    return found
 
 
 def history(
@@ -224,7 +346,9 @@ def history(
 
 
 def _errors(connection: Connection, card: ProposedCard, prefix: str) -> Iterator[FieldError]:
-    places = [rate.place() for rate in card.rates]
+    if card.follows_default:
+        return
+    places = [rate.place() for rate in card.required_rates()]
     lead_types = _known_lead_types(connection, card)
     products = _known_products(connection, [product for _, _, product in places if product])
     for number, (level, lead_type, product) in enumerate(places):
@@ -253,7 +377,7 @@ def _errors(connection: Connection, card: ProposedCard, prefix: str) -> Iterator
 
 
 def _known_lead_types(connection: Connection, card: ProposedCard) -> set[str]:
-    named = {rate.lead_type for rate in card.rates if rate.lead_type is not None}
+    named = {rate.lead_type for rate in card.required_rates() if rate.lead_type is not None}
     named.update(card.duplicates_charged_for)
     return set(
         connection.scalars(select(LeadType.lead_type).where(LeadType.lead_type.in_(named)))
@@ -329,6 +453,16 @@ def _untimely(code: str, reason: str) -> Conflict:
         f"{reason}, and a rate card takes effect at the start of a month that has not",
         [FieldError("/valid_from", code, "must be a month that has not begun")],
     )
+
+
+def _terms(card: ProposedCard) -> dict[str, Any]:
+    """What of a card stands in its own row, beside its rates."""
+    terms: dict[str, Any] = {"dispute_window_days": card.dispute_window_days}
+    if card.dispute_window_days is None:
+        terms["dispute_window_days"] = DISPUTE_WINDOW_DAYS
+    if card.cap is not None:
+        terms |= {"cap_cents": _cents(card.cap.amount), "cap_scope": CapScope(card.cap.scope)}
+    return terms
 
 
 def _cents(amount: str) -> int:

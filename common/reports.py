@@ -4,6 +4,7 @@ Invariant: a draft is computed from what is stored and never stored itself; give
 totals, its parts and its lines are of one moment.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,8 +14,18 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from common import deciding, final_reports, identifiers
-from common.billing import Group, Line, Parts, Period, Report, ReportStatus, Totals, notices_of
+from common import deciding, disputes, final_reports, identifiers
+from common.billing import (
+    Credit,
+    Group,
+    Line,
+    Parts,
+    Period,
+    Report,
+    ReportStatus,
+    Totals,
+    notices_of,
+)
 from common.deciding import Entry, LineKey, Part, Scope, SummaryRow
 from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
@@ -36,7 +47,11 @@ class EntryFilter:
 
 
 def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
-    """One entry per customer and month, newest first. Raises Unpriced."""
+    """One entry per customer and month, newest first. Raises Unpriced.
+
+    Without a range, each says what is due, and an open month has one too that holds nothing but
+    prior-period lines or credits.
+    """
     finals = _final_reports(connection, wanted)
     through = final_reports.all_closed_through(connection)
     entries: list[Entry] = []
@@ -53,7 +68,9 @@ def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
             if customer not in through or period > through[customer]
         ]
         scope = Scope(still_open, start=wanted.start, end=wanted.end)
-        entries += deciding.draft_entries(connection, scope)
+        drafts = deciding.draft_entries(connection, scope)
+        is_whole = wanted.start is None and wanted.end is None
+        entries += _with_dues(connection, wanted, through, drafts) if is_whole else drafts
     if wanted.status is not ReportStatus.DRAFT:
         if wanted.start is None and wanted.end is None:
             entries += [_final_entry(stored, customer) for stored, customer in finals]
@@ -62,6 +79,58 @@ def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
             scope = Scope(pairs, start=wanted.start, end=wanted.end)
             entries += final_reports.final_entries(connection, scope)
     return sorted(entries, key=lambda entry: (-entry.period.toordinal(), entry.customer))
+
+
+def _with_dues(
+    connection: Connection, wanted: EntryFilter, through: dict[UUID, date], drafts: list[Entry]
+) -> list[Entry]:
+    """The drafts with what is due; and those that hold only what others carry over to them."""
+    carried = _carried(connection, wanted, through)
+    dues = [
+        entry._replace(
+            due_cents=entry.totals.billed_cents + carried.pop((entry.customer_id, entry.period), 0)
+        )
+        for entry in drafts
+    ]
+    without_lines = dict(carried.keys())
+    found = select(Customer).where(Customer.customer_id.in_(without_lines))
+    return dues + [
+        Entry(
+            customer.customer_id,
+            customer.external_id,
+            customer.name,
+            customer.timezone,
+            without_lines[customer.customer_id],
+            ReportStatus.DRAFT,
+            Totals(),
+            carried[customer.customer_id, without_lines[customer.customer_id]],
+        )
+        for customer in Session(connection).scalars(found)
+    ]
+
+
+def _carried(
+    connection: Connection, wanted: EntryFilter, through: dict[UUID, date]
+) -> Counter[tuple[UUID, date]]:
+    """What prior-period lines and credits come to on each first open month that has some."""
+    late = [
+        (customer, period)
+        for customer, period in final_reports.all_late_periods(connection, wanted.customer_id)
+        if _is_wanted(wanted, Period(through[customer]).end)
+    ]
+    carried: Counter[tuple[UUID, date]] = Counter()
+    for entry in deciding.draft_entries(connection, Scope(late)):
+        first_open = Period(through[entry.customer_id]).end
+        carried[entry.customer_id, first_open] += entry.totals.billed_cents
+    for customer, cents in disputes.pending_cents(connection, wanted.customer_id).items():
+        first_open = Period(through[customer]).end
+        if _is_wanted(wanted, first_open):
+            carried[customer, first_open] -= cents
+    return carried
+
+
+def _is_wanted(wanted: EntryFilter, month: date) -> bool:
+    return wanted.period is None or wanted.period.start == month
 
 
 def _final_reports(
@@ -120,11 +189,11 @@ def final_report(
     Pages as `draft_report` does.
     """
     period = Period(stored.period)
-    summary = final_reports.summarise_final(connection, stored.report_id, stored.period)
+    summary = final_reports.summarise_final(connection, stored.report_id)
     totals, without_user = _whole(summary)
     found = final_reports.final_lines(
         connection,
-        report_id=stored.report_id,
+        stored.report_id,
         after=after,
         last=stored.action_count,
         most=None if most is None else most + 1,
@@ -135,9 +204,7 @@ def final_report(
         page = list(found)
         lines = [each.line for each in page[:most]]
         next_page = page[most - 1].line_number if len(page) > most else None
-    prior = final_reports.final_lines(
-        connection, report_id=stored.report_id, after=stored.action_count
-    )
+    prior = final_reports.final_lines(connection, stored.report_id, after=stored.action_count)
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
@@ -160,7 +227,9 @@ def final_report(
             finalized_at=stored.finalized_at,
             content_hash=stored.content_hash,
             previous_hash=stored.previous_hash,
+            canonical_form=stored.canonical_form,
             prior_period=[each.line for each in prior],
+            credits=disputes.final_credits(connection, stored.report_id),
         ),
         next_page,
     )
@@ -254,6 +323,7 @@ def draft_report(
             notices=notices_of(totals, without_user),
             generated_at=datetime.now(UTC),
             prior_period=late_lines(connection, customer, period),
+            credits=credits_of_draft(connection, customer, period),
         ),
         next_page,
     )
@@ -269,6 +339,14 @@ def late_lines(connection: Connection, customer: Customer, period: Period) -> li
     return [line for line, _ in deciding.lines(connection, scope)]
 
 
+def credits_of_draft(connection: Connection, customer: Customer, period: Period) -> list[Credit]:
+    """The credits that stand on an open month: those of the first one, as prior-period lines."""
+    through = final_reports.closed_through(connection, customer.customer_id)
+    if through is None or Period(through).end != period.start:
+        return []
+    return disputes.pending_credits(connection, customer.customer_id)
+
+
 class DecidedLine(NamedTuple):
     """A line, and the report it stands on."""
 
@@ -281,12 +359,14 @@ def lead_lines(
     connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
 ) -> list[DecidedLine]:
     """What was decided about each action of a lead, in the order they happened."""
-    final_lines = list(final_reports.final_lines(connection, lead_id=lead_id))
+    periods = deciding.lead_periods(connection, lead_id)
+    final_lines = list(
+        final_reports.final_lines_of_lead(connection, customer.customer_id, lead_id, periods)
+    )
     months = final_reports.periods_of(connection, {each.report_id for each in final_lines})
     final = [
         DecidedLine(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines
     ]
-    periods = deciding.lead_periods(connection, lead_id)
     scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)
     through = final_reports.closed_through(connection, customer.customer_id)
     first_open = None if through is None else Period(through).end

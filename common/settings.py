@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     database_connect_timeout_seconds: int = Field(
         default=5, ge=1, description="How long a new connection may take."
     )
+    customers_closed_at_once: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="Customers whose month a billing run closes at the same time, each on a "
+        "connection of its own; no more than `DATABASE_POOL_SIZE`.",
+    )
     queue_url: str | None = Field(
         default=None,
         description="SQS queue where the function puts valid leads while the database is away. "
@@ -61,6 +68,12 @@ class Settings(BaseSettings):
         default=MissingUser.PER_CUSTOMER,
         description="Whom a lead without `user` is billed under: `per_customer` (one fallback "
         "user per customer) or `per_lead`.",
+    )
+    billed_by: str = Field(
+        default="Lead Billing Engine",
+        min_length=1,
+        max_length=200,
+        description="Who bills, as PDF statements name them.",
     )
     trace: bool = Field(default=False, description="Whether the function sends X-Ray traces.")
 

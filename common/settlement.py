@@ -5,6 +5,7 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 """
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,24 +30,55 @@ from sqlalchemy.orm import Session
 
 from common import db, deciding, final_reports, identifiers
 from common.billing import Period, amount
+from common.db import PreparedStatement
 from common.deciding import Scope
-from common.models import BillingReport, BillingReportLine, BillingRun, Customer, ParkedCustomer
+from common.models import (
+    BillingReport,
+    BillingReportLine,
+    BillingRun,
+    Customer,
+    LateAction,
+    ParkedCustomer,
+)
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
+from common.settings import settings
 
 logger = logging.getLogger("lead_billing.settlement")
 
 
-def _behind_decided(name: str) -> TextClause:
-    """A statement that goes on from what is decided, numbered and hashed."""
+CANONICAL_FORM = 2  # the newest, which a report is closed in (docs/verification.md)
+
+
+def _behind_decided(names: list[str], form: int) -> TextClause:
+    """A statement that goes on from what is decided, numbered and hashed in a canonical form."""
     folder = files("common").joinpath("sql")
-    rest = ",\n".join(folder.joinpath(file).read_text() for file in ("number_lines.sql", name))
-    for form in ("canonical_line", "canonical_report"):
-        rest = rest.replace(f"{{{form}}}", folder.joinpath(f"{form}.sql").read_text().strip())
-    return text(f"with {deciding.DECIDED},\n{rest}")
+    rest = ",\n".join(folder.joinpath(f"{name}.sql").read_text() for name in names)
+    for part, file in (
+        ("line", f"canonical_line_{form}"),
+        ("report", f"canonical_report_{form}"),
+        ("credit", "canonical_credit"),
+    ):
+        text_of = folder.joinpath(f"{file}.sql").read_text().strip()
+        rest = rest.replace(f"{{canonical_{part}}}", text_of)
+    return text(f"with {deciding.DECIDED},\n{rest.replace('{form}', str(form))}")
 
 
-_CLOSE = _behind_decided("close_period.sql")
-_VERIFY = _behind_decided("verify_report.sql")
+_CLOSE = PreparedStatement(
+    "close_period",
+    _behind_decided(["number_lines", "pending_credits", "close_period"], CANONICAL_FORM).text,
+    Scope.TYPES
+    | {
+        "report_id": "uuid",
+        "run_id": "uuid",
+        "customer_id": "uuid",
+        "period": "date",
+        "rate_card_id": "uuid",
+    },
+)
+_VERIFY = {
+    form: _behind_decided(["number_lines", "verify_report"], form)
+    for form in range(1, CANONICAL_FORM + 1)
+}
 _MOST_NAMED_LINES = 100
 
 _FIRST_ZONE = timedelta(hours=14)  # no clock is further ahead of UTC
@@ -105,6 +137,15 @@ class RunResult:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that is in the history, with the customers it will close."""
+
+    run_id: UUID
+    period: Period
+    customers: list[Customer]
+
+
 def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> RunResult:
     """Closes a period for the named customers, or for all that have actions or reports.
 
@@ -112,17 +153,35 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
     stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
     Conflict when the month is over nowhere yet or not one of the customers could be closed.
     """
+    run = finish_run(start_run(period, customer_ids, actor))
+    if run.results and run.count(Closing.FAILED) == len(run.results):
+        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
+        raise Conflict(str(reason), extra=run.document())
+    return run
+
+
+def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> StartedRun:
+    """Puts a run into the history; `finish_run` does what it is for.
+
+    Raises NotFound for an unknown customer, and Conflict when the month is over nowhere yet.
+    """
     with db.transaction() as connection:
         _require_over_somewhere(connection, period)
-        customers = _customers(connection, period, customer_ids)
+        customers = customers_to_close(connection, period, customer_ids)
         run_id = connection.execute(
             insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
         ).scalar_one()
-    run = RunResult(run_id, period, [_close_or_park(c, period, run_id) for c in customers])
+    return StartedRun(run_id, period, customers)
+
+
+def finish_run(started: StartedRun) -> RunResult:
+    """Closes or parks each customer of the run, and says in the history what came of it."""
+    results = _close_or_park_all(started.customers, started.period, started.run_id)
+    run = RunResult(started.run_id, started.period, results)
     with db.transaction() as connection:
         connection.execute(
             update(BillingRun)
-            .where(BillingRun.run_id == run_id)
+            .where(BillingRun.run_id == run.run_id)
             .values(
                 finished_at=func.clock_timestamp(),
                 closed=run.count(Closing.CLOSED),
@@ -131,9 +190,6 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
                 due_cents=run.due_cents,
             )
         )
-    if run.results and run.count(Closing.FAILED) == len(run.results):
-        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
-        raise Conflict(str(reason), extra=run.document())
     return run
 
 
@@ -157,8 +213,9 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
     late = final_reports.late_periods(connection, customer.customer_id)
     scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
     try:
-        connection.execute(
-            _CLOSE,
+        _plan_for_hashes(connection)
+        _CLOSE.execute(
+            connection,
             scope.parameters()
             | {
                 "report_id": str(identifiers.report_id(customer.customer_id, str(period))),
@@ -172,7 +229,19 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
         if "gross_cents" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
+    connection.execute(delete(LateAction).where(LateAction.customer_id == customer.customer_id))
     return True
+
+
+# How many rows a month decides to is unknown to the planner, which takes it for a few.
+_PLAN_FOR_HASHES = text(
+    "select set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true)"
+)
+
+
+def _plan_for_hashes(connection: Connection) -> None:
+    """Has the rest of the transaction join what is decided by hashes, however much it is."""
+    connection.execute(_PLAN_FOR_HASHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +275,7 @@ class DifferingLine:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A final report held against its lines and against the actions that these name."""
+    """A final report held against its lines and credits, and against what these are made of."""
 
     content_hash: str
     stored_hash: str
@@ -217,6 +286,7 @@ class Verification:
     fields: list[str]
     differing_count: int
     lines: list[DifferingLine]
+    credits: list[int]
 
     @property
     def is_verified(self) -> bool:
@@ -225,6 +295,7 @@ class Verification:
             and self.previous_hash == self.hash_before
             and not self.fields
             and not self.differing_count
+            and not self.credits
         )
 
     @property
@@ -234,6 +305,8 @@ class Verification:
         parts = []
         if self.differing_count:
             parts.append(f"{self.differing_count} lines differ")
+        if self.credits:
+            parts.append(f"credits differ: {', '.join(map(str, self.credits))}")
         if self.fields:
             parts.append(f"totals differ: {', '.join(self.fields)}")
         if self.previous_hash != self.hash_before:
@@ -252,6 +325,7 @@ class Verification:
             "tampered_fields": self.fields,
             "tampered_line_count": self.differing_count,
             "tampered_lines": [line.document() for line in self.lines],
+            "tampered_credits": self.credits,
             "detail": self.detail,
         }
 
@@ -265,8 +339,9 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     months = select(BillingReportLine.period).where(BillingReportLine.report_id == report.report_id)
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
+    _plan_for_hashes(connection)
     row = connection.execute(
-        _VERIFY,
+        _VERIFY[report.canonical_form],
         scope.parameters()
         | {
             "report_id": str(report.report_id),
@@ -284,7 +359,25 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         row.fields,
         row.differing_count,
         [DifferingLine(**line) for line in row.differing],
+        row.differing_credits,
     )
+
+
+def _close_or_park_all(
+    customers: list[Customer], period: Period, run_id: UUID
+) -> list[CustomerResult]:
+    """What became of each customer, in their order; several are closed at once.
+
+    When the database goes away, those that were not begun are left as they are.
+    """
+    current = settings()
+    at_once = min(current.customers_closed_at_once, current.database_pool_size)
+    with ThreadPoolExecutor(at_once, "closing") as closers:
+        closing = [closers.submit(_close_or_park, each, period, run_id) for each in customers]
+        try:
+            return [each.result() for each in closing]
+        finally:
+            closers.shutdown(cancel_futures=True)
 
 
 def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> CustomerResult:
@@ -322,9 +415,13 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
     return CustomerResult(name, Closing.FAILED, reason=reason)
 
 
-def _customers(
+def customers_to_close(
     connection: Connection, period: Period, customer_ids: list[str] | None
 ) -> list[Customer]:
+    """The named customers, or all with actions up to the month's end or with reports, by id.
+
+    Raises NotFound for an unknown one.
+    """
     query = select(Customer).order_by(Customer.external_id)
     if customer_ids is None:
         with_actions = {

@@ -45,6 +45,17 @@ def simulate(
     on the card in force.
     """
     require_sound(connection, card, "/rate_card")
+    if card.follows_default and customers is None:
+        raise Invalid(
+            "the simulation names no customers",
+            [
+                FieldError(
+                    "/rate_card/follows_default",
+                    "customer_needed",
+                    "needs customer_id or customer_ids: who would follow the default card",
+                )
+            ],
+        )
     ids = None if customers is None else _known(connection, customers)
     if ids is None:
         active = deciding.active_periods(connection, None, period.start, period.end)
@@ -56,7 +67,7 @@ def simulate(
         raise Unpriced(f"no rate card is in force in {period}")
     repriced = {owner for owner in ids if customers is not None or in_force[owner].is_default}
     current = _totals(connection, ids, period)
-    proposed = _totals(connection, repriced, period, statement_parameter(card))
+    proposed = _totals(connection, repriced, period, statement_parameter(connection, card, period))
     rows = connection.execute(
         select(Customer.customer_id, Customer.external_id, Customer.name)
         .where(Customer.customer_id.in_(ids))

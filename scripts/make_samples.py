@@ -165,6 +165,18 @@ _SCENARIOS = [
     _Scenario("No such format", "GET", "/billing/reports/customer-123/2024-04.docx"),
     _Scenario("Month that is not over", "POST", "/billing/periods/2999-01/close"),
     _Scenario("Nothing final to verify", "GET", "/billing/reports/customer-123/2024-04/verify"),
+    _Scenario(
+        "A line that is still a draft",
+        "POST",
+        "/billing/disputes",
+        {"lead_id": "uuid-1", "reason": "spam"},
+    ),
+    _Scenario(
+        "A reason that says nothing",
+        "POST",
+        "/billing/disputes",
+        {"lead_id": "uuid-1", "reason": "other"},
+    ),
     _Scenario("Foreign cursor", "GET", "/leads?cursor=abc"),
     _Scenario(
         "Email of another customer",

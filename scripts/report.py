@@ -50,6 +50,8 @@ def print_report(console: Console, report: dict[str, Any], lines: int = 50) -> N
     console.print(_totals(report))
     console.print(_by_product(report))
     console.print(_lines(report, lines))
+    for credit in (report.get("credits") or {"lines": []})["lines"][:lines]:
+        console.print(Text(f"Credit of {credit['amount']}: {credit['explanation']}", "green"))
     for warning in report["warnings"]:
         console.print(Text(f"Warning: {_sentence(warning)}", "yellow"))
 
@@ -72,6 +74,9 @@ def _totals(report: dict[str, Any]) -> Table:
     prior = report.get("prior_period") or {}
     if prior.get("lines"):
         table.add_row("Prior periods", *_figures(prior["totals"]))
+    credits = report.get("credits") or {}
+    if credits.get("lines"):
+        table.add_row("Credits", "", f"[bold]-{credits['total']}[/]")
     return table
 
 

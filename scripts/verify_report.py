@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-_VERSION = "lead-billing-report/1"
+_FORMS = (1, 2)
 
 
 class Refused(Exception):
@@ -39,7 +39,7 @@ def canonical(values: list[Any]) -> bytes:
     return json.dumps(values, ensure_ascii=False, separators=(", ", ": ")).encode()
 
 
-def line_hash(line: dict[str, Any], period: str) -> bytes:
+def line_hash(line: dict[str, Any], period: str, form: int) -> bytes:
     """SHA-256 over a line's canonical form."""
     repeated = line["duplicate_of"] or {"lead_id": None, "action_id": None}
     moment = datetime.fromisoformat(line["timestamp"]).astimezone(UTC).replace(tzinfo=None)
@@ -64,6 +64,24 @@ def line_hash(line: dict[str, Any], period: str) -> bytes:
                 line["outcome"],
                 repeated["lead_id"],
                 repeated["action_id"],
+                *([] if form == 1 else [line["rate"]]),
+            ]
+        )
+    ).digest()
+
+
+def credit_hash(credit: dict[str, Any]) -> bytes:
+    """SHA-256 over a credit's canonical form."""
+    return hashlib.sha256(
+        canonical(
+            [
+                credit["dispute_id"],
+                credit["reason"],
+                credit["report_period"],
+                credit["line_number"],
+                credit["lead_id"],
+                credit["action_id"],
+                cents(credit["amount"]),
             ]
         )
     ).digest()
@@ -71,9 +89,10 @@ def line_hash(line: dict[str, Any], period: str) -> bytes:
 
 def content_hash(report: dict[str, Any]) -> str:
     """SHA-256 over the report's canonical form: its header, then the hashes of its lines."""
-    totals, prior = report["totals"], report["prior_period"]
+    totals, prior, form = report["totals"], report["prior_period"], form_of(report)
+    credits = credits_of(report)
     header = [
-        _VERSION,
+        f"lead-billing-report/{form}",
         report["customer_id"],
         report["period"],
         report["timezone"],
@@ -88,14 +107,28 @@ def content_hash(report: dict[str, Any]) -> str:
         cents(totals["savings"]["duplicate"]),
         cents(totals["savings"]["cap"]),
         cents(prior["totals"]["billed"]),
+        *([] if form == 1 else [len(credits["lines"]), cents(credits["total"])]),
         cents(report["due"]),
     ]
     digest = hashlib.sha256(canonical(header))
     for line in report["lines"]:
-        digest.update(line_hash(line, report["period"]))
+        digest.update(line_hash(line, report["period"], form))
     for line in prior["lines"]:
-        digest.update(line_hash(line, line["period"]))
+        digest.update(line_hash(line, line["period"], form))
+    for credit in credits["lines"]:
+        digest.update(credit_hash(credit))
     return digest.hexdigest()
+
+
+def form_of(report: dict[str, Any]) -> int:
+    """Which canonical form a report was hashed in; the first one did not name itself."""
+    return int(report.get("canonical_form", 1))
+
+
+def credits_of(report: dict[str, Any]) -> dict[str, Any]:
+    """A report's credits; there were none before the second form."""
+    credits: dict[str, Any] = report.get("credits", {"total": "0.00", "lines": []})
+    return credits
 
 
 def cents(amount: str) -> int:
@@ -128,6 +161,8 @@ def _check(report: dict[str, Any]) -> None:
         raise Refused(f"it is a {report['status']}: only a final report has a hash")
     if report["content_hash"] is None:
         raise Refused("its month was closed along with a later one, without a report of its own")
+    if form_of(report) not in _FORMS:
+        raise Refused(f"it is hashed in form {form_of(report)}, which a newer script knows")
     if report["next_cursor"] is not None or len(report["lines"]) < report["totals"]["actions"]:
         raise Refused("not all lines are in it: download it with ?limit=10000")
     for number, line in enumerate(report["lines"] + report["prior_period"]["lines"], start=1):
@@ -138,8 +173,14 @@ def _check(report: dict[str, Any]) -> None:
     _check_sums(report["totals"], report["lines"], "its totals")
     prior = report["prior_period"]
     _check_sums(prior["totals"], prior["lines"], "the totals of its prior periods")
-    if cents(report["due"]) != cents(report["totals"]["billed"]) + cents(prior["totals"]["billed"]):
-        raise Refused("what is due is not what was billed")
+    credits = credits_of(report)
+    if cents(credits["total"]) != sum(cents(credit["amount"]) for credit in credits["lines"]):
+        raise Refused(f"its credits do not add up: their total is {credits['total']}")
+    if form_of(report) == 1 and credits["lines"]:
+        raise Refused("it has credits, and its canonical form has none")
+    billed = cents(report["totals"]["billed"]) + cents(prior["totals"]["billed"])
+    if cents(report["due"]) != billed - cents(credits["total"]):
+        raise Refused("what is due is not what was billed less credits")
     found = content_hash(report)
     if found != report["content_hash"]:
         raise Refused(f"its hash is {report['content_hash']}, but what it holds gives {found}")

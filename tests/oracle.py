@@ -39,6 +39,7 @@ class Card:
     cap_cents: int = 10_000
     cap_scope: str = "user"
     duplicates_charged_for: tuple[str, ...] = ()
+    follows_default: bool = False
 
 
 DEFAULT_CARD = Card((Rate("High", 1000), Rate("Medium", 500), Rate("Low", 200)))
@@ -119,11 +120,18 @@ def next_month(month: date) -> date:
 
 
 def card_in_force(cards: Iterable[Card], customer: str, month: date) -> Card:
-    """Rule 2: the customer's own newest card that is valid by then, else the default one."""
+    """Rule 2: the customer's own newest card that is valid by then, else the default one.
+
+    Where the own one follows the default one, it is that.
+    """
     valid = [card for card in cards if card.valid_from <= month]
     own = [card for card in valid if card.customer_id == customer]
     default = [card for card in valid if card.customer_id is None]
-    return max(own or default, key=lambda card: (card.valid_from, card.version))
+
+    def newest(some: list[Card]) -> Card:
+        return max(some, key=lambda card: (card.valid_from, card.version))
+
+    return newest(own) if own and not newest(own).follows_default else newest(default)
 
 
 def price(card: Card, product: str, lead_type: str, level: str) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from tests import oracle
 from tests.oracle import Action, Card, Event, Line
 
 EventKey = tuple[uuid.UUID, Action]
+LineKey = tuple[date, str, Action]  # the month of its report, its lead and its action
 
 
 @dataclass
@@ -25,16 +26,27 @@ class Statement:
     status: str
     lines: list[Line] = field(default_factory=list)
     prior: dict[date, list[Line]] = field(default_factory=dict)
+    credits: list[tuple[LineKey, int]] = field(default_factory=list)
 
     @property
     def due(self) -> int:
         late = [line for lines in self.prior.values() for line in lines]
-        return sum(line.billed for line in [*self.lines, *late])
+        billed = sum(line.billed for line in [*self.lines, *late])
+        return billed - sum(cents for _, cents in self.credits)
 
     def every_line(self, month: date) -> list[tuple[date, Line]]:
         """Each line with the month it belongs to."""
         own = [(month, line) for line in self.lines]
         return own + [(late, line) for late in sorted(self.prior) for line in self.prior[late]]
+
+
+@dataclass
+class Dispute:
+    """Lines of one lead that a customer disputed, with what they had billed."""
+
+    customer: str
+    lines: list[tuple[LineKey, int]]
+    status: str = "open"
 
 
 class Ledger:
@@ -44,6 +56,8 @@ class Ledger:
         self.leads: list[Mapping[str, Any]] = []
         self.final: dict[tuple[str, date], Statement] = {}
         self.closed_through: dict[str, date] = {}
+        self.disputes: list[Dispute] = []
+        self._accepted: list[Dispute] = []  # and on no report yet, in the order of acceptance
         self._zones = {name: ZoneInfo(zone) for name, zone in zones.items()}
         self._cards = list(cards)
 
@@ -59,9 +73,43 @@ class Ledger:
         if any(through < earlier < month for earlier in months):
             return "refused"
         lines, late = self._own_lines(customer, month), self._late_lines(customer)
-        self.final[customer, month] = Statement("final", lines, late)
+        credits = self._waiting_credits(customer)
+        self.final[customer, month] = Statement("final", lines, late, credits)
+        self._accepted = [each for each in self._accepted if each.customer != customer]
         self.closed_through[customer] = month
         return "closed"
+
+    def dispute(self, customer: str, lead_id: str, action: Action | None) -> str:
+        """Disputes a lead's final lines, or that of one action; says "open" or "refused"."""
+        taken = {
+            key for each in self.disputes if each.status != "rejected" for key, _ in each.lines
+        }
+        lines = [
+            ((month, line.lead_id, line.action), line.billed)
+            for (owner, month), statement in sorted(self.final.items())
+            for _, line in statement.every_line(month)
+            if owner == customer
+            and line.lead_id == lead_id
+            and action in {None, line.action}
+            and line.billed
+        ]
+        lines = [(key, billed) for key, billed in lines if key not in taken]
+        if not lines:
+            return "refused"
+        self.disputes.append(Dispute(customer, lines))
+        return "open"
+
+    def decide(self, number: int, status: str) -> str:
+        """Accepts or rejects a dispute by its number; says what it is then."""
+        dispute = self.disputes[number]
+        if dispute.status == "open":
+            dispute.status = status
+            if status == "accepted":
+                self._accepted.append(dispute)
+        return dispute.status
+
+    def _waiting_credits(self, customer: str) -> list[tuple[LineKey, int]]:
+        return [line for each in self._accepted if each.customer == customer for line in each.lines]
 
     def statement(self, customer: str, month: date) -> Statement:
         """A customer's month as it reads now."""
@@ -70,7 +118,8 @@ class Ledger:
             return self.final.get((customer, month), Statement("final"))
         is_first_open = through is not None and month == oracle.next_month(through)
         late = self._late_lines(customer) if is_first_open else {}
-        return Statement("draft", self._own_lines(customer, month), late)
+        credits = self._waiting_credits(customer) if is_first_open else []
+        return Statement("draft", self._own_lines(customer, month), late, credits)
 
     def months(self, customer: str) -> set[date]:
         """The months a customer has something on: actions, a final report, or late lines."""

@@ -1,20 +1,62 @@
 -- Stores the final report of what is decided, behind the common table expressions of
--- decide_actions.sql and number_lines.sql, in one statement.
+-- decide_actions.sql, number_lines.sql and pending_credits.sql, in one statement.
 stored as (
     insert into billing_report_lines (
-        report_id, line_number, period, lead_id, action_id, product_id, user_key, lead_type,
-        action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
+        report_id, line_number, customer_id, period, lead_id, action_id, product_id, user_key,
+        lead_type, action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
         duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents, duplicate_of_lead_id,
         duplicate_of_action_id, duplicate_of_timestamp, rate, line_hash
     )
     select
-        cast(:report_id as uuid), line_number, period, lead_id, action_id, product_id, user_key,
-        lead_type, action_type, engagement_level, timestamp, outcome::outcome, gross_cents,
+        cast(:report_id as uuid), line_number, customer_id, period, lead_id, action_id, product_id,
+        user_key, lead_type, action_type, engagement_level, timestamp, outcome::outcome, gross_cents,
         billed_cents, duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents,
         case when is_repeat then first_lead_id end, repeated_action_id,
         case when is_repeat then first_timestamp end, rate, line_hash
     from hashed
-    order by line_number
+),
+
+stored_breakdown as (
+    insert into billing_report_breakdowns (
+        report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
+    )
+    select
+        cast(:report_id as uuid), lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents,
+        action_counts
+    from breakdown
+),
+
+credits as materialized (
+    select
+        pending.*,
+        {canonical_credit} as credit_hash
+    from pending
+),
+
+stored_credits as (
+    insert into billing_report_credits (
+        report_id, credit_number, dispute_id, of_report_id, of_line_number, amount_cents,
+        credit_hash
+    )
+    select
+        cast(:report_id as uuid), credit_number, dispute_id, of_report_id, of_line_number,
+        amount_cents, credit_hash
+    from credits
+),
+
+totalled as (
+    select
+        summed.*, credited.*,
+        summed.billed_cents + summed.prior_billed_cents - credited.credit_cents as due_cents
+    from summed
+    cross join (
+        select
+            count(*) as credit_count,
+            coalesce(sum(amount_cents), 0)::bigint as credit_cents,
+            coalesce(string_agg(credit_hash, ''::bytea order by credit_number), ''::bytea)
+                as credit_hashes
+        from credits
+    ) as credited
 ),
 
 header as (
@@ -22,6 +64,11 @@ header as (
         customers.customer_id, customers.external_id as customer, customers.name as customer_name,
         customers.timezone, cast(:period as date) as period, rate_cards.rate_card_id,
         rate_cards.name as card_name, rate_cards.version as card_version,
+        (
+            select coalesce(jsonb_object_agg(products.external_id, products.name), '{}')
+            from products
+            where product_id in (select selected.product_id from selected)
+        ) as product_names,
         (
             select content_hash
             from billing_reports
@@ -37,12 +84,14 @@ header as (
 insert into billing_reports (
     report_id, run_id, customer_id, customer_name, period, timezone, rate_card_id, product_names,
     lead_count, action_count, prior_action_count, gross_cents, billed_cents, duplicate_cents,
-    cap_cents, prior_billed_cents, due_cents, previous_hash, content_hash
+    cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents, previous_hash,
+    canonical_form, content_hash
 )
 select
     cast(:report_id as uuid), cast(:run_id as uuid), customer_id, customer_name, period, timezone,
     rate_card_id, product_names, lead_count, action_count, prior_action_count, gross_cents,
-    billed_cents, duplicate_cents, cap_cents, prior_billed_cents, due_cents, previous_hash,
+    billed_cents, duplicate_cents, cap_cents, prior_billed_cents, credit_count, credit_cents,
+    due_cents, previous_hash, {form},
     {canonical_report}
-from summed, header
+from totalled, header
 returning due_cents

@@ -52,11 +52,20 @@ scope as materialized (
                     select lead_type from charged_duplicates
                     where charged_duplicates.rate_card_id = rate_cards.rate_card_id
                 ) as duplicates_charged_for
-            from rate_cards
-            where cast(:proposed_card as jsonb) is null
-                and (rate_cards.customer_id = customers.customer_id or rate_cards.customer_id is null)
-                and rate_cards.valid_from <= wanted.period
-            order by rate_cards.customer_id nulls last, valid_from desc, version desc
+            from (
+                -- The newest own one and the newest default one.
+                select distinct on (customer_id is null) *
+                from rate_cards
+                where cast(:proposed_card as jsonb) is null
+                    and (
+                        rate_cards.customer_id = customers.customer_id
+                        or rate_cards.customer_id is null
+                    )
+                    and rate_cards.valid_from <= wanted.period
+                order by customer_id is null, valid_from desc, version desc
+            ) as rate_cards
+            where not follows_default
+            order by customer_id is null
             limit 1
         )
         union all
@@ -142,7 +151,9 @@ decided as (
                     or exists (
                         select from billing_report_lines as line
                         join billing_reports as report using (report_id)
-                        where line.lead_id = actions.lead_id
+                        where line.customer_id = scope.customer_id
+                            and line.period = scope.period
+                            and line.lead_id = actions.lead_id
                             and line.action_id = actions.action_id
                             and report.period <= :as_of
                     )
@@ -189,6 +200,8 @@ decided as (
                 and by_lead_type.product_id is null
             left join billing_report_lines as final
                 on scope.is_closed
+                and final.customer_id = scope.customer_id
+                and final.period = scope.period
                 and final.lead_id = actions.lead_id
                 and final.action_id = actions.action_id
                 and (
@@ -208,11 +221,26 @@ decided as (
                     or exists (
                         select from billing_report_lines as line
                         join billing_reports as report using (report_id)
-                        where line.lead_id = actions.lead_id
+                        where line.customer_id = scope.customer_id
+                            and line.period = scope.period
+                            and line.lead_id = actions.lead_id
                             and line.action_id = actions.action_id
                             and report.period <= :as_of
                     )
                 )
+        ),
+
+        -- Canonical order, sorted once: what is final already stands in front of it anyway.
+        numbered as (
+            select
+                *,
+                count(*) filter (where standing = 2) over (
+                    order by
+                        timestamp, lead_created_at, lead_id, action_key, engagement_level,
+                        occurrence
+                    rows unbounded preceding
+                ) as number
+            from priced
         ),
 
         compared as (
@@ -222,7 +250,7 @@ decided as (
                 first_value(lead_id) over repeats as first_lead_id,
                 first_value(action_id) over repeats as first_action_id,
                 first_value(timestamp) over repeats as first_timestamp
-            from priced
+            from numbered
             window repeats as (
                 -- Where the card charges duplicates, each action stands by itself.
                 partition by
@@ -232,7 +260,7 @@ decided as (
                             and lead_type = any(scope.duplicates_charged_for)
                             then action_id
                     end
-                order by standing, timestamp, lead_created_at, lead_id, occurrence
+                order by standing, number
                 rows unbounded preceding
             )
         ),
@@ -242,9 +270,7 @@ decided as (
                 *,
                 sum(charge_cents) over (
                     partition by user_key, case when scope.caps_each_product then product_id end
-                    order by
-                        standing, timestamp, lead_created_at, lead_id, action_key,
-                        engagement_level, occurrence
+                    order by standing, number
                     rows unbounded preceding
                 ) as charged_cents
             from (
@@ -261,7 +287,7 @@ decided as (
 
         select
             action_id, lead_id, lead_created_at, product_id, user_key, lead_type, action_type,
-            action_key, engagement_level, timestamp, occurrence, rate, gross_cents,
+            action_key, engagement_level, timestamp, occurrence, number, rate, gross_cents,
             is_repeat, first_lead_id, first_action_id, first_timestamp,
             least(charged_cents - charge_cents, scope.cap_cents) as cap_used_before_cents,
             greatest(0, least(charge_cents, scope.cap_cents - (charged_cents - charge_cents)))

@@ -8,6 +8,9 @@ placed as (
     left join (
         select customer_id, max(period) as through from billing_reports group by customer_id
     ) as closed using (customer_id)
+    left join late_actions as late using (customer_id, period, lead_id, action_id)
+    -- A late action that is not marked would be on no report.
+    where late.action_id is not null or selected.period > closed.through or closed.through is null
     union all
     select
         line.lead_id, line.action_id,

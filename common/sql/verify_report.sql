@@ -1,13 +1,18 @@
 -- Holds a final report against its own lines and against the actions they name, behind the common
 -- table expressions of decide_actions.sql (as of the report) and number_lines.sql.
+-- What is looked up one by one is so by `limit 1`: all else is joined by hashes (settlement.py).
 stored as materialized (
     select
         final.*, leads.external_id as lead, products.external_id as product,
         first_leads.external_id as first_lead, duplicate_of_action_id as repeated_action_id
     from billing_report_lines as final
-    left join leads on leads.lead_id = final.lead_id
+    left join lateral (
+        select external_id from leads where leads.lead_id = final.lead_id limit 1
+    ) as leads on true
     left join products on products.product_id = final.product_id
-    left join leads as first_leads on first_leads.lead_id = final.duplicate_of_lead_id
+    left join lateral (
+        select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
+    ) as first_leads on true
     where final.report_id = :report_id
 ),
 
@@ -16,6 +21,53 @@ hashed_again as materialized (
         stored.*,
         {canonical_line} as hash_again
     from stored
+),
+
+-- A credit is what its line had billed, decided again: the line's own amount.
+credits as materialized (
+    select
+        credit.credit_number, credit.credit_hash, credit.dispute_id, credit.amount_cents,
+        credit.of_line_number, disputes.reason, disputes.status, source.period as of_period,
+        leads.external_id as lead, line.action_id, line.billed_cents
+    from billing_report_credits as credit
+    left join disputes using (dispute_id)
+    left join billing_reports as source on source.report_id = credit.of_report_id
+    left join lateral (
+        select *
+        from billing_report_lines as line
+        where line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
+        limit 1
+    ) as line on true
+    left join lateral (
+        select external_id from leads where leads.lead_id = line.lead_id limit 1
+    ) as leads on true
+    where credit.report_id = :report_id
+),
+
+credits_again as materialized (
+    select
+        credits.*,
+        {canonical_credit} as hash_again,
+        (
+            select {canonical_credit}
+            from (
+                select
+                    credits.dispute_id, credits.reason, credits.of_period, credits.of_line_number,
+                    credits.lead, credits.action_id, credits.billed_cents as amount_cents
+            ) as of_its_line
+        ) as hash_of_line
+    from credits
+),
+
+credited as (
+    select
+        count(*) as credit_count,
+        coalesce(sum(amount_cents), 0)::bigint as credit_cents,
+        coalesce(string_agg(hash_again, ''::bytea order by credit_number), ''::bytea)
+            as credit_hashes,
+        coalesce(string_agg(hash_of_line, ''::bytea order by credit_number), ''::bytea)
+            as decided_credit_hashes
+    from credits_again
 ),
 
 header as (
@@ -61,14 +113,18 @@ select
     header.content_hash, header.previous_hash, header.hash_before, lines_again.line_count,
     (
         select {canonical_report}
-        from (select header.*, lines_again.line_hashes) as again
+        from (select header.*, lines_again.line_hashes, credited.credit_hashes) as again
     ) as stored_hash,
     (
         select {canonical_report}
         from (
             select
                 header.customer, header.period, header.timezone, header.card_name,
-                header.card_version, header.hash_before as previous_hash, summed.*
+                header.card_version, header.hash_before as previous_hash, summed.*,
+                credited.credit_count, credited.credit_cents,
+                credited.decided_credit_hashes as credit_hashes,
+                summed.billed_cents + summed.prior_billed_cents - credited.credit_cents
+                    as due_cents
         ) as again
     ) as decided_hash,
     array_remove(array[
@@ -80,11 +136,38 @@ select
         case when header.duplicate_cents <> summed.duplicate_cents then 'savings.duplicate' end,
         case when header.cap_cents <> summed.cap_cents then 'savings.cap' end,
         case when header.prior_billed_cents <> summed.prior_billed_cents then 'prior_billed' end,
-        case when header.due_cents <> summed.due_cents then 'due' end
+        case
+            when (header.credit_count, header.credit_cents)
+                <> (credited.credit_count, credited.credit_cents) then 'credits'
+        end,
+        case
+            when header.due_cents
+                <> summed.billed_cents + summed.prior_billed_cents - credited.credit_cents
+                then 'due'
+        end,
+        case when not exists (
+            select from billing_report_breakdowns as kept
+            where kept.report_id = header.report_id
+                and (
+                    kept.lead_ids, kept.gross_cents, kept.billed_cents, kept.duplicate_cents,
+                    kept.cap_cents, kept.action_counts
+                ) = (
+                    breakdown.lead_ids, breakdown.gross_cents, breakdown.billed_cents,
+                    breakdown.duplicate_cents, breakdown.cap_cents, breakdown.action_counts
+                )
+        ) then 'breakdown' end
     ], null) as fields,
+    array(
+        select credit_number from credits_again
+        where hash_again <> credit_hash
+            or hash_of_line is distinct from hash_again
+            or status <> 'accepted'
+        order by credit_number
+        limit :most
+    ) as differing_credits,
     (select count(*) from differing) as differing_count,
     coalesce((
         select json_agg(named order by line_number)
         from (select * from differing order by line_number limit :most) as named
     ), '[]') as differing
-from header, lines_again, summed
+from header, lines_again, summed, breakdown, credited

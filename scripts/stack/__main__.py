@@ -206,6 +206,7 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "tf-apply": apply,
     "tf-destroy": terraform.destroy,
     "migrate": tasks.migrate,
+    "close-due": tasks.close_due,
     "sample": sample.send,
     "sample-report": sample.show,
     "address": address,

@@ -1,4 +1,4 @@
-"""One-off tasks of the reporting image: the migrations."""
+"""One-off tasks of the reporting image: the migrations, and closing what is due."""
 
 from typing import Any
 
@@ -10,6 +10,11 @@ from scripts.stack.settings import Stack
 def migrate(stack: Stack) -> None:
     """Bring the schema to the newest version, where the service's own image runs."""
     run_task(stack, ["python", "-m", "alembic", "upgrade", "head"])
+
+
+def close_due(stack: Stack) -> None:
+    """Close the months that are due, by the command and in the task that the schedule names."""
+    run_task(stack, terraform.outputs(stack)["close_command"])
 
 
 def run_task(stack: Stack, command: list[str]) -> None:

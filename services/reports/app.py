@@ -34,7 +34,7 @@ from services.reports.description import describe
 from services.reports.formats import prefers_page
 from services.reports.pages import page
 from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
-from services.reports.routes import billing, catalog, console, health, leads, rate_cards
+from services.reports.routes import billing, catalog, console, disputes, health, leads, rate_cards
 from services.reports.schemas import ProblemShape
 
 logger = logging.getLogger("lead_billing.reports")
@@ -56,7 +56,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
         }
     },
 )
-for routes in (console, health, billing, rate_cards, leads, catalog):
+for routes in (console, health, billing, disputes, rate_cards, leads, catalog):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 

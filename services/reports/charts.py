@@ -13,7 +13,7 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-from services.reports.pages import money
+from services.reports.render.words import money
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _UNWANTED = {f"{_SVG}{name}" for name in ("defs", "title", "desc")}

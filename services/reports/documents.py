@@ -5,6 +5,7 @@ from typing import Any
 from common.billing import Period, Totals, amount, instant, total_of
 from common.billing_history import PastRun
 from common.deciding import Entry
+from common.disputes import CreditPlace, FoundDispute
 from common.identifiers import report_id
 from common.lead_search import FoundLead
 from common.models import Customer, Lead, Product, QuarantinedLead, RateCard
@@ -39,6 +40,7 @@ def rate_card_document(card: RateCard) -> dict[str, Any]:
         "version": card.version,
         "valid_from": str(Period(card.valid_from)),
         "currency": card.currency,
+        "follows_default": card.follows_default,
         "rates": [
             {
                 "engagement_level": rate.engagement_level.value,
@@ -48,8 +50,11 @@ def rate_card_document(card: RateCard) -> dict[str, Any]:
             }
             for rate in card.rates
         ],
-        "cap": {"amount": amount(card.cap_cents), "scope": card.cap_scope.value},
+        "cap": None
+        if card.follows_default
+        else {"amount": amount(card.cap_cents), "scope": card.cap_scope.value},
         "duplicates_charged_for": [each.lead_type for each in card.charged_duplicates],
+        "dispute_window_days": None if card.follows_default else card.dispute_window_days,
         "created_at": instant(card.created_at),
     }
 
@@ -137,8 +142,61 @@ def lead_document(found: FoundLead) -> dict[str, Any]:
     return _lead(found.lead) | {"actions": actions}
 
 
-def decided_lead_document(found: FoundLead, decided: list[DecidedLine]) -> dict[str, Any]:
-    """A lead with what became of each action, and on which report."""
+def dispute_document(found: FoundDispute) -> dict[str, Any]:
+    """A dispute with its lines, and on which report each is credited."""
+    stored = found.dispute
+    return {
+        "dispute_id": str(stored.dispute_id),
+        "customer_id": found.customer_id,
+        "lead_id": found.lead_id,
+        "status": stored.status.value,
+        "reason": stored.reason.value,
+        "note": stored.note,
+        "opened_by": stored.opened_by,
+        "opened_at": instant(stored.opened_at),
+        "decided_by": stored.decided_by,
+        "decided_at": stored.decided_at and instant(stored.decided_at),
+        "decision_note": stored.decision_note,
+        "billed": amount(found.billed_cents),
+        "credited": amount(found.credited_cents),
+        "lines": [
+            {
+                "report_id": str(line.report_id),
+                "report_period": str(line.report_period),
+                "line_number": line.line_number,
+                "action_id": str(line.action_id),
+                "action_type": line.action_type,
+                "engagement_level": line.engagement_level,
+                "timestamp": instant(line.timestamp),
+                "billed": amount(line.billed_cents),
+                "credit": _credit_place(line.credit),
+            }
+            for line in found.lines
+        ],
+    }
+
+
+def _credit_place(place: CreditPlace | None) -> dict[str, Any] | None:
+    if place is None:
+        return None
+    return {"report_period": str(place.period), "report_status": place.status.value}
+
+
+def decided_lead_document(
+    found: FoundLead, decided: list[DecidedLine], disputes: list[FoundDispute]
+) -> dict[str, Any]:
+    """A lead with what became of each action, on which report, and what was disputed of it."""
+    disputed = {
+        str(line.action_id): {
+            "dispute_id": str(each.dispute.dispute_id),
+            "status": each.dispute.status.value,
+            "reason": each.dispute.reason.value,
+            "credited": amount(0 if line.credit is None else line.billed_cents),
+            "credit": _credit_place(line.credit),
+        }
+        for each in disputes
+        for line in each.lines
+    }
     actions = [
         each.line.document()
         | {
@@ -146,11 +204,17 @@ def decided_lead_document(found: FoundLead, decided: list[DecidedLine]) -> dict[
             "report_id": str(report_id(found.lead.customer_id, str(Period(each.report_period)))),
             "report_period": str(Period(each.report_period)),
             "report_status": each.status.value,
+            "dispute": disputed.get(each.line.action_id),
         }
         for each in decided
     ]
     totals = total_of([each.line for each in decided])
-    return _lead(found.lead) | {"totals": totals.document(), "actions": actions}
+    credited = sum(each.credited_cents for each in disputes)
+    return _lead(found.lead) | {
+        "totals": totals.document(),
+        "credited": amount(credited),
+        "actions": actions,
+    }
 
 
 def entry_document(entry: Entry) -> dict[str, Any]:
@@ -164,6 +228,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         "timezone": entry.timezone,
         "status": entry.status.value,
         "totals": entry.totals.document(),
+        "due": None if entry.due_cents is None else amount(entry.due_cents),
     }
 
 

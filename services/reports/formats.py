@@ -10,23 +10,29 @@ from starlette.requests import Request
 
 from common.billing import Report
 from common.problems import PROBLEM_JSON, NotAcceptable
-from services.reports.render import as_csv, as_html, as_json
+from services.reports.render import as_csv, as_html, as_json, as_pdf
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to show a report. `pages` says whether it shows its lines page by page."""
+    """A way to show a report.
+
+    `pages` says whether it shows its lines page by page, `masks` whether it leaves the house: users
+    are masked in it then.
+    """
 
     extension: str
     media_type: str
     render: Callable[[Report], Iterator[bytes]]
     pages: bool = False
+    masks: bool = False
 
 
 FORMATS = [
     Format("json", as_json.MEDIA_TYPE, as_json.render, pages=True),
-    Format("csv", as_csv.MEDIA_TYPE, as_csv.render),
+    Format("csv", as_csv.MEDIA_TYPE, as_csv.render, masks=True),
     Format("html", as_html.MEDIA_TYPE, as_html.render),
+    Format("pdf", as_pdf.MEDIA_TYPE, as_pdf.render, masks=True),
 ]
 
 

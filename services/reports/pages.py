@@ -6,7 +6,7 @@ Invariant: everything in a page is escaped, every link in it is relative to the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -16,7 +16,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from common.billing import CURRENCY, Period, amount
+from common.billing import CURRENCY, Period
+from services.reports.render.words import local, money
 
 MEDIA_TYPE = "text/html; charset=utf-8"
 # Where a page of the report's kind, /billing/reports/{customer}/{period}, stands.
@@ -28,6 +29,7 @@ NAVIGATION = [
     ("Reports", "console/reports", "reports"),
     ("Leads", "console/leads", "leads"),
     ("Quarantine", "console/quarantine", "quarantine"),
+    ("Disputes", "console/disputes", "disputes"),
     ("Close a month", "console/close", "close"),
     ("Customers", "console/customers", "customers"),
     ("Products", "console/products", "products"),
@@ -76,24 +78,18 @@ def environment() -> Environment:
     made.filters.update(
         money=money,
         count="{:,}".format,
-        local=_local,
+        local=local,
         short=_short,
         iso=_iso,
         sentence=_sentence,
+        place=_place,
         segment=lambda text: quote(text, safe=""),
         query=query,
-        period_name=lambda month: Period(month).name,
+        period_name=lambda month: Period(month).name if month > date.min else "the beginning",
         period=lambda month: str(Period(month)),
     )
     made.globals.update(currency=CURRENCY, navigation=NAVIGATION)
     return made
-
-
-def money(cents: int) -> str:
-    """Grouped, with a real minus sign: 123456 is "1,234.56"."""
-    whole, fraction = amount(abs(cents)).split(".")
-    sign = "\u2212" if cents < 0 else ""
-    return f"{sign}{int(whole):,}.{fraction}"
 
 
 def query(values: Mapping[str, Any]) -> str:
@@ -106,8 +102,11 @@ def _sentence(detail: str) -> str:
     return detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "?")) else ".")
 
 
-def _local(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+def _place(pointer: str) -> str:
+    """A JSON pointer for people, who count from one: "/rates/3/amount" is "rates 4, amount"."""
+    parts = [part for part in pointer.split("/") if part not in {"", "query", "path"}]
+    words = [f" {int(part) + 1}" if part.isdecimal() else f", {part}" for part in parts]
+    return "".join(words).removeprefix(", ").replace("_", " ")
 
 
 def _short(moment: datetime, zone: str = "UTC") -> str:

@@ -8,7 +8,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.billing import CapScope, EngagementLevel, Outcome, RateKind, ReportStatus
+from common.billing import (
+    CapScope,
+    DisputeReason,
+    DisputeStatus,
+    EngagementLevel,
+    Outcome,
+    RateKind,
+    ReportStatus,
+)
 from common.leads import Status
 from common.settlement import Closing
 
@@ -121,6 +129,26 @@ class PriorPeriodShape(Shape):
     lines: list[PriorPeriodLineShape]
 
 
+class CreditShape(Shape):
+    dispute_id: str
+    reason: DisputeReason
+    accepted_at: datetime
+    report_id: str = Field(description="The report whose line is credited.")
+    report_period: str
+    line_number: int
+    lead_id: str
+    action_id: str
+    action_type: str
+    engagement_level: EngagementLevel
+    amount: str = Amount
+    explanation: str
+
+
+class CreditsShape(Shape):
+    total: str = Amount
+    lines: list[CreditShape]
+
+
 class ReportShape(Shape):
     report_id: str
     customer_id: str
@@ -130,8 +158,13 @@ class ReportShape(Shape):
     status: ReportStatus
     rate_card: RateCardShape
     totals: TotalsShape
-    due: str = Amount
+    due: str = Field(
+        pattern=r"^-?[0-9]+\.[0-9]{2}$",
+        examples=["12.00"],
+        description="Billed, with prior periods, less credits; may be negative.",
+    )
     prior_period: PriorPeriodShape
+    credits: CreditsShape
     by_product: list[ByProductShape]
     by_lead_type: list[ByLeadTypeShape]
     by_user: list[ByUserShape]
@@ -141,8 +174,16 @@ class ReportShape(Shape):
     warnings: list[NoticeShape]
     generated_at: datetime
     finalized_at: datetime | None
+    canonical_form: int | None = Field(description="Which form `content_hash` is over.")
     content_hash: str | None
     previous_hash: str | None
+
+
+_DUE = Field(
+    pattern=r"^-?[0-9]+\.[0-9]{2}$",
+    examples=["12.00"],
+    description="Of the whole report; null where `from` or `to` shows a part of it.",
+)
 
 
 class ReportEntryShape(Shape):
@@ -153,11 +194,13 @@ class ReportEntryShape(Shape):
     timezone: str
     status: ReportStatus
     totals: TotalsShape
+    due: str | None = _DUE
 
 
 class ReportListShape(Shape):
     data: list[ReportEntryShape]
     totals: TotalsShape
+    due: str | None = _DUE
     next_cursor: str | None
 
 
@@ -182,6 +225,7 @@ class VerificationShape(Shape):
     tampered_fields: list[str]
     tampered_line_count: int
     tampered_lines: list[DifferingLineShape]
+    tampered_credits: list[int] = Field(description="By their number on the report.")
     detail: str
 
 
@@ -227,7 +271,7 @@ class RunListShape(Shape):
     next_cursor: str | None
 
 
-class PriorPeriodLinesShape(Shape):
+class FinalAndDraftShape(Shape):
     final: int
     draft: int
 
@@ -243,7 +287,9 @@ class ReconciliationShape(Shape):
     actions: int
     final_lines: int
     draft_lines: int
-    prior_period_lines: PriorPeriodLinesShape
+    prior_period_lines: FinalAndDraftShape
+    credit_lines: FinalAndDraftShape
+    misplaced_credit_count: int
     misplaced_count: int
     misplaced: list[MisplacedActionShape]
 
@@ -277,11 +323,61 @@ class LeadListShape(Shape):
     next_cursor: str | None
 
 
+class CreditPlaceShape(Shape):
+    report_period: str
+    report_status: ReportStatus
+
+
+class DisputedLineShape(Shape):
+    report_id: str
+    report_period: str
+    line_number: int
+    action_id: str
+    action_type: str
+    engagement_level: EngagementLevel
+    timestamp: datetime
+    billed: str = Amount
+    credit: CreditPlaceShape | None = Field(description="On which report, once it is accepted.")
+
+
+class DisputeShape(Shape):
+    dispute_id: str
+    customer_id: str
+    lead_id: str
+    status: DisputeStatus
+    reason: DisputeReason
+    note: str | None
+    opened_by: str
+    opened_at: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_note: str | None
+    billed: str = Amount
+    credited: str = Amount
+    lines: list[DisputedLineShape]
+
+
+class DisputeListShape(Shape):
+    data: list[DisputeShape]
+    next_cursor: str | None
+
+
+class DisputeOfActionShape(Shape):
+    """The newest dispute of an action's line."""
+
+    dispute_id: str
+    status: DisputeStatus
+    reason: DisputeReason
+    credited: str = Amount
+    credit: CreditPlaceShape | None
+
+
 class DecidedActionShape(LineShape):
     period: str
     report_id: str
     report_period: str
     report_status: ReportStatus
+    dispute: DisputeOfActionShape | None
 
 
 class DecidedLeadShape(Shape):
@@ -293,6 +389,7 @@ class DecidedLeadShape(Shape):
     created_at: datetime
     received_at: datetime
     totals: TotalsShape
+    credited: str = Amount
     actions: list[DecidedActionShape]
 
 
@@ -340,9 +437,11 @@ class RateCardVersionShape(Shape):
     version: int
     valid_from: str = Field(examples=["2024-05"])
     currency: Literal["USD"]
+    follows_default: bool = Field(description="true: no rates, no cap, the default card's hold")
     rates: list[RateShape]
-    cap: CapShape
+    cap: CapShape | None
     duplicates_charged_for: list[str]
+    dispute_window_days: int | None
     created_at: datetime
 
 

@@ -4,7 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Page, Playwright
+
+from tests.console.filled import Page as Place
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -28,3 +30,11 @@ def chromium() -> str | None:
 
 def launched(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
+
+
+def come_to(shown: Page, address: str, page: Place) -> None:
+    """Opens a page of the console, by the way there is to it."""
+    shown.goto(address + page.path)
+    if page.then is not None:
+        shown.locator(page.then).first.click()
+        shown.wait_for_load_state()

@@ -94,7 +94,7 @@ def _watch(context: BrowserContext, window: Console) -> None:
     own = urlsplit(window.address).netloc
 
     def note_request(request: Request) -> None:
-        if urlsplit(request.url).netloc != own and not request.url.startswith(("data:", "blob:")):
+        if urlsplit(request.url).netloc != own and not request.url.startswith(("data:", "about:")):
             window.wrong.append(f"loaded from elsewhere: {request.url}")
 
     def note_message(message: ConsoleMessage) -> None:
@@ -104,6 +104,7 @@ def _watch(context: BrowserContext, window: Console) -> None:
         ):
             window.wrong.append(f"console: {message.text}")
 
+    context.on("dialog", lambda dialog: window.wrong.append(f"dialog: {dialog.message}"))
     context.on("request", note_request)
     context.on("console", note_message)
     context.on("weberror", lambda error: window.wrong.append(f"script: {error.error}"))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import httpx
 
+from common.billing import Period
 from scripts.demo import PRODUCTS, SAMPLE, SAMPLE_CUSTOMERS
 from scripts.seed import campaign
 from tests.api import action, lead, post
@@ -19,17 +20,66 @@ UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the console: the name of its picture, its address, and its first heading."""
+    """A page of the console: the name of its picture, its address, and its first heading.
+
+    `then`: what to click (a CSS selector) to come from that address to the page.
+    """
 
     name: str
     path: str
     heading: str
+    then: str | None = None
 
 
 PAGES: Sequence[Page] = (
     Page("overview", "/?month=2024-06", "June 2024"),
     Page("reports", "/console/reports", "Reports"),
+    Page("leads", "/console/leads", "Leads"),
+    Page("lead", "/console/lead?id=uuid-3", "Lead uuid-3"),
+    Page("quarantine", "/console/quarantine", "Quarantine"),
+    Page("customers", "/console/customers", "Customers"),
+    Page("customer", "/console/customer?id=customer-123", "Acme Corporation"),
+    Page("products", "/console/products", "Products"),
+    Page("product", "/console/product?id=product-abc", "Product ABC"),
+    Page("rate-cards", "/console/rate-cards", "Rate cards"),
+    Page(
+        "rate-card-editor",
+        "/console/rate-card-editor?customer_id=customer-123",
+        "New version of the rate card of Acme Corporation",
+    ),
+    Page("rate-card", "/console/rate-cards", "Default, version 1", "main table a"),
+    Page(
+        "rate-card-review",
+        "/console/rate-card-editor",
+        "Review: Default",
+        "button[value=review]",
+    ),
+    Page("close", "/console/close?period=2024-05", "Close May 2024"),
+    Page("runs", "/console/runs", "Billing runs"),
+    Page("run", "/console/runs", "Closing April 2024", "main table a"),
+    Page("disputes", "/console/disputes", "Disputes"),
+    Page("dispute", "/console/disputes", "Dispute of lead uuid-2", "main table a"),
+    Page("new-dispute", "/console/new-dispute?lead_id=uuid-1", "Dispute lead uuid-1"),
 )
+
+
+OWN_CARD = {
+    "customer_id": "customer-123",
+    "name": "Acme's own",
+    "rates": [
+        {"engagement_level": "High", "amount": "12.00"},
+        {"engagement_level": "Medium", "amount": "6.00"},
+        {"engagement_level": "Low", "amount": "1.50"},
+        {"engagement_level": "High", "lead_type": "Webinar", "amount": "18.00"},
+        {"engagement_level": "Low", "product_id": "product-abc", "amount": "0.50"},
+    ],
+    "cap": {"amount": "150.00", "scope": "user_and_product"},
+    "duplicates_charged_for": ["Demo Request"],
+}
+
+
+def _next_month() -> str:
+    return str(Period(Period(datetime.now(UTC).date().replace(day=1)).end))
 
 
 def fill(client: httpx.Client, leads: int = 600) -> None:
@@ -46,6 +96,14 @@ def fill(client: httpx.Client, leads: int = 600) -> None:
         post(client, body)
     for month in ("2024-03", "2024-04"):
         client.post(f"/billing/periods/{month}/close", json={"actor": "Ada"}).raise_for_status()
+    dispute = {
+        "lead_id": "uuid-2",
+        "reason": "out_of_area",
+        "note": "Lives abroad.",
+        "actor": "Ada",
+    }
+    client.post("/billing/disputes", json=dispute).raise_for_status()
+    client.post("/rate-cards", json=OWN_CARD | {"valid_from": _next_month()}).raise_for_status()
     late = lead(
         "late-1",
         action("Webinar", "2024-04-20T10:05:00Z", "Medium"),

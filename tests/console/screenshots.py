@@ -8,8 +8,9 @@ import httpx
 from playwright.sync_api import Browser, sync_playwright
 
 from scripts.local_server import address_of, listen_on, local_api
-from tests.console.browser import launched
-from tests.console.filled import PAGES, fill
+from tests.console.browser import come_to, launched
+from tests.console.filled import PAGES, Page, fill
+from tests.console.statement_pictures import take_statement_pictures
 
 _FOLDER = Path("docs/screenshots")
 _ON_A_PHONE = ("overview", "lead")
@@ -29,27 +30,29 @@ def main() -> None:
     ):
         address = address_of(listener)
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-            fill(client)
+            fill(client, leads=2_000)
+            if arguments.only in {None, "statement"}:
+                take_statement_pictures(client, arguments.out)
         browser = launched(playwright)
         for theme in ("light", "dark"):
             for page in PAGES:
                 if arguments.only in {None, page.name}:
-                    _take(browser, address + page.path, arguments.out, page.name, theme)
+                    _take(browser, address, arguments.out, page, theme)
         for page in PAGES:
             if page.name in _ON_A_PHONE and arguments.only in {None, page.name}:
-                _take(browser, address + page.path, arguments.out, page.name, "phone")
+                _take(browser, address, arguments.out, page, "phone")
         browser.close()
 
 
-def _take(browser: Browser, address: str, folder: Path, name: str, look: str) -> None:
+def _take(browser: Browser, address: str, folder: Path, page: Page, look: str) -> None:
     is_phone = look == "phone"
     context = browser.new_context(
         viewport={"width": 375, "height": 760} if is_phone else {"width": 1200, "height": 800},
         color_scheme="dark" if look == "dark" else "light",
     )
     shown = context.new_page()
-    shown.goto(address)
-    shown.screenshot(path=folder / f"{name}-{look}.png")
+    come_to(shown, address, page)
+    shown.screenshot(path=folder / f"{page.name}-{look}.png")
     context.close()
 
 

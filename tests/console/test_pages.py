@@ -5,6 +5,7 @@ from typing import Literal
 
 import pytest
 
+from tests.console.browser import come_to
 from tests.console.conftest import Console
 from tests.console.filled import PAGES, Page, fill
 
@@ -28,7 +29,8 @@ def test_page_has_no_serious_violation_in_either_theme_nor_on_a_phone(
         for size in (DESK, PHONE):
             filled.page.emulate_media(color_scheme=theme)
             filled.page.set_viewport_size({"width": size["width"], "height": size["height"]})
-            shown = filled.visit(page.path)
+            shown = filled.page
+            come_to(shown, filled.address, page)
 
             assert shown.get_by_role("heading", level=1).inner_text() == page.heading
             assert filled.violations() == [], (theme, size)
@@ -38,7 +40,8 @@ def test_page_has_no_serious_violation_in_either_theme_nor_on_a_phone(
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_can_be_walked_with_the_keyboard(filled: Console, page: Page) -> None:
-    shown = filled.visit(page.path)
+    shown = filled.page
+    come_to(shown, filled.address, page)
 
     shown.keyboard.press("Tab")
     assert shown.evaluate("document.activeElement.className") == "skip"

@@ -256,6 +256,18 @@ def test_failing_migration_ends_with_its_cause(stack: Stack) -> None:
     assert "make migrate" in raised.value.remedy
 
 
+def test_schedules_own_command_closes_what_is_due(stack: Stack) -> None:
+    ran = step("close-due")
+
+    assert ran.code == 0, ran.said
+    assert '"period": "2024-04", "closed": 2' in ran.said
+    url = sample.gateway(stack)
+    april = aws.request("GET", f"{url}/billing/reports/customer-456/2024-04").json()
+    assert (april["status"], april["due"]) == ("final", "7.00")
+    runs = aws.request("GET", f"{url}/billing/runs").json()["data"]
+    assert {run["actor"] for run in runs} == {"schedule"}
+
+
 def test_function_can_serve_the_reports_instead(stack: Stack) -> None:
     ran = step("tf-apply", "sample", "smoke", REPORTS_RUNTIME="lambda")
 

@@ -87,6 +87,8 @@ def test_every_action_is_on_exactly_one_line(api: httpx.Client) -> None:
         "final_lines": 4,
         "draft_lines": 1,
         "prior_period_lines": {"final": 2, "draft": 1},
+        "credit_lines": {"final": 0, "draft": 0},
+        "misplaced_credit_count": 0,
         "misplaced_count": 0,
         "misplaced": [],
     }
@@ -113,6 +115,20 @@ def test_line_without_its_action_is_found(api: httpx.Client) -> None:
         "lead-beta",
         "is on 1 lines, but is not stored",
     )
+
+
+def test_late_action_that_is_not_marked_is_found(api: httpx.Client) -> None:
+    two_customers(api)
+    closed(api, "2024-04")
+    late = action("Late", "2024-04-02T00:00:00Z")
+    post(api, lead("late", late, customer_id="beta")).raise_for_status()
+    execute("delete from late_actions")
+
+    answer = api.get("/billing/reconciliation").json()
+
+    assert (answer["reconciled"], answer["misplaced_count"]) == (False, 1)
+    (misplaced,) = answer["misplaced"]
+    assert (misplaced["lead_id"], misplaced["detail"]) == ("late", "is on no line")
 
 
 def run_close(client: httpx.Client, *arguments: str) -> subprocess.CompletedProcess[str]:

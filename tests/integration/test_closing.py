@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import text
 
 from common import db
-from tests.api import Wire, action, amounts, lead, path_of, post, register, report
+from tests.api import PROJECT, Wire, action, amounts, lead, path_of, post, register, report
 
 APRIL = path_of("billing", "reports", "acme", "2024-04")
 USER = {"email": "ann@people.test"}
@@ -94,7 +96,8 @@ def test_late_lines_become_final_with_the_next_report_as_the_draft_showed_them(
     run = closed(spring, "2024-05")
     may = report(spring, "acme", "2024-05")
 
-    changing = {"status", "generated_at", "finalized_at", "content_hash", "previous_hash"}
+    changing = {"status", "generated_at", "finalized_at"}
+    changing |= {"canonical_form", "content_hash", "previous_hash"}
     same = draft.keys() - changing
     assert {name: may[name] for name in same} == {name: draft[name] for name in same}
     assert by_customer(run) == {"acme": ("closed", "20.00")}
@@ -348,6 +351,46 @@ def test_list_shows_final_and_draft_months_by_status_and_range(spring: httpx.Cli
     assert listed(spring, to="2024-04-01") == []
 
 
+def dues(client: httpx.Client, **query: str) -> tuple[list[tuple[str, str, str | None]], Any]:
+    """What the list says is due for each month, and over all."""
+    answer = client.get("/billing/reports", params=query)
+    answer.raise_for_status()
+    found = answer.json()
+    entries = [(each["period"], each["totals"]["billed"], each["due"]) for each in found["data"]]
+    return entries, found["due"]
+
+
+def test_list_says_what_is_due_with_late_lines(spring: httpx.Client) -> None:
+    closed(spring, "2024-04")
+    post_late(spring)
+
+    april, may = ("2024-04", "17.00", "17.00"), ("2024-05", "10.00", "20.00")
+    assert dues(spring) == ([may, april], "37.00")
+    assert dues(spring, period="2024-05") == ([may], "20.00")
+    assert dues(spring, customer_id="acme", status="draft") == ([may], "20.00")
+    assert dues(spring, period="2024-06") == ([], "0.00")
+    part = ([("2024-05", "10.00", None), ("2024-04", "7.00", None)], None)
+    assert dues(spring, **{"from": "2024-04-04"}) == part
+    for period, _, due in dues(spring)[0]:
+        assert report(spring, "acme", period)["due"] == due
+
+
+def test_open_month_with_late_lines_alone_stands_in_the_list(spring: httpx.Client) -> None:
+    closed(spring, "2024-04")
+    closed(spring, "2024-05")
+    post_late(spring)
+
+    june = ("2024-06", "0.00", "10.00")
+    assert dues(spring)[0][0] == june
+    assert dues(spring, status="draft") == ([june], "10.00")
+    assert dues(spring, period="2024-06") == ([june], "10.00")
+    assert dues(spring, period="2024-07") == ([], "0.00")
+    assert dues(spring, status="final")[1] == "27.00"
+    (entry,) = spring.get("/billing/reports", params={"status": "draft"}).json()["data"]
+    assert (entry["customer_name"], entry["totals"]["actions"]) == ("The acme", 0)
+    assert entry["report_id"] == report(spring, "acme", "2024-06")["report_id"]
+
+
 def test_lead_shows_the_report_of_each_action_and_its_status(spring: httpx.Client) -> None:
     closed(spring, "2024-04")
     post_late(spring)
@@ -376,3 +419,21 @@ def test_customers_own_zone_says_what_the_month_is(api: httpx.Client) -> None:
 
     assert [line["action_type"] for line in report(api, "acme", "2024-04")["lines"]] == ["In"]
     assert report(api, "acme", "2024-05")["status"] == "draft"
+
+
+def test_reports_that_an_older_schema_closed_stay_as_they_are(spring: httpx.Client) -> None:
+    closed(spring, "2024-04", "acme")
+    post_late(spring)
+    april, may = (report(spring, "acme", month) for month in ("2024-04", "2024-05"))
+
+    with db.engine().connect() as connection:
+        made = Config(toml_file=PROJECT / "pyproject.toml")
+        made.attributes["connection"] = connection
+        command.downgrade(made, "0003")
+        command.upgrade(made, "head")
+
+    assert report(spring, "acme", "2024-04") == april
+    assert report(spring, "acme", "2024-05")["prior_period"] == may["prior_period"]
+    assert spring.get(f"{APRIL}/verify").json()["verified"] is True
+    closed(spring, "2024-05", "acme")
+    assert spring.get("/billing/reconciliation").json()["reconciled"] is True

@@ -1,4 +1,4 @@
-"""Closing while all else goes on, or the database is killed: nothing is lost, nothing twice."""
+"""Closing while all else goes on, or server or database are killed: nothing lost, nothing twice."""
 
 import os
 import signal
@@ -6,21 +6,28 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine, text
 
 from common import db
+from common.billing import Period
+from common.catalog import customer as stored_customer
+from common.leads import Lead, validate_lead
+from common.recording import record_leads
 from common.settings import settings
+from common.settlement import close_period
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
 from scripts.verify_report import cents
 from tests.api import Wire, action, lead, post, register, report
-from tests.integration.test_closing import by_customer, close, closed
+from tests.integration.test_closing import by_customer, close, closed, execute
 from tests.integration.test_embedded_postgres import owner_process, run_sql, server_pid
+from tests.integration.test_local_server import running
 
 CUSTOMERS = {"acme": "Asia/Kolkata", "beta": "America/St_Johns"}
 MONTHS = ("2024-04", "2024-05")
@@ -87,11 +94,58 @@ def test_posters_and_closers_at_once_lose_nothing_and_bill_nothing_twice(
         assert {month for month, _ in costs} <= set(MONTHS)
 
 
+def wait_until_one_waits() -> None:
+    """Until somebody waits for a customer's lock."""
+    deadline = time.monotonic() + 30
+    while not execute("select 1 from pg_locks where locktype = 'advisory' and not granted"):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.02)
+
+
+def test_close_waits_for_a_lead_that_is_being_stored(acme: httpx.Client) -> None:
+    post(acme, lead("stored", action("Other"))).raise_for_status()
+    under_way = validate_lead(lead("under-way", action()), datetime.now(UTC))
+    assert isinstance(under_way, Lead)
+    request = acme.build_request("POST", "/billing/periods/2024-04/close")
+
+    with ThreadPoolExecutor(1) as background, db.transaction() as storing:
+        record_leads(storing, {0: under_way}, settings())
+        run = background.submit(acme.send, request)
+        wait_until_one_waits()
+
+    assert run.result().json()["due"] == "20.00"
+    assert acme.get("/billing/reconciliation").json()["final_lines"] == 2
+
+
+def test_lead_that_is_stored_while_its_month_is_closed_is_late(acme: httpx.Client) -> None:
+    post(acme, lead("stored", action())).raise_for_status()
+    late = lead("late", action("Other"))
+    request = acme.build_request("POST", "/leads", json=late)
+
+    with ThreadPoolExecutor(1) as background, db.transaction() as closing:
+        run_id = closing.execute(
+            text(
+                "insert into billing_runs (period, actor) values ('2024-04-01', 'a test') "
+                "returning run_id"
+            )
+        ).scalar_one()
+        whose = stored_customer(closing, "acme")
+        close_period(closing, whose, Period.parse("2024-04"), run_id)
+        answer = background.submit(acme.send, request)
+        wait_until_one_waits()
+
+    assert answer.result().status_code == 201
+    found = acme.get("/billing/reconciliation").json()
+    assert (found["reconciled"], found["final_lines"]) == (True, 1)
+    assert found["prior_period_lines"]["draft"] == 1
+
+
 @contextmanager
 def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process's settings and engine lead to that database within the block."""
     with monkeypatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
+        patch.setenv("CUSTOMERS_CLOSED_AT_ONCE", "1")
         settings.cache_clear()
         db.engine.cache_clear()
         yield
@@ -155,6 +209,74 @@ def test_killed_database_in_the_middle_of_a_close_is_completed_by_the_next_close
                 client.get(f"/billing/reports/{name}/2024-04/verify").json()["verified"]
                 for name in customers
             ]
+
+    assert half == {"acme": "final", "beta": "draft", "gamma": "draft"}
+    assert by_customer(again) == {
+        "acme": ("already_closed", "0.00"),
+        "beta": ("closed", "10.00"),
+        "gamma": ("closed", "10.00"),
+    }
+    assert cut_short["finished_at"] is None
+    assert (found["reconciled"], found["actions"], found["final_lines"]) == (True, 3, 3)
+    assert checked == [True, True, True]
+
+
+WAIT_IN_BETA = """
+create function wait_in_beta() returns trigger language plpgsql as $$
+begin
+    if new.customer_name = 'The beta' then perform pg_advisory_xact_lock(4711); end if;
+    return new;
+end $$;
+create trigger wait_in_beta before insert on billing_reports
+for each row execute function wait_in_beta()
+"""
+
+
+def wait_until_it_waits(url: str) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if run_sql(url, "select 1 from pg_locks where not granted and objid = 4711"):
+            return
+        time.sleep(0.05)
+    raise AssertionError("nothing was being closed")
+
+
+def test_killed_server_in_the_middle_of_a_close_is_completed_by_the_next_close(
+    tmp_path: Path, database_url: str, engine: Engine
+) -> None:
+    customers = {"acme": "UTC", "beta": "UTC", "gamma": "UTC"}
+    run_sql(database_url, WAIT_IN_BETA)
+    with (
+        running(tmp_path, DATABASE_URL=database_url, CUSTOMERS_CLOSED_AT_ONCE="1") as (
+            server,
+            client,
+        ),
+        engine.connect() as holder,
+        ThreadPoolExecutor(1) as background,
+    ):
+        register(client, customers=customers)
+        for name in customers:
+            post(client, lead(f"lead-{name}", action(), customer_id=name)).raise_for_status()
+        holder.execute(text("select pg_advisory_xact_lock(4711)"))
+        closing = background.submit(close, client, "2024-04")
+        wait_until_it_waits(database_url)
+        server.kill()
+        server.wait()
+        with pytest.raises(httpx.TransportError):
+            closing.result(timeout=60)
+
+    with running(tmp_path, DATABASE_URL=database_url, CUSTOMERS_CLOSED_AT_ONCE="1") as (_, client):
+        half = {
+            each["customer_id"]: each["status"]
+            for each in client.get("/billing/reports").json()["data"]
+        }
+        again = closed(client, "2024-04")
+        cut_short = client.get("/billing/runs").json()["data"][-1]
+        found = client.get("/billing/reconciliation").json()
+        checked = [
+            client.get(f"/billing/reports/{name}/2024-04/verify").json()["verified"]
+            for name in customers
+        ]
 
     assert half == {"acme": "final", "beta": "draft", "gamma": "draft"}
     assert by_customer(again) == {

@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 
 import httpx
 import pytest
 from sqlalchemy import Engine
 
-from common.billing import Period, Totals
+from common.billing import Period, Totals, amount
+from common.closing_preview import preview
 from common.overview import overview, waiting
 from common.reports import EntryFilter, list_entries
 from tests.api import action, lead, post, register
-from tests.console.filled import fill
+from tests.console.filled import PAGES, fill
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-NASTY = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
@@ -83,15 +84,17 @@ def test_overview_shows_the_newest_month_with_actions(console: httpx.Client) -> 
 # --- links, errors, forms of other sites
 
 
-@pytest.mark.parametrize("path", ["/", "/console/reports", "/console/nothing/there"])
-def test_every_link_of_a_page_works_behind_a_prefix(console: httpx.Client, path: str) -> None:
-    page = console.get(path).text
+def test_every_link_of_a_page_works_behind_a_prefix(console: httpx.Client) -> None:
+    fill(console, leads=20)
 
-    links = re.findall(r'(?:href|src|action)="([^"]*)"', page)
-    assert len(links) > 8
-    for link in links:
-        assert link.startswith(("./", "../", "#")), link
-        assert httpx.URL(f"http://test/prefix{path}").join(link).path.startswith("/prefix/"), link
+    for path in (*(page.path for page in PAGES), "/console/nothing/there"):
+        links = re.findall(r'(?:href|src|action)="([^"]*)"', console.get(path).text)
+
+        assert len(links) > 8
+        for link in links:
+            assert link.startswith(("./", "../", "#")), link
+            target = httpx.URL(f"http://test/prefix{path}").join(link)
+            assert target.path.startswith("/prefix/"), link
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,7 @@ def test_every_link_of_a_page_works_behind_a_prefix(console: httpx.Client, path:
         ("/console/reports?period=2024-13", 422, "a period is a month such as 2024-04"),
         ("/console/reports?cursor=abc", 422, "The cursor is not one of this list's."),
         ("/console/reports?status=lost", 422, "draft"),
+        ("/console/statement?customer_id=nobody&period=2024-04", 404, "No customer 'nobody'"),
         ("/billing/reports/nobody/2024-04.html", 404, "No customer 'nobody' is registered."),
     ],
 )
@@ -155,3 +159,138 @@ def test_other_sites_cannot_post(api: httpx.Client, headers: dict[str, str], sta
 
     assert answer.status_code == status
     assert len(api.get("/customers").json()["data"]) == (status == 201)
+
+
+# --- closing a month
+
+
+def test_preview_of_a_close_is_what_the_close_comes_to(
+    gateway: httpx.Client, engine: Engine
+) -> None:
+    fill(gateway, leads=200)
+    may = Period(date(2024, 5, 1))
+
+    with engine.connect() as connection:
+        foreseen = preview(connection, may, datetime.now(UTC))
+    closed = gateway.post("/billing/periods/2024-05/close").json()
+
+    assert {each.customer.external_id: amount(each.due_cents) for each in foreseen.ready} == {
+        each["customer_id"]: each["due"] for each in closed["results"]
+    }
+    assert any(each.prior_billed_cents for each in foreseen.ready)
+    assert foreseen.blocked == []
+
+
+def test_preview_says_what_stands_in_the_way(gateway: httpx.Client, engine: Engine) -> None:
+    register(gateway, customers={"early": "UTC", "east": "Asia/Tokyo", "west": "America/New_York"})
+    march, april = "2024-03-05T00:00:00Z", "2024-04-05T00:00:00Z"
+    post(gateway, lead("lead-1", action(timestamp=march), action(), customer_id="early"))
+    for name in ("east", "west"):
+        post(gateway, lead(name, action(timestamp=april), customer_id=name))
+
+    with engine.connect() as connection:
+        foreseen = preview(
+            connection, Period(date(2024, 4, 1)), datetime(2024, 4, 30, 20, tzinfo=UTC)
+        )
+
+    assert {each.customer.external_id: each.blocked for each in foreseen.prospects} == {
+        "early": "April 2024 is not over yet in UTC",
+        "east": None,
+        "west": "April 2024 is not over yet in America/New_York",
+    }
+    with engine.connect() as connection:
+        later = preview(connection, Period(date(2024, 4, 1)), datetime.now(UTC))
+    assert [each.blocked for each in later.blocked] == [
+        "March 2024 is still open and must be closed before"
+    ]
+
+
+def test_month_that_is_closed_from_the_console_is_in_the_history(console: httpx.Client) -> None:
+    register(console)
+    post(console, lead("lead-1", action()))
+
+    answer = console.post("/console/close", data={"period": "2024-04", "customer_id": "acme"})
+    watched = console.get(answer.headers["location"].removeprefix("..")).text
+
+    assert answer.status_code == 303
+    assert "Every report of this run is final." in watched or "Under way" in watched
+    (run,) = console.get("/billing/runs", headers={"accept": "*/*"}).json()["data"]
+    assert run["actor"] == "console"
+
+
+def test_run_that_says_nothing_any_more_is_shown_as_cut_short(
+    console: httpx.Client, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        run_id = connection.exec_driver_sql(
+            "insert into billing_runs (period, actor, started_at) "
+            "values ('2024-04-01', 'ops', now() - interval '1 hour') returning run_id"
+        ).scalar_one()
+
+    page = console.get(f"/console/run?id={run_id}")
+
+    assert "It was probably cut short." in text_of(page)
+
+
+# --- forms
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b'{"id": "acme"}', "application/json", 400),
+        (b"id=acme", "text/plain", 400),
+        (b"id=\xff%ff", FORM, 400),
+        (b"id=" + b"a" * 2_000_000, FORM, 413),
+        (b"id=a&" * 30_000, FORM, 400),
+        (b"", FORM, 422),
+        (b"id=%00", FORM, 422),
+        (b"id=acme&name=Acme&email=nobody&timezone=UTC", FORM, 422),
+        (b"seen=abc&id=a&name=A&email=a@b.test", FORM, 422),
+        (b"seen=abc&id=a&name=A&email=a@b.test&timezone=UTC", FORM, 409),
+    ],
+)
+def test_form_that_cannot_be_read_or_taken_is_told_in_a_page(
+    console: httpx.Client, content: bytes, kind: str, status: int
+) -> None:
+    answer = console.post("/console/customer", content=content, headers={"content-type": kind})
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert console.get("/customers").json()["data"] == []
+
+
+@pytest.mark.parametrize("version", ["", "x", "9" * 5000, "-1", "1.0"])
+def test_version_that_is_none_is_refused(console: httpx.Client, version: str) -> None:
+    form = {"step": "save", "name": "A", "valid_from": "2099-01", "expected_version": version}
+
+    answer = console.post("/console/rate-card-editor", data=form)
+
+    assert answer.status_code == 422
+    assert "expected version" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("15", "15.00"), ("15.5", "15.50"), ("1,500.00", "1500.00"), (" 7 ", "7.00")],
+)
+def test_amounts_are_taken_as_people_type_them(
+    console: httpx.Client, typed: str, meant: str
+) -> None:
+    form = {
+        "step": "save",
+        "name": "A",
+        "valid_from": "2099-01",
+        "expected_version": "1",
+        "base-High": typed,
+        "base-Medium": "5",
+        "base-Low": "2",
+        "cap_amount": "100",
+        "cap_scope": "user",
+    }
+
+    answer = console.post("/console/rate-card-editor", data=form)
+
+    assert answer.status_code == 303
+    newest = console.get("/rate-cards", headers={"accept": "*/*"}).json()["data"][0]
+    assert newest["rates"][0]["amount"] == meant

@@ -1,5 +1,6 @@
 """POST /leads, row by row of its contract."""
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -643,6 +644,25 @@ def test_content_type_does_not_matter(acme: httpx.Client) -> None:
     ]
 
     assert [answer.status_code for answer in answers] == [201, 200, 200]
+
+
+def test_longest_texts_that_nothing_compresses_are_stored(
+    acme: httpx.Client, engine: Engine
+) -> None:
+    chance = random.Random(1)  # noqa: S311 (for a text, not for a secret)
+    wide = [chr(each) for each in range(0x20000, 0x2A6DF)]  # four bytes, and no two cases
+    folded_longer = [chr(each) for each in range(0x1F80, 0x1FB0)]
+    lead_type = "".join(chance.choices(wide, k=200))
+    with engine.begin() as connection:
+        add_lead_type(connection, lead_type)
+    spelled = [
+        action(action_type="".join(chance.choices(letters, k=200)))
+        for letters in (wide, folded_longer, wide + folded_longer * 500)
+    ]
+
+    answer = post(acme, lead("x" * 128, *spelled, lead_type=lead_type))
+
+    assert answer.status_code == 201
 
 
 def test_longest_texts_are_stored(acme: httpx.Client, engine: Engine) -> None:

@@ -458,3 +458,77 @@ def test_stored_versions_cannot_be_edited(connection: Connection, statement: str
 
 def test_clock_is_the_real_one() -> None:
     assert abs((datetime.now(UTC) - requests.now()).total_seconds()) < 1
+
+
+# --- back to the default card
+
+
+def follows(valid_from: str, **members: Any) -> Wire:
+    return {
+        "name": "Back to the default card",
+        "customer_id": "acme",
+        "valid_from": valid_from,
+        "follows_default": True,
+    } | members
+
+
+def test_customer_returns_to_the_default_card_and_may_leave_it_again(
+    api: httpx.Client, clock: Clock
+) -> None:
+    register(api, customers={"acme": "UTC", "beta": "UTC"})
+    threes, fours = ([rate(level, amount) for level, _ in LEVELS] for amount in ("3.00", "4.00"))
+    accepted(api, card(customer_id="acme", rates=threes))
+    back = accepted(api, follows("2024-05"))
+    accepted(api, card(customer_id="acme", rates=fours, valid_from="2024-07"))
+    for month in ("04", "05", "06", "07"):
+        post(api, lead(month, action(timestamp=f"2024-{month}-02T00:00:00Z")))
+
+    bills = [report(api, "acme", f"2024-{month}") for month in ("04", "05", "06", "07")]
+    history = api.get("/rate-cards", params={"customer_id": "acme"}).json()["data"]
+
+    assert [bill["due"] for bill in bills] == ["3.00", "10.00", "10.00", "4.00"]
+    assert [bill["rate_card"]["name"] for bill in bills] == [
+        "Another",
+        "Default",
+        "Default",
+        "Another",
+    ]
+    assert [(each["version"], each["follows_default"]) for each in history] == [
+        (3, False),
+        (2, True),
+        (1, False),
+    ]
+    assert back == history[1]
+    assert (back["rates"], back["cap"], back["dispute_window_days"]) == ([], None, None)
+
+
+def test_month_priced_by_the_followed_card_is_closed_on_it(api: httpx.Client, clock: Clock) -> None:
+    register(api)
+    accepted(api, card(customer_id="acme"))
+    accepted(api, follows("2024-05"))
+    post(api, lead("1", action(timestamp="2024-05-02T00:00:00Z")))
+    api.post("/billing/periods/2024-05/close").raise_for_status()
+
+    bill = report(api, "acme", "2024-05")
+
+    assert (bill["status"], bill["rate_card"]) == ("final", {"name": "Default", "version": 1})
+    assert api.get("/billing/reports/acme/2024-05/verify").json()["verified"] is True
+
+
+@pytest.mark.parametrize(
+    ("members", "errors"),
+    [
+        ({"rates": [rate("High", "1.00")]}, [("/rates", "follows_default")]),
+        ({"cap": {"amount": "1.00"}}, [("/cap", "follows_default")]),
+        ({"duplicates_charged_for": ["Event"]}, [("/duplicates_charged_for", "follows_default")]),
+        ({"dispute_window_days": 3}, [("/dispute_window_days", "follows_default")]),
+        ({"customer_id": None}, [("/follows_default", "customer_needed")]),
+        ({"customer_id": "x"}, [("/customer_id", "unknown_customer")]),
+        ({"follows_default": "yes"}, [("/follows_default", "wrong_type")]),
+        ({"follows_default": False}, [("/rates", "missing_field"), ("/cap", "missing_field")]),
+    ],
+)
+def test_card_that_follows_the_default_one_holds_nothing_else(
+    acme: httpx.Client, clock: Clock, members: Wire, errors: list[tuple[str, str]]
+) -> None:
+    assert refused(send(acme, follows("2024-05") | members)) == errors

@@ -126,6 +126,7 @@ def rate_cards(draw: st.DrawFn, month: date) -> list[oracle.Card]:
                     draw(st.sampled_from([0, 700, 1500, 10_000])),
                     draw(st.sampled_from(["user", "user_and_product"])),
                     tuple(sorted(draw(st.sets(st.sampled_from(LEAD_TYPES))))),
+                    owner is not None and draw(st.sampled_from([False, False, True])),
                 )
             )
     return cards
@@ -157,9 +158,12 @@ class World:
                 valid_from=card.valid_from,
                 cap_cents=card.cap_cents,
                 cap_scope=card.cap_scope,
+                follows_default=card.follows_default,
             )
             .returning(RateCard.rate_card_id)
         ).one()
+        if card.follows_default:
+            return
         self.connection.execute(
             insert(Rate),
             [

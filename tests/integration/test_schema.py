@@ -202,12 +202,12 @@ from rate_cards, run
 """
 LINE = """
 insert into billing_report_lines (
-    report_id, line_number, period, lead_id, action_id, product_id, user_key, lead_type,
-    action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
+    report_id, line_number, customer_id, period, lead_id, action_id, product_id, user_key,
+    lead_type, action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
     duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents, duplicate_of_action_id,
     rate, line_hash
 ) values (
-    :report, :number, '2024-04-01', :lead, gen_random_uuid(), :product, gen_random_uuid(),
+    :report, :number, :customer, '2024-04-01', :lead, :action, :product, gen_random_uuid(),
     'Webinar', 'Call', 'High', now(), cast(:outcome as outcome), :gross, :billed, :duplicate,
     :cap, 10000, :used, cast(:repeats as uuid),
     'level', ''
@@ -232,7 +232,9 @@ def a_line(**members: Any) -> dict[str, Any]:
     return {
         "report": REPORT_ID,
         "number": 1,
+        "customer": customer_id("acme"),
         "lead": lead_id("l1"),
+        "action": uuid4(),
         "product": product_id("abc"),
         "outcome": "partially_capped",
         "gross": 1000,
@@ -284,6 +286,17 @@ def test_line_that_cannot_be_is_refused(
     stored.execute(text(REPORT), a_report())
 
     assert constraint in refused(stored, LINE, **a_line(**members))
+
+
+def test_action_is_on_one_final_line(stored: Connection) -> None:
+    action = uuid4()
+    stored.execute(text(REPORT), a_report())
+    stored.execute(text(REPORT), a_report(report=(later := uuid4()), period="2024-05-01"))
+    stored.execute(text(LINE), a_line(action=action))
+
+    words = refused(stored, LINE, **a_line(action=action, report=later))
+
+    assert "uq_billing_report_lines_customer_id_period_lead_id_action_id" in words
 
 
 @pytest.mark.parametrize("table", ["billing_reports", "billing_report_lines"])

@@ -1,9 +1,10 @@
-"""Settlement as a state machine: whatever is posted and closed in whatever order, it adds up."""
+"""Settlement as a state machine: whatever is posted, closed and disputed in whatever order, it
+adds up."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -18,12 +20,15 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, insert
 
-from common.billing import Line, Period, Report
+from common import disputes
+from common.billing import DisputeStatus, Line, Period, Report
+from common.billing_history import reconcile
 from common.catalog import customer
+from common.disputes import Decision, NewDispute
 from common.models import BillingRun
 from common.problems import Conflict
-from common.reports import draft_report, final_report, final_report_of
-from common.settlement import close_period
+from common.reports import EntryFilter, draft_report, final_report, final_report_of, list_entries
+from common.settlement import close_period, verify_report
 from services.reports.render import as_json
 from tests import oracle
 from tests.integration.test_rules import World, instants
@@ -43,7 +48,9 @@ SMALL_CAP = oracle.Card(
     "user_and_product",
 )
 LOW_CAP = oracle.Card(oracle.DEFAULT_CARD.rates, None, 2, date(2024, 3, 1), 2500)
-CARDS = [oracle.DEFAULT_CARD, SMALL_CAP, LOW_CAP]
+BACK_TO_LOW_CAP = oracle.Card((), "beta/öl", 3, date(2024, 5, 1), follows_default=True)
+CARDS = [oracle.DEFAULT_CARD, SMALL_CAP, LOW_CAP, BACK_TO_LOW_CAP]
+WINDOW = timedelta(days=60)
 
 actions = st.sampled_from(MONTHS).flatmap(
     lambda month: st.fixed_dictionaries(
@@ -67,7 +74,7 @@ contents = st.fixed_dictionaries(
 
 
 class Settlement(RuleBasedStateMachine):
-    """Posts, repeats, late arrivals and closes, beside a ledger in plain Python."""
+    """Posts, repeats, late arrivals, closes and disputes, beside a ledger in plain Python."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
@@ -77,6 +84,8 @@ class Settlement(RuleBasedStateMachine):
         self.ledger = Ledger(ZONES, CARDS)
         self.leads: dict[str, Wire] = {}
         self.kept: dict[tuple[str, date], bytes] = {}
+        self.disputes: list[UUID] = []
+        self.now = datetime.now(UTC)
         (self.run_id,) = self._own.execute(
             insert(BillingRun)
             .values(period=MONTHS[0], actor="a model")
@@ -84,8 +93,20 @@ class Settlement(RuleBasedStateMachine):
         ).one()
 
     def teardown(self) -> None:
-        self._transaction.rollback()
-        self._own.close()
+        try:
+            self._require_list()
+            assert reconcile(self._own, None).document()["reconciled"]
+        finally:
+            self._transaction.rollback()
+            self._own.close()
+
+    @initialize(batch=st.lists(contents, min_size=1, max_size=4), is_settled=st.booleans())
+    def begin(self, batch: list[Wire], is_settled: bool) -> None:
+        """Half of the runs begin with a month that is closed."""
+        if is_settled:
+            self.post(batch)
+            for name in ZONES:
+                self._close_first_open_month(name)
 
     @rule(batch=st.lists(contents, min_size=1, max_size=4))
     def post(self, batch: list[Wire]) -> None:
@@ -114,11 +135,62 @@ class Settlement(RuleBasedStateMachine):
     @precondition(lambda self: self.leads)
     @rule(name=st.sampled_from(list(ZONES)))
     def close_the_first_open_month(self, name: str) -> None:
+        self._close_first_open_month(name)
+
+    def _close_first_open_month(self, name: str) -> None:
         through = self.ledger.closed_through.get(name, date.min)
         for month in sorted(self.ledger.months(name)):
             if through < month <= MONTHS[-1]:
                 self._close(name, month)
                 break
+
+    @precondition(lambda self: self.leads and self.ledger.final)
+    @rule(
+        data=st.data(),
+        is_whole=st.booleans(),
+        is_late=st.sampled_from([False] * 5 + [True]),
+        at_once=st.booleans(),
+    )
+    def dispute(self, data: st.DataObject, is_whole: bool, is_late: bool, at_once: bool) -> None:
+        lead = data.draw(st.sampled_from(list(self.leads.values())))
+        known = {key: act for key, (act, _) in self._actions().items() if key[1] == lead["lead_id"]}
+        named = None if is_whole or not known else data.draw(st.sampled_from(sorted(known)))
+        asked = NewDispute(
+            lead_id=lead["lead_id"],
+            action_id=None if named is None else UUID(named[0]),
+            reason="spam",
+        )
+        moment = self._tick() + (WINDOW if is_late else timedelta(0))
+        answer = "refused"
+        with suppress(Conflict):
+            found = disputes.open_dispute(self._own, asked, moment)
+            self.disputes.append(found.dispute.dispute_id)
+            answer = "open"
+        if is_late:
+            assert answer == "refused"
+        else:
+            action = None if named is None else known[named]
+            assert answer == self.ledger.dispute(lead["customer_id"], lead["lead_id"], action)
+            if answer == "open" and at_once:
+                self._decide(len(self.disputes) - 1, DisputeStatus.ACCEPTED)
+
+    @precondition(lambda self: self.disputes)
+    @rule(
+        data=st.data(),
+        status=st.sampled_from([DisputeStatus.ACCEPTED] * 2 + [DisputeStatus.REJECTED]),
+    )
+    def decide(self, data: st.DataObject, status: Any) -> None:
+        self._decide(data.draw(st.integers(0, len(self.disputes) - 1)), status)
+
+    def _decide(self, number: int, status: Any) -> None:
+        with suppress(Conflict):
+            disputes.decide(self._own, self.disputes[number], status, Decision(), self._tick())
+        stands = disputes.dispute(self._own, self.disputes[number]).dispute.status
+        assert stands == self.ledger.decide(number, status.value)
+
+    def _tick(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
 
     def _send(self, batch: list[Wire]) -> None:
         self.world.post(batch)
@@ -132,6 +204,9 @@ class Settlement(RuleBasedStateMachine):
         assert answer == self.ledger.close(name, month)
         if answer == "closed":
             self.kept[name, month] = b"".join(as_json.render(self._report(name, month)))
+            stored = final_report_of(self._own, owner, Period(month))
+            assert stored is not None
+            assert verify_report(self._own, stored).is_verified
 
     def _report(self, name: str, month: date) -> Report:
         owner = customer(self._own, name)
@@ -148,6 +223,8 @@ class Settlement(RuleBasedStateMachine):
         known = self._actions()
         seen: Counter[str] = Counter()
         costs: Counter[tuple[Any, ...]] = Counter()
+        billed: Counter[tuple[str, str]] = Counter()
+        credited: Counter[tuple[str, str]] = Counter()
         for name in ZONES:
             for month in sorted(self.ledger.months(name)):
                 report = self._report(name, month)
@@ -159,9 +236,28 @@ class Settlement(RuleBasedStateMachine):
                 for line in [*report.lines, *report.prior_period]:
                     seen[line.action_id, line.lead_id] += 1  # type: ignore[index]
                     costs[self._capped(name, line, known)] += line.billed_cents
+                for credit in report.credits:
+                    credited[credit.action_id, credit.lead_id] += credit.amount_cents
+                for line in [*report.lines, *report.prior_period]:
+                    billed[line.action_id, line.lead_id] += line.billed_cents
         assert seen == Counter(dict.fromkeys(known, 1))
+        assert all(cents == billed[line] for line, cents in credited.items())  # never twice
         for (name, month, *_), cost in costs.items():
             assert cost <= oracle.card_in_force(CARDS, name, month).cap_cents
+
+    def _require_list(self) -> None:
+        """The list says what is due as the reports do, and lacks only what is empty."""
+        dues = {
+            (name, month): self.ledger.statement(name, month).due
+            for name in ZONES
+            for month in self.ledger.months(name)
+        }
+        listed = {
+            (entry.customer, entry.period): entry.due_cents
+            for entry in list_entries(self._own, EntryFilter())
+        }
+        assert listed == {place: dues[place] for place in listed}
+        assert not any(due for place, due in dues.items() if place not in listed)
 
     def _capped(self, name: str, line: Line, known: "Known") -> tuple[Any, ...]:
         card = oracle.card_in_force(CARDS, name, line.period)
@@ -190,7 +286,14 @@ def _as_statement(report: Report, known: Known) -> Statement:
     for line in report.prior_period:
         prior[line.period].append(_as_oracle(line, known))
     lines = [_as_oracle(line, known) for line in report.lines]
-    return Statement(report.status.value, lines, dict(prior))
+    credits = [
+        (
+            (credit.report_period, credit.lead_id, known[credit.action_id, credit.lead_id][0]),
+            credit.amount_cents,
+        )
+        for credit in report.credits
+    ]
+    return Statement(report.status.value, lines, dict(prior), credits)
 
 
 def _as_oracle(line: Line, known: Known) -> oracle.Line:
@@ -230,10 +333,10 @@ def _require_sums(report: Report) -> None:
         assert sum(group.totals.gross_cents for group in groups) == report.totals.gross_cents
 
 
-def test_settlement_adds_up_whatever_is_posted_and_closed_in_whatever_order(
+def test_settlement_adds_up_whatever_is_posted_closed_and_disputed_in_whatever_order(
     connection: Connection,
 ) -> None:
     run_state_machine_as_test(
         lambda: Settlement(connection),  # type: ignore[arg-type]  # any maker of one will do
-        settings=settings(examples(15), stateful_step_count=14),
+        settings=settings(examples(15), stateful_step_count=16),
     )

@@ -95,6 +95,49 @@ def test_only_named_customers_are_simulated(two: httpx.Client) -> None:
     assert several["customers"][1]["proposed"]["actions"] == 0
 
 
+def own_card(engine: Engine, level_cents: int, version: int, **columns: str) -> None:
+    """Gives acme a version of its own, valid since January."""
+    names = "".join(f", {name}" for name in columns)
+    values = "".join(f", {value}" for value in columns.values())
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"with card as (insert into rate_cards (customer_id, name, version, valid_from{names}) "
+            f"select customer_id, 'Own', {version}, '2024-01-01'{values} from customers "
+            "where external_id = 'acme' returning rate_card_id, follows_default) "
+            "insert into rates (rate_card_id, engagement_level, amount_cents) "
+            f"select rate_card_id, level::engagement_level, {level_cents} "
+            "from card, unnest(array['High', 'Medium', 'Low']) as level where not follows_default"
+        )
+
+
+def test_return_to_the_default_card_can_be_tried(two: httpx.Client, engine: Engine) -> None:
+    own_card(engine, 700, 1)
+    back = {"follows_default": True}
+
+    tried = answered(two, back, customer_id="acme")["customers"][0]
+
+    assert amounts(tried["current"]) == ("14.00", "7.00", "7.00", "0.00")
+    assert amounts(tried["proposed"]) == ("20.00", "10.00", "10.00", "0.00")
+    assert refused(ask(two, back)) == [("/rate_card/follows_default", "customer_needed")]
+    assert refused(ask(two, proposed() | back, customer_id="acme")) == [
+        ("/rate_card/rates", "follows_default"),
+        ("/rate_card/cap", "follows_default"),
+    ]
+
+
+def test_who_follows_the_default_card_is_repriced_with_it(
+    two: httpx.Client, engine: Engine
+) -> None:
+    own_card(engine, 700, 1)
+    own_card(engine, 0, 2, follows_default="true")
+
+    acme = answered(two, proposed(FIFTEEN))["customers"][0]
+
+    assert (acme["customer_id"], acme["is_repriced"]) == ("acme", True)
+    assert acme["rate_card"] == {"name": "Default", "version": 1, "is_default": True}
+    assert amounts(acme["difference"]) == ("10.00", "5.00", "5.00", "0.00")
+
+
 def test_month_without_actions_simulates_to_nothing(two: httpx.Client) -> None:
     found = answered(two, proposed(), period="2024-05")
 

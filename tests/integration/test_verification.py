@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from common import db
+from scripts import verify_report
 from tests.api import action, lead, path_of, post, register
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,9 +41,19 @@ def tamper(table: str, change: str) -> None:
         connection.execute(text(f"alter table {table} enable trigger user"))
 
 
+def credit(client: httpx.Client, *actions: str) -> None:
+    """Has lines of l-1 disputed, and accepts it."""
+    for action_id in actions:
+        body = {"lead_id": "l-1", "action_id": action_id, "reason": "out_of_area"}
+        dispute = client.post("/billing/disputes", json=body)
+        dispute.raise_for_status()
+        address = f"/billing/disputes/{dispute.json()['dispute_id']}/accept"
+        client.post(address, json={"note": "ann@people.test"}).raise_for_status()
+
+
 @pytest.fixture
 def settled(api: httpx.Client) -> httpx.Client:
-    """Three final reports in a chain: with repeats, a split and late lines among them."""
+    """Three final reports in a chain: repeats, a split, late lines and credits among them."""
     register(api, customers={NAME: "Asia/Kolkata"}, products="abc \u20acdef")
     many = [action(f"Kind {number}\t\"é\\", f"2024-04-{number + 1:02d}T12:00:00.5Z")
             for number in range(11)]  # fmt: skip
@@ -52,6 +63,8 @@ def settled(api: httpx.Client) -> httpx.Client:
     close(api, "2024-04")
     late = [action('Kind 1\t"é\\', "2024-04-01T08:00:00Z"), action("Late", "2024-04-01T08:00:00Z")]
     post(api, lead("l-3", *late, customer_id=NAME)).raise_for_status()
+    lines = api.get(address("2024-04")).json()["lines"]
+    credit(api, lines[4]["action_id"], lines[2]["action_id"])
     close(api, "2024-05")
     post(api, lead("l-4", action("Later", "2024-04-01T09:00:00Z"), customer_id=NAME, user=USER))
     close(api, "2024-06")
@@ -150,6 +163,19 @@ def test_tampered_total_is_named(settled: httpx.Client) -> None:
     assert (answer["tampered_fields"], answer["tampered_lines"]) == (["due"], [])
 
 
+def test_tampered_breakdown_is_named(settled: httpx.Client) -> None:
+    tamper(
+        "billing_report_breakdowns",
+        "update billing_report_breakdowns set billed_cents = array[1::bigint] "
+        "where report_id = (select report_id from billing_reports where period = '2024-04-01')",
+    )
+
+    answer = verified(settled, "2024-04")
+
+    assert answer["verified"] is False
+    assert (answer["tampered_fields"], answer["tampered_lines"]) == (["breakdown"], [])
+
+
 def test_report_made_anew_breaks_the_chain(settled: httpx.Client) -> None:
     tamper(
         "billing_reports",
@@ -160,6 +186,87 @@ def test_report_made_anew_breaks_the_chain(settled: httpx.Client) -> None:
 
     assert answer["verified"] is False
     assert "report before it" in answer["detail"]
+
+
+def test_tampered_credit_is_named(settled: httpx.Client) -> None:
+    tamper(
+        "billing_report_credits",
+        "update billing_report_credits set credit_hash = sha256('') where credit_number = 2",
+    )
+
+    answer = verified(settled, "2024-05")
+
+    assert (answer["verified"], answer["tampered_credits"]) == (False, [2])
+    assert (answer["tampered_lines"], answer["tampered_fields"]) == ([], [])
+    assert "credits differ: 2" in answer["detail"]
+    assert verified(settled, "2024-04")["verified"] is True
+
+
+def test_credit_of_a_line_that_was_tampered_with_is_named(settled: httpx.Client) -> None:
+    tamper(
+        "billing_report_lines",
+        "update billing_report_lines set billed_cents = 1, cap_cents = gross_cents - 1, "
+        "outcome = 'partially_capped' where line_number = 5 "
+        "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
+    )
+
+    assert verified(settled, "2024-05")["tampered_credits"] == [1]
+
+
+def test_credit_whose_dispute_was_tampered_with_is_named(settled: httpx.Client) -> None:
+    tamper("disputes", "update disputes set reason = 'spam'")
+
+    assert verified(settled, "2024-05")["tampered_credits"] == [1, 2]
+
+
+def test_deleted_credit_is_noticed(settled: httpx.Client) -> None:
+    tamper("billing_report_credits", "delete from billing_report_credits where credit_number = 1")
+
+    answer = verified(settled, "2024-05")
+
+    assert (answer["verified"], answer["tampered_fields"]) == (False, ["credits", "due"])
+
+
+def test_canonical_form_holds_no_note_of_a_dispute(settled: httpx.Client) -> None:
+    tamper("disputes", "update disputes set note = 'erased', decision_note = 'erased'")
+
+    assert verified(settled, "2024-05")["verified"] is True
+
+
+def test_report_of_the_first_form_is_verified_as_it_was_hashed(
+    settled: httpx.Client, tmp_path: Path
+) -> None:
+    """As a report stands that was closed before there were credits in the form."""
+    document = json.loads(downloaded(settled, tmp_path)[0].read_bytes())
+    document["canonical_form"] = 1
+    for number, line in enumerate(document["lines"], start=1):
+        digest = verify_report.line_hash(line, "2024-04", 1).hex()
+        tamper(
+            "billing_report_lines",
+            f"update billing_report_lines set line_hash = '\\x{digest}' "
+            f"where line_number = {number} and period = '2024-04-01' and report_id = "
+            "(select report_id from billing_reports where period = '2024-04-01')",
+        )
+    content_hash = verify_report.content_hash(document)
+    tamper(
+        "billing_reports",
+        f"update billing_reports set canonical_form = 1, content_hash = '{content_hash}' "
+        "where period = '2024-04-01'",
+    )
+
+    answer = verified(settled, "2024-04")
+
+    assert answer["verified"] is True, answer
+    assert answer["content_hash"] == content_hash
+    downloaded(settled, tmp_path)
+    assert run_offline(tmp_path / "2024-04.json").returncode == 0
+
+
+def test_reports_downloaded_before_there_were_credits_are_still_verified() -> None:
+    ended = run_offline(*sorted((PROJECT / "tests" / "closed").glob("form-1-*.json")))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "chain of 2" in ended.stdout
 
 
 def downloaded(client: httpx.Client, folder: Path) -> list[Path]:
@@ -199,6 +306,9 @@ def test_downloaded_reports_and_their_chain_are_verified_offline(
         (lambda report: report.update(content_hash="0" * 64), "hash"),
         (lambda report: report.update(next_cursor="MQ"), "limit=10000"),
         (lambda report: report.update(status="draft"), "draft"),
+        (lambda report: report["lines"][2].update(rate="product"), "hash"),
+        (lambda report: report.update(canonical_form=1), "hash"),
+        (lambda report: report.update(canonical_form=9), "form 9"),
     ],
 )
 def test_changed_download_is_refused_offline(
@@ -213,6 +323,30 @@ def test_changed_download_is_refused_offline(
 
     assert ended.returncode == 1
     assert told in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda credits: credits["lines"].pop(), "credits do not add up"),
+        (lambda credits: credits["lines"][0].update(reason="spam"), "hash"),
+        (lambda credits: credits["lines"][0].update(line_number=1), "hash"),
+        (lambda credits: credits["lines"].reverse(), "hash"),
+        (lambda credits: credits.update(total="0.00", lines=[]), "less credits"),
+    ],
+)
+def test_changed_credit_of_a_download_is_refused_offline(
+    settled: httpx.Client, tmp_path: Path, change: Any, told: str
+) -> None:
+    file = downloaded(settled, tmp_path)[1]
+    document = json.loads(file.read_bytes())
+    change(document["credits"])
+    file.write_text(json.dumps(document))
+
+    ended = run_offline(file)
+
+    assert ended.returncode == 1
+    assert told in ended.stderr
 
 
 def test_report_left_out_of_a_chain_is_noticed_offline(

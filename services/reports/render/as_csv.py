@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from itertools import chain
 
-from common.billing import CURRENCY, Line, Period, Report, amount, instant
+from common.billing import CURRENCY, Credit, Line, Period, Report, amount, instant
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 COLUMNS = [
@@ -28,6 +28,9 @@ COLUMNS = [
     "duplicate_of_action_id",
     "action_id",
     "explanation",
+    "credit",
+    "dispute_id",
+    "user_key",
 ]
 _LINES_AT_ONCE = 500
 _BYTE_ORDER_MARK = "\ufeff"  # without it spreadsheets take UTF-8 for something else
@@ -35,7 +38,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def render(report: Report) -> Iterator[bytes]:
-    """One row a line, in pieces."""
+    """One row a line, then one a credit, in pieces: due is what they billed less `credit`."""
     piece = io.StringIO()
     rows = csv.writer(piece)
     piece.write(_BYTE_ORDER_MARK)
@@ -46,6 +49,8 @@ def render(report: Report) -> Iterator[bytes]:
             yield piece.getvalue().encode()
             piece.seek(0)
             piece.truncate()
+    for credit in report.credits:
+        rows.writerow([_inert(cell) for cell in _credit_row(credit)])
     yield piece.getvalue().encode()
 
 
@@ -70,7 +75,27 @@ def _row(line: Line) -> list[str]:
         line.duplicate_of_action_id or "",
         line.action_id,
         line.explanation,
+        "",
+        "",
+        line.user_key,
     ]
+
+
+def _credit_row(credit: Credit) -> list[str]:
+    told = {
+        "period": str(Period(credit.report_period)),
+        "timestamp": instant(credit.accepted_at),
+        "lead_id": credit.lead_id,
+        "action_type": credit.action_type,
+        "engagement_level": credit.engagement_level,
+        "outcome": "credit",
+        "currency": CURRENCY,
+        "action_id": credit.action_id,
+        "explanation": credit.explanation,
+        "credit": amount(credit.amount_cents),
+        "dispute_id": credit.dispute_id,
+    }
+    return [told.get(column, "") for column in COLUMNS]
 
 
 def _inert(cell: str) -> str:

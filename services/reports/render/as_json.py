@@ -44,6 +44,10 @@ def _before_lines(report: Report) -> dict[str, Any]:
                 for line in report.prior_period
             ],
         },
+        "credits": {
+            "total": amount(report.credit_cents),
+            "lines": [credit.document() for credit in report.credits],
+        },
         "by_product": _groups(report.parts.by_product),
         "by_lead_type": _groups(report.parts.by_lead_type),
         "by_user": _groups(report.parts.by_user),
@@ -57,6 +61,7 @@ def _after_lines(report: Report) -> dict[str, Any]:
         "warnings": [notice.document() for notice in report.notices],
         "generated_at": instant(report.generated_at),
         "finalized_at": report.finalized_at and instant(report.finalized_at),
+        "canonical_form": report.canonical_form,
         "content_hash": report.content_hash,
         "previous_hash": report.previous_hash,
     }

@@ -6,12 +6,15 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
-from common.billing import Period, ReportStatus, Totals
+from common.billing import Period, Report, ReportStatus, Totals, amount
 from common.billing_history import RunKey, reconcile, runs
 from common.catalog import customer
 from common.deciding import Entry, LineKey
 from common.identifiers import customer_id as uuid_of
+from common.masking import with_masked_users
+from common.models import Customer
 from common.problems import NotFound
 from common.reports import (
     EntryFilter,
@@ -43,6 +46,10 @@ LinesPerPage = Annotated[
     int, Query(ge=1, le=MOST_LINES, description="Lines a page; JSON only, files hold them all.")
 ]
 
+Unmasked = Annotated[
+    bool, Query(description="CSV and PDF: with the users' emails and phone numbers in full.")
+]
+
 
 class EntryKey(NamedTuple):
     """Where an entry stands in the list."""
@@ -63,8 +70,9 @@ def show_reports(
 ) -> dict[str, Any]:
     """One entry per customer and month, newest first, and the totals over all of them.
 
-    With `from` or `to`, totals cover only the lines inside that range, each still decided over
-    its whole month.
+    `totals` are of each month's own lines; `due` is with prior-period lines and less credits. With
+    `from` or `to`, totals cover only the lines inside that range, each still decided over its
+    whole month, and `due` is null.
     """
     entries = list_entries(
         connection,
@@ -79,6 +87,8 @@ def show_reports(
     overall = Totals()
     for entry in entries:
         overall = overall.plus(entry.totals)
+    dues = [entry.due_cents for entry in entries if entry.due_cents is not None]
+    is_whole = within.start is None and within.end is None
     if cursor is not None:
         last = from_cursor(cursor, EntryKey)
         entries = [entry for entry in entries if is_behind(entry, last)]
@@ -86,6 +96,7 @@ def show_reports(
     return {
         "data": [entry_document(entry) for entry in page],
         "totals": overall.document(),
+        "due": amount(sum(dues)) if is_whole else None,
         "next_cursor": to_cursor(entry_key(page[-1])) if len(entries) > limit else None,
     }
 
@@ -129,36 +140,50 @@ def show_report(
     accept: Annotated[str | None, Header()] = None,
     limit: LinesPerPage = 1_000,
     cursor: Cursor = None,
+    unmasked: Unmasked = False,
 ) -> StreamingResponse:
     """The whole report of a customer's month ("2024-04"), with every line explained.
 
-    As JSON, or by an extension or the Accept header as CSV or HTML. JSON comes with `limit` lines
-    and a `next_cursor`; its totals and breakdowns always cover the whole month.
+    As JSON, or by an extension or the Accept header as CSV, HTML or PDF. JSON comes with `limit`
+    lines and a `next_cursor`; its totals and breakdowns always cover the whole month. CSV and PDF
+    mask the users' emails and phone numbers, unless `unmasked`.
     """
     month, extension = split_extension(period)
     form = chosen_format(extension, accept)
     whose = customer(connection, customer_id)
     most = limit if form.pages else None
-    stored = final_report_of(connection, whose, period_of(month))
-    next_page: LineKey | int | None
-    if stored is not None:
-        behind = 0 if cursor is None else from_cursor(cursor, int)
-        report, next_page = final_report(connection, whose, stored, after=behind, most=most)
-    elif (closing := closing_report_of(connection, whose, period_of(month))) is not None:
-        report, next_page = closed_along(connection, whose, period_of(month), closing), None
-    else:
-        after = None if cursor is None else from_cursor(cursor, LineKey)
-        report, next_page = draft_report(
-            connection, whose, period_of(month), after=after, most=most
-        )
-    if next_page is not None:
-        report.next_cursor = to_cursor(next_page)
+    report = report_of(connection, whose, period_of(month), cursor=cursor, most=most)
+    if form.masks and not unmasked:
+        report = with_masked_users(report)
     filename = f"{whose.external_id}-{month}.{form.extension}"
     return StreamingResponse(
         form.render(report),
         media_type=form.media_type,
         headers={"Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"},
     )
+
+
+def report_of(
+    connection: Connection,
+    whose: Customer,
+    month: Period,
+    *,
+    cursor: str | None = None,
+    most: int | None = None,
+) -> Report:
+    """The report of a customer's month, final or draft, with a page of its lines or all of them."""
+    next_page: LineKey | int | None
+    if (stored := final_report_of(connection, whose, month)) is not None:
+        behind = 0 if cursor is None else from_cursor(cursor, int)
+        report, next_page = final_report(connection, whose, stored, after=behind, most=most)
+    elif (closing := closing_report_of(connection, whose, month)) is not None:
+        report, next_page = closed_along(connection, whose, month, closing), None
+    else:
+        after = None if cursor is None else from_cursor(cursor, LineKey)
+        report, next_page = draft_report(connection, whose, month, after=after, most=most)
+    if next_page is not None:
+        report.next_cursor = to_cursor(next_page)
+    return report
 
 
 class CloseBody(BaseModel):
@@ -202,6 +227,7 @@ def list_runs(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None)
 def show_reconciliation(connection: Snapshot, customer_id: Id | None = None) -> dict[str, Any]:
     """Whether every stored action is on exactly one line: final, draft, or prior-period.
 
+    And whether each credit gives back no more than its line had billed, for an accepted dispute.
     Decides every open month for it, so it takes as long as all drafts together.
     """
     whose = None if customer_id is None else customer(connection, customer_id).customer_id

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 
 from common import lead_search
 from common.billing import EngagementLevel
+from common.disputes import disputes_of_lead
 from common.lead_search import LeadFilter, LeadKey, QuarantineKey
 from common.recording import replay
 from common.reports import lead_lines
@@ -91,8 +92,9 @@ def replay_quarantined_lead(connection: Transaction, quarantine_id: UUID) -> dic
 
 @router.get("/{lead_id:id}", response_model=None, responses={200: {"model": DecidedLeadShape}})
 def show_lead(connection: Snapshot, lead_id: Id) -> dict[str, Any]:
-    """One lead, with each action's outcome in its month's report."""
+    """One lead, with each action's outcome in its month's report, and the newest dispute of it."""
     found = lead_search.find_lead(connection, lead_id)
     lead = found.lead
     decided = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
-    return decided_lead_document(found, decided)
+    disputed = disputes_of_lead(connection, lead.lead_id)
+    return decided_lead_document(found, decided, disputed)

@@ -112,6 +112,21 @@ module "reports_task" {
   }
 }
 
+# The reporting image once more: it closes the month before, whatever serves the reports.
+module "close_schedule" {
+  source = "../../modules/close_schedule"
+
+  name                = "${var.name}-close"
+  grace_days          = var.close_grace_days
+  command             = ["python", "-m", "services.reports.close_due", "--grace-days", "{grace_days}"]
+  cluster_arn         = module.reports_task.cluster_arn
+  task_definition_arn = module.reports_task.task_definition_arn
+  task_role_arns      = module.reports_task.role_arns
+  container_name      = module.reports_task.container_name
+  subnet_ids          = module.network.private_subnet_ids
+  security_group_ids  = [module.network.security_group_ids["reports"]]
+}
+
 module "reports_service" {
   source = "../../modules/ecs_service"
   count  = local.runs_as_service ? 1 : 0

@@ -23,6 +23,16 @@ output "container_name" {
   value       = module.reports_task.container_name
 }
 
+output "close_command" {
+  description = "What the schedule runs to close the month before."
+  value       = module.close_schedule.command
+}
+
+output "close_schedule_name" {
+  description = "The schedule that does."
+  value       = module.close_schedule.schedule_name
+}
+
 output "service_name" {
   description = "The ECS service; null when a function serves the reports."
   value       = one(module.reports_service[*].service_name)

@@ -84,6 +84,17 @@ variable "missing_user" {
   default     = "per_customer"
 }
 
+variable "close_grace_days" {
+  description = "Days between a month's end and its scheduled closing."
+  type        = number
+  default     = 3
+
+  validation {
+    condition     = var.close_grace_days >= 0 && var.close_grace_days <= 27 && floor(var.close_grace_days) == var.close_grace_days
+    error_message = "close_grace_days must be a whole number from 0 to 27: every month has a 28th day."
+  }
+}
+
 variable "autoscaling" {
   description = "Whether the emulator knows Application Auto Scaling (MiniStack does not)."
   type        = bool

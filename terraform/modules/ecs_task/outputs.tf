@@ -13,6 +13,11 @@ output "task_definition_arn" {
   value       = aws_ecs_task_definition.this.arn
 }
 
+output "role_arns" {
+  description = "The roles that a task is started with: whoever starts one hands them over."
+  value       = [aws_iam_role.execution.arn, aws_iam_role.task.arn]
+}
+
 output "container_name" {
   description = "The container, for a one-off task's overrides."
   value       = var.name

@@ -6,8 +6,28 @@ depth and any id can be linked to; a form is answered by sending the browser on 
 
 from fastapi import APIRouter
 
-from services.reports.routes.console import overview, reports
+from services.reports.routes.console import (
+    catalog,
+    closing,
+    disputes,
+    leads,
+    overview,
+    quarantine,
+    rate_cards,
+    reports,
+    statement,
+)
 
 router = APIRouter(include_in_schema=False)
-for pages in (overview, reports):
+for pages in (
+    overview,
+    reports,
+    leads,
+    quarantine,
+    catalog,
+    rate_cards,
+    closing,
+    disputes,
+    statement,
+):
     router.include_router(pages.router)

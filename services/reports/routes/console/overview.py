@@ -118,6 +118,13 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
             "console/runs",
         ),
         Attention(
+            waits.open_disputes,
+            "open dispute",
+            "open disputes",
+            "Accept or reject.",
+            "console/disputes?" + query({"status": "open"}),
+        ),
+        Attention(
             waits.late_actions,
             "action that came after its month was closed",
             "actions that came after their month was closed",
@@ -129,8 +136,7 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
             f"lead of {month.name} that names no user",
             f"leads of {month.name} that name no user",
             "Such leads share one cap per customer, and repeat one another.",
-            "console/leads?"
-            + query({"without_user": "true", "from": month.start, "to": month.end}),
+            "console/leads?" + query({"without_user": "true"}),
         ),
         Attention(
             found.unpriced_actions,

@@ -1,0 +1,57 @@
+"""Closing what is due: each month that has been over everywhere for some days of grace.
+
+Invariant: run as often as one likes, at whatever moment, it closes each month once; what it could
+not close it takes up the next time.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from common import db, deciding, final_reports
+from common.billing import Period
+from common.problems import Conflict
+from common.settlement import run_billing
+
+MOST_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
+
+_LAST_ZONE = timedelta(hours=12)  # no clock is further behind UTC
+
+
+def last_due(now: datetime, grace_days: int) -> Period:
+    """The last month that ended at least `grace_days` days ago in every time zone."""
+    return Period((now - _LAST_ZONE - timedelta(days=grace_days)).date().replace(day=1)).before
+
+
+def months_due(connection: Connection, now: datetime, grace_days: int) -> list[Period]:
+    """The months with open actions up to the last due one, oldest first; and that one, if somebody
+    who ever had actions has no report of it.
+
+    So the last one is closed without actions too: what waits for a customer's next report, as
+    credits do, then stands on it.
+    """
+    last = last_due(now, grace_days)
+    through = final_reports.all_closed_through(connection)
+    months = {
+        period
+        for customer, period in deciding.active_periods(connection, None, None, last.end)
+        if customer not in through or period > through[customer]
+    }
+    if months or any(closed < last.start for closed in through.values()):
+        months.add(last.start)
+    return [Period(month) for month in sorted(months)]
+
+
+def close_due(now: datetime, grace_days: int, actor: str) -> Iterator[dict[str, Any]]:
+    """Closes what is due, month by month, and gives each run's summary; none where nothing is."""
+    with db.snapshot() as connection:
+        months = months_due(connection, now, grace_days)
+    for month in months:
+        try:
+            yield run_billing(month, None, actor).document()
+        except Conflict as conflict:  # not one customer could be closed, and it says why
+            if "results" not in conflict.extra:
+                raise
+            yield conflict.extra

@@ -1,0 +1,45 @@
+"""Closes every month that is due, as the schedule does on AWS (`make close-due`)."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from common.closing_due import MOST_GRACE_DAYS, close_due
+from scripts.close import print_run, whoami
+from scripts.command import CommandError, ending_as_a_command
+from scripts.database import shared_database
+from scripts.migrate import upgrade_configured_database
+from scripts.report import terminal
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.close_due", description=__doc__)
+    parser.add_argument(
+        "--grace-days",
+        type=int,
+        choices=range(MOST_GRACE_DAYS + 1),
+        metavar=f"0..{MOST_GRACE_DAYS}",
+        default=3,
+        help="how long a month must have been over (%(default)s)",
+    )
+    parser.add_argument("--data-dir", type=Path, default=Path(".data/run"), help="(%(default)s)")
+    arguments = parser.parse_args()
+    with ending_as_a_command(), shared_database(arguments.data_dir, _say):
+        upgrade_configured_database()
+        runs = list(close_due(datetime.now(UTC), arguments.grace_days, whoami("make close-due")))
+        for run in runs:
+            print_run(terminal(), run)
+        if not runs:
+            print("Nothing is due.")
+        failed = sum(run["failed"] for run in runs)
+        if failed:
+            raise CommandError(f"customers that could not be closed: {failed}; see above.")
+
+
+def _say(step: str) -> None:
+    print(step, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

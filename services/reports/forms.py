@@ -1,0 +1,74 @@
+"""Forms: what a browser posted, tried out, and shown again with what was wrong.
+
+Invariant: a form that was refused has written nothing, and comes back as it was filled in.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Annotated, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection
+from starlette.datastructures import ImmutableMultiDict
+
+from common import db
+from common.leads import field_error
+from common.problems import Invalid, MalformedRequest, Problem, TooLarge
+
+MOST_BYTES = 1024 * 1024
+MOST_FIELDS = 20_000
+_FORM = "application/x-www-form-urlencoded"
+
+Done = TypeVar("Done")
+Body = TypeVar("Body", bound=BaseModel)
+Fields = ImmutableMultiDict[str, str]
+
+
+async def _fields(request: Request) -> Fields:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise MalformedRequest(f"a form arrives as {_FORM}")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise TooLarge(f"a form may have at most {MOST_BYTES} bytes")
+    try:
+        return ImmutableMultiDict(
+            parse_qsl(
+                bytes(body).decode(),
+                keep_blank_values=True,
+                errors="strict",
+                max_num_fields=MOST_FIELDS,
+            )
+        )
+    except ValueError:
+        raise MalformedRequest("the form could not be read") from None
+
+
+Form = Annotated[Fields, Depends(_fields)]
+
+
+def parsed(kind: type[Body], values: Mapping[str, object]) -> Body:
+    """The values as the API takes them. Raises Invalid with each field's error."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        errors = [field_error(each) for each in error.errors(include_url=False)]
+        raise Invalid("some fields were refused", errors) from None
+
+
+def attempted(work: Callable[[Connection], Done]) -> Done | Problem:
+    """What `work` did in a transaction of its own, or why nothing of it was done."""
+    try:
+        with db.transaction() as connection:
+            return work(connection)
+    except Problem as problem:
+        return problem
+
+
+def tag_of(*members: object) -> str:
+    """A short text that differs where any of the members does: what a form's reader has seen."""
+    text = "\0".join("" if member is None else f"={member}" for member in members)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,29 @@
+"""How amounts, times and addresses of a report are written for people, on pages and on paper."""
+
+from datetime import datetime
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from common.billing import Period, amount
+
+
+def money(cents: int) -> str:
+    """Grouped, with a real minus sign: 123456 is "1,234.56"."""
+    whole, fraction = amount(abs(cents)).split(".")
+    sign = "\u2212" if cents < 0 else ""
+    return f"{sign}{int(whole):,}.{fraction}"
+
+
+def local(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment in a zone, to the second.
+
+    With its offset in the hour that clocks go through twice.
+    """
+    there = moment.astimezone(zone)
+    is_twice = there.utcoffset() != there.replace(fold=1 - there.fold).utcoffset()
+    return f"{there:%Y-%m-%d %H:%M:%S}" + (there.isoformat()[-6:] if is_twice else "")
+
+
+def report_path(customer_id: str, period: Period) -> str:
+    """The address of a customer's report of a month, without extension."""
+    return f"/billing/reports/{quote(customer_id, safe='')}/{period}"

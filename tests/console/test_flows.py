@@ -1,0 +1,365 @@
+"""Each flow of the console from click to result, in a real browser."""
+
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from common.billing import Period
+from tests.api import action, lead, post, register
+from tests.console.conftest import Console
+from tests.console.filled import fill
+
+NASTY = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+
+
+def next_month() -> str:
+    return str(Period(Period(datetime.now(UTC).date().replace(day=1)).end))
+
+
+def heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def fill_in(page: Page, **values: str) -> None:
+    for name, text in values.items():
+        page.locator(f"[name='{name}']").fill(text)
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+
+
+def test_overview_shows_another_month_and_leads_to_what_waits(console: Console) -> None:
+    fill(console.api, leads=120)
+
+    page = console.visit("/")
+    page.get_by_label("Month", exact=True).select_option("2024-05")
+    press(page, "Show")
+    heading(page, "May 2024")
+    page.get_by_text("The figures as a table").first.click()
+    expect(page.get_by_role("row", name="May 2024").first).to_be_visible()
+    page.get_by_role("link", name="leads in quarantine").click()
+
+    heading(page, "Quarantine")
+
+
+def test_reports_are_filtered_and_opened(console: Console) -> None:
+    fill(console.api, leads=50)
+
+    page = console.visit("/console/reports")
+    fill_in(page, customer_id="customer-123", period="2024-04")
+    page.get_by_label("Status").select_option("final")
+    press(page, "Filter")
+    page.get_by_role("link", name="April 2024").click()
+
+    heading(page, "Acme Corporation")
+    expect(page.get_by_text("final", exact=True).first).to_be_visible()
+
+
+def test_lead_is_found_by_its_user_and_explains_each_action(console: Console) -> None:
+    register(console.api)
+    same = {"user": {"email": "ann@people.test"}}
+    post(
+        console.api,
+        [
+            lead("lead-1", action("Demo", "2024-04-02T10:00:00Z"), **same),
+            lead("lead-2", action("Demo", "2024-04-03T10:00:00Z"), **same),
+        ],
+    )
+
+    page = console.visit("/console/leads")
+    fill_in(page, user="ANN@people.test")
+    press(page, "Search")
+    page.get_by_role("link", name="lead-2").click()
+    heading(page, "Lead lead-2")
+    expect(page.get_by_text("it repeats the one of lead lead-1")).to_be_visible()
+    page.get_by_role("link", name="See that one.").click()
+    heading(page, "Lead lead-1")
+    page.get_by_role("link", name="report of April 2024").click()
+
+    heading(page, "The acme")
+
+
+def test_customer_is_registered_and_changed_and_a_second_editor_is_told(
+    console: Console,
+) -> None:
+    page = console.visit("/console/customers")
+    page.get_by_role("link", name="Register the first one").click()
+    fill_in(page, id="acme", name="Acme", email="billing@acme.test", timezone="Europe/Berlin")
+    press(page, "Register")
+    heading(page, "Acme")
+    expect(page.get_by_text("Saved.")).to_be_visible()
+
+    second = page.context.new_page()
+    second.goto(page.url)
+    fill_in(page, name="Acme One")
+    press(page, "Save")
+    heading(page, "Acme One")
+    console.expected_statuses.add(409)
+    fill_in(second, name="Acme Two")
+    press(second, "Save")
+
+    expect(second.get_by_role("alert")).to_contain_text("Somebody else has changed it")
+    expect(second.get_by_role("row", name="Name Acme One Acme Two")).to_be_visible()
+    press(second, "Save")
+    heading(second, "Acme Two")
+
+
+def test_form_that_is_refused_keeps_what_was_typed(console: Console) -> None:
+    console.expected_statuses.add(422)
+    page = console.visit("/console/customer")
+    fill_in(page, id="acme", name="Acme", email="billing@acme.test", timezone="Atlantis")
+    press(page, "Register")
+
+    expect(page.get_by_role("alert")).to_contain_text("must be an IANA name")
+    expect(page.get_by_label("Email")).to_have_value("billing@acme.test")
+    assert console.api.get("/customers").json()["data"] == []
+
+
+def test_product_is_registered_and_changed(console: Console) -> None:
+    page = console.visit("/console/products")
+    page.get_by_role("link", name="New product").click()
+    fill_in(page, id="abc", name="ABC", description="Accounting")
+    press(page, "Register")
+    fill_in(page, description="Payroll")
+    press(page, "Save")
+    page.get_by_role("link", name="Products").first.click()
+
+    expect(page.get_by_role("row", name="ABC abc Payroll")).to_be_visible()
+
+
+def test_rate_card_is_tried_on_last_month_before_it_is_saved(console: Console) -> None:
+    register(console.api)
+    post(console.api, lead("lead-1", action(), action("Share", engagement_level="Low")))
+
+    page = console.visit("/console/customer?id=acme")
+    page.get_by_role("link", name="Rate card", exact=True).click()
+    page.get_by_role("link", name="Own rate card").click()
+    fill_in(page, **{"name": "Acme's own", "base-High": "15"})
+    page.get_by_label("Level", exact=True).first.select_option("Low")
+    page.get_by_label("Lead type", exact=True).first.select_option("Website Visit")
+    page.get_by_label("Price", exact=True).first.fill("3")
+    press(page, "Add a row")
+    press(page, "Review")
+    heading(page, "Review: Acme's own")
+    expect(page.get_by_role("row", name="The acme 12.00 18.00 +6.00 0.00")).to_be_visible()
+    assert len(console.api.get("/rate-cards").json()["data"]) == 1
+    press(page, "Change something")
+    fill_in(page, **{"base-High": "14.5"})
+    press(page, "Review")
+    expect(page.get_by_role("row", name="The acme 12.00 17.50 +5.50 0.00")).to_be_visible()
+    press(page, "Save it")
+
+    heading(page, "Acme's own, version 1")
+    (stored,) = console.api.get("/rate-cards?customer_id=acme").json()["data"]
+    assert {rate["amount"] for rate in stored["rates"]} == {"14.50", "5.00", "2.00", "3.00"}
+
+
+def test_second_editor_of_a_rate_card_is_told_what_changed(console: Console) -> None:
+    register(console.api)
+    first = console.visit("/console/rate-card-editor")
+    second = first.context.new_page()
+    second.goto(first.url)
+    fill_in(first, name="Autumn", cap_amount="80")
+    press(first, "Review")
+    press(first, "Save it")
+    heading(first, "Autumn, version 2")
+
+    console.expected_statuses.add(409)
+    fill_in(second, **{"name": "Winter", "base-Low": "1.00"})
+    press(second, "Review")
+
+    expect(second.get_by_role("alert")).to_contain_text("somebody else has changed it")
+    cap = "Cap 100.00 for each user 80.00 for each user 100.00 for each user"
+    expect(second.get_by_role("row", name=cap)).to_be_visible()
+    fill_in(second, cap_amount="80.00")
+    press(second, "Review")
+    press(second, "Save it")
+    heading(second, "Winter, version 3")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_month_is_closed_from_preview_to_result(
+    browser: Browser, console: Console, scripts: bool
+) -> None:
+    register(console.api, customers={"acme": "UTC", "beta": "UTC", "gone": "UTC"})
+    post(
+        console.api,
+        [
+            lead("lead-1", action()),
+            lead("lead-2", action("Share"), customer_id="beta"),
+            lead("lead-3", action(timestamp="2024-03-01T00:00:00Z"), customer_id="gone"),
+            lead("lead-4", action(timestamp="2024-04-01T00:00:00Z"), customer_id="gone"),
+        ],
+    )
+    context = browser.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+
+    page.goto(f"{console.address}/console/close?period=2024-04")
+    expect(page.get_by_role("row", name="The gone")).to_contain_text("March 2024 is still open")
+    expect(page.get_by_role("row", name="The acme")).to_contain_text("10.00")
+    page.get_by_label("Close The beta").uncheck()
+    press(page, "Close April 2024")
+    heading(page, "Closing April 2024")
+
+    expect(page.get_by_text("Every report of this run is final.")).to_be_visible(timeout=15_000)
+    page.get_by_role("link", name="Past runs").click()
+    expect(page.get_by_role("row", name="console finished 1 0 10.00")).to_be_visible()
+    context.close()
+    states = console.api.get("/billing/reports?period=2024-04").json()["data"]
+    assert {each["customer_id"]: each["status"] for each in states} == {
+        "acme": "final",
+        "beta": "draft",
+        "gone": "draft",
+    }
+
+
+def test_run_goes_on_when_the_browser_goes_away(console: Console) -> None:
+    fill(console.api, leads=120)
+    page = console.visit("/console/close?period=2024-05")
+    press(page, "Close May 2024")
+    page.close()
+
+    later = console.page.context.new_page()
+    later.goto(f"{console.address}/console/runs")
+    later.get_by_role("link").filter(has_text="UTC").first.click()
+    expect(later.get_by_text("Every report of this run is final.")).to_be_visible(timeout=15_000)
+    console.page = later
+
+
+def test_customer_that_cannot_be_closed_shows_its_reason(console: Console) -> None:
+    register(console.api)
+    post(
+        console.api,
+        [lead("lead-1", action()), lead("lead-2", action(timestamp="2024-03-01T00:00:00Z"))],
+    )
+    console.api.post("/billing/periods/2024-04/close")
+
+    page = console.visit("/")
+    page.get_by_role("link", name="customer whose month could not be closed").click()
+    page.get_by_role("row", name="April 2024").get_by_role("link").click()
+
+    row = page.get_by_role("row", name="acme")
+    expect(row).to_contain_text("2024-03 still has open actions")
+
+
+def test_quarantined_leads_are_taken_in_once_their_customer_is_registered(
+    console: Console,
+) -> None:
+    register(console.api)
+    post(
+        console.api,
+        [
+            lead("lead-1", action(), customer_id="beta"),
+            lead("lead-2", action(), customer_id="beta"),
+            lead("lead-3", action(), product_id="lost"),
+        ],
+    )
+
+    page = console.visit("/console/quarantine")
+    press(page, "Take in all of lost")
+    expect(page.get_by_role("status")).to_contain_text("0 leads were taken in, 1 still waits")
+    page.get_by_role("link", name="Register beta").click()
+    fill_in(page, name="Beta", email="billing@beta.test")
+    press(page, "Register")
+    page.get_by_role("link", name="Quarantine").click()
+    press(page, "Take in lead-1")
+    expect(page.get_by_role("status")).to_contain_text("1 lead was taken in.")
+    press(page, "Take in all of beta")
+    expect(page.get_by_role("status")).to_contain_text("1 lead was taken in.")
+
+    assert console.api.get("/leads?customer_id=beta").json()["data"][1]["lead_id"]
+
+
+def test_names_that_hold_html_are_shown_as_they_are(console: Console) -> None:
+    register(console.api)
+    body = {"name": NASTY, "email": "nasty@partner.test"}
+    console.api.put("/customers/nasty", json=body).raise_for_status()
+    console.api.put("/products/nasty", json={"name": NASTY, "description": NASTY})
+    told = lead(
+        "nasty-lead",
+        action(NASTY),
+        customer_id="nasty",
+        product_id="nasty",
+        user={"external_id": NASTY},
+    )
+    post(console.api, [told, lead("stray", customer_id=NASTY)])
+
+    for path in (
+        *("/", "/console/reports", "/console/leads", "/console/lead?id=nasty-lead"),
+        *("/console/customers", "/console/customer?id=nasty", "/console/products"),
+        *("/console/product?id=nasty", "/console/quarantine", "/console/close?period=2024-04"),
+        *("/console/rate-cards?customer_id=nasty", "/console/rate-card-editor?customer_id=nasty"),
+        "/billing/reports/nasty/2024-04.html",
+    ):
+        page = console.visit(path)
+        assert page.locator("img, script:not([src])").count() == 0, path
+        text = page.content()
+        assert "&lt;script&gt;" in text, path
+
+
+def test_form_of_another_site_changes_nothing(console: Console) -> None:
+    console.expected_statuses.add(403)
+    page = console.visit("/console/products")
+    page.set_content(
+        f'<form method="post" action="{console.address}/console/product">'
+        '<input name="id" value="abc"><input name="name" value="ABC"><button>Win</button></form>'
+    )
+    elsewhere = page.context.new_page()
+    elsewhere.goto("about:blank")
+    elsewhere.set_content(page.content())
+    press(elsewhere, "Win")
+
+    heading(elsewhere, "That is not allowed")
+    assert console.api.get("/products").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/console/lead?id=nobody", 404, "No lead 'nobody' is stored."),
+        ("/console/customer?id=nobody", 404, "No customer 'nobody' is registered."),
+        ("/?month=soon", 422, "a period is a month such as 2024-04"),
+        ("/console/leads?cursor=abc", 422, "The cursor is not one of this list's."),
+        ("/console/nothing", 404, "Nothing is at this address."),
+    ],
+)
+def test_bad_address_is_told_in_words(console: Console, path: str, status: int, words: str) -> None:
+    console.expected_statuses.add(status)
+    page = console.visit(path)
+
+    expect(page.get_by_role("main")).to_contain_text(words)
+    page.get_by_role("link", name="To the overview").click()
+    expect(page.get_by_text("There is nothing to bill yet")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("button", "status", "credited"),
+    [("Accept", "accepted", "10.00"), ("Reject", "rejected", "0.00")],
+)
+def test_line_is_disputed_and_the_dispute_decided(
+    console: Console, button: str, status: str, credited: str
+) -> None:
+    register(console.api)
+    post(console.api, lead("lead-1", action("Demo"), action("Share", engagement_level="Low")))
+    console.api.post("/billing/periods/2024-04/close").raise_for_status()
+
+    page = console.visit("/console/lead?id=lead-1")
+    page.get_by_role("link", name="Dispute Demo").click()
+    page.get_by_label("Why").select_option("other")
+    console.expected_statuses.add(422)
+    press(page, "Dispute")
+    expect(page.get_by_role("alert")).to_contain_text("is required where the reason is")
+    page.get_by_label("Note").fill("Never called.")
+    press(page, "Dispute")
+    heading(page, "Dispute of lead lead-1")
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("link", name="1 open dispute").click()
+    page.get_by_role("row", name="acme").get_by_role("link").click()
+    page.get_by_label("Note").fill("We agree.")
+    press(page, button)
+
+    expect(page.get_by_text(status, exact=True)).to_be_visible()
+    (stored,) = console.api.get("/billing/disputes").json()["data"]
+    assert (stored["status"], stored["credited"]) == (status, credited)
