@@ -94,6 +94,9 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 fuzz: $(VENV)/dev ## Throw hostile input at a server of its own (FUZZ_SECONDS=60, FUZZ_SEED=1)
 	@$(PY) -m fuzz $(if $(FUZZ_SECONDS),--seconds "$(FUZZ_SECONDS)") $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)")
 
+bench-load: $(VENV)/dev ## Load a server with sixteen clients (SECONDS=600): errors, memory, p99 against p50
+	@$(PY) -m benchmarks.load --seconds "$(or $(SECONDS),600)" $(if $(OUT),--out "$(OUT)")
+
 bench: $(VENV)/dev ## Measure ingest and reports, as ratios within one run
 	@$(PY) -m benchmarks
 

@@ -139,10 +139,12 @@ class Case:
     def _final_lines(self, name: str) -> list[tuple[Any, ...]]:
         rows = self.postgres.ask(
             self.name,
-            "select leads.external_id, timestamp, l.gross_cents, l.billed_cents, l.duplicate_cents,"
-            " l.cap_cents from billing_report_lines as l join billing_reports using (report_id)"
-            " join customers using (customer_id) join leads using (lead_id)"
-            f" where customers.external_id = '{name}' order by line_number",
+            "select leads.external_id, l.timestamp, l.gross_cents, l.billed_cents,"
+            " l.duplicate_cents, l.cap_cents from billing_report_lines as l"
+            " join billing_reports as r on r.report_id = l.report_id"
+            " join customers as c on c.customer_id = r.customer_id"
+            " join leads on leads.lead_id = l.lead_id"
+            f" where c.external_id = '{name}' order by l.line_number",
         )
         return [(row[0], row[1].astimezone(UTC), *row[2:]) for row in rows]
 

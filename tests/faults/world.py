@@ -287,6 +287,7 @@ class FunctionPool:
         self._lock = threading.Lock()
         self._all = [FunctionProcess(database_url) for _ in range(instances)]
         for one in self._all:
+            one.post("[]")  # answered when it has started
             self._idle.put(one)
 
     def post(self, body: str) -> tuple[int, Any]:
