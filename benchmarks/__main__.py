@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import billing, ingest, versus
+from benchmarks import console as console_pages
 from benchmarks.measure import Finding, wanted
 from benchmarks.servers import Databases, databases, server_facts
 
@@ -113,6 +114,8 @@ def measured(available: Databases, sizes: Sizes, console: Console) -> list[Findi
     tell(*billing.measure_deciding(months, sizes.decided))
     say("Reporting over HTTP")
     tell(*billing.measure_report(months[_MILLION], sizes.reports, sizes.streams))
+    say("The console's pages")
+    tell(*console_pages.measure(months[_MILLION], sizes.decided))
     say("Reporting, against the baseline")
     tell(
         *versus.measure_reports(

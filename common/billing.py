@@ -252,6 +252,7 @@ class Line(NamedTuple):
                 "action_id": self.duplicate_of_action_id,
             },
             "cap_used_before": amount(self.cap_used_before_cents),
+            "cap_used_after": amount(self.cap_used_before_cents + self.billed_cents),
             "cap_limit": amount(self.cap_limit_cents),
             "explanation": self.explanation,
         }

@@ -13,9 +13,10 @@ from functools import lru_cache
 from itertools import count
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from common import correlation
 from common.problems import DatabaseUnavailable
 from common.settings import SecretUnreadable, settings
 
@@ -52,7 +53,7 @@ _TELLING = ("sqlstate", "table_name", "column_name", "constraint_name")
 def engine() -> Engine:
     """The process's engine, made on first use and pointed at the settings' database."""
     current = settings()
-    return create_engine(
+    made = create_engine(
         current.sqlalchemy_url(),
         pool_size=current.database_pool_size,
         max_overflow=current.database_pool_size,
@@ -65,6 +66,8 @@ def engine() -> Engine:
             **_NOTICE_A_DEAD_SERVER,
         },
     )
+    event.listen(made, "before_cursor_execute", _named, retval=True)
+    return made
 
 
 @contextmanager
@@ -118,6 +121,12 @@ def _limit(connection: Connection, seconds: float) -> None:
         f"set local statement_timeout = {milliseconds}; "
         f"set local idle_in_transaction_session_timeout = {milliseconds}"
     )
+
+
+def _named(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_others: Any
+) -> tuple[str, Any]:
+    return correlation.named(statement), parameters
 
 
 @contextmanager

@@ -394,7 +394,7 @@ def _not_stored(dispute_id: UUID) -> NotFound:
 
 
 _DRAFT_LEAD = FieldError(
-    "/lead_id", "line_not_final", "has no final line yet: wait until its month is closed"
+    "/lead_id", "line_not_final", "it has no final line yet: wait until its month is closed"
 )
 
 

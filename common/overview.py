@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select, text
 from common import deciding, final_reports
 from common.billing import DisputeStatus, Period, Totals
 from common.deciding import Scope
-from common.models import BillingRun, Dispute, ParkedCustomer, QuarantinedLead
+from common.models import BillingRun, Dispute, LateAction, ParkedCustomer, QuarantinedLead
 
 MONTHS_SHOWN = 12
 
@@ -145,39 +145,19 @@ class Waiting:
     open_disputes: int
 
 
-_LATE = text(
-    """
-with closed as materialized (
-    select
-        customer_id, customers.timezone, sum(action_count + prior_action_count) as final_count,
-        first_midnight((max(period) + interval '1 month')::date, customers.timezone) as ends_at
-    from billing_reports
-    join customers using (customer_id)
-    group by customer_id, customers.timezone
-)
-
-select coalesce(sum(stored.actions - closed.final_count), 0)::bigint
-from closed
-cross join lateral (
-    select count(*) as actions from actions
-    where actions.customer_id = closed.customer_id and actions.timestamp < closed.ends_at
-) as stored
-"""
-)
-
-
 def waiting(connection: Connection) -> Waiting:
     """What needs attention, whichever month it belongs to.
 
     Late actions came for a closed month, and stand as prior-period lines on a draft.
     """
     held = select(func.count()).select_from(QuarantinedLead)
+    late = select(func.count()).select_from(LateAction)
     parked = select(func.count()).select_from(ParkedCustomer)
     unfinished = select(func.count()).select_from(BillingRun)
     disputed = select(func.count()).select_from(Dispute)
     return Waiting(
         connection.scalar(held.where(QuarantinedLead.replayed_at.is_(None))) or 0,
-        connection.scalar(_LATE) or 0,
+        connection.scalar(late) or 0,
         connection.scalar(parked) or 0,
         connection.scalar(unfinished.where(BillingRun.finished_at.is_(None))) or 0,
         connection.scalar(disputed.where(Dispute.status == DisputeStatus.OPEN)) or 0,

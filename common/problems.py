@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+from common import correlation
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -46,6 +48,8 @@ class Problem(Exception):
             "detail": self.detail,
             "instance": instance,
         }
+        if correlation_id := correlation.current():
+            document["correlation_id"] = correlation_id
         if self.errors:
             document["errors"] = [error.document() for error in self.errors]
         return document | self.extra

@@ -69,6 +69,10 @@ class Settings(BaseSettings):
         description="Whom a lead without `user` is billed under: `per_customer` (one fallback "
         "user per customer) or `per_lead`.",
     )
+    cloudwatch_metrics: bool = Field(
+        default=False,
+        description="Whether the service writes its metrics to its log for CloudWatch, too.",
+    )
     billed_by: str = Field(
         default="Lead Billing Engine",
         min_length=1,

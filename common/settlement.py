@@ -5,7 +5,9 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 """
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -29,9 +31,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import db, deciding, final_reports, identifiers
-from common.billing import Period, amount
+from common.billing import Outcome, Period, amount
 from common.db import PreparedStatement
 from common.deciding import Scope
+from common.metrics import Metric, record
 from common.models import (
     BillingReport,
     BillingReportLine,
@@ -176,6 +179,7 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
 
 def finish_run(started: StartedRun) -> RunResult:
     """Closes or parks each customer of the run, and says in the history what came of it."""
+    began = time.monotonic()
     results = _close_or_park_all(started.customers, started.period, started.run_id)
     run = RunResult(started.run_id, started.period, results)
     with db.transaction() as connection:
@@ -190,7 +194,35 @@ def finish_run(started: StartedRun) -> RunResult:
                 due_cents=run.due_cents,
             )
         )
+        _account_for(connection, run, time.monotonic() - began)
     return run
+
+
+def _account_for(connection: Connection, run: RunResult, seconds: float) -> None:
+    """Counts what the run closed. Here, since only what is final is decided for good."""
+    record(Metric.CLOSE_SECONDS, seconds)
+    record(Metric.REPORTS_CLOSED, run.count(Closing.CLOSED))
+    record(Metric.CLOSES_FAILED, run.count(Closing.FAILED))
+    reports = BillingReport.run_id == run.run_id
+    billed, duplicate, cap, late = connection.execute(
+        select(
+            func.coalesce(func.sum(BillingReport.due_cents), 0),
+            func.coalesce(func.sum(BillingReport.duplicate_cents), 0),
+            func.coalesce(func.sum(BillingReport.cap_cents), 0),
+            func.coalesce(func.sum(BillingReport.prior_action_count), 0),
+        ).where(reports)
+    ).one()
+    duplicates = connection.scalar(
+        select(func.count())
+        .select_from(BillingReportLine)
+        .join(BillingReport, BillingReport.report_id == BillingReportLine.report_id)
+        .where(reports, BillingReportLine.outcome == Outcome.DUPLICATE)
+    )
+    record(Metric.CENTS_BILLED, int(billed))
+    record(Metric.CENTS_SAVED_DUPLICATE, int(duplicate))
+    record(Metric.CENTS_SAVED_CAP, int(cap))
+    record(Metric.LATE_ACTIONS, int(late))
+    record(Metric.DUPLICATES, duplicates or 0)
 
 
 def close_period(connection: Connection, customer: Customer, period: Period, run_id: UUID) -> bool:
@@ -373,7 +405,10 @@ def _close_or_park_all(
     current = settings()
     at_once = min(current.customers_closed_at_once, current.database_pool_size)
     with ThreadPoolExecutor(at_once, "closing") as closers:
-        closing = [closers.submit(_close_or_park, each, period, run_id) for each in customers]
+        closing = [
+            closers.submit(copy_context().run, _close_or_park, each, period, run_id)
+            for each in customers
+        ]
         try:
             return [each.result() for each in closing]
         finally:

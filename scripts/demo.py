@@ -62,7 +62,9 @@ def main() -> None:
         if arguments.once:
             return
         customer, period = SAMPLE_REPORTS[0]
-        say(f"Open {address}/billing/reports/{customer}/{period}.html or {address}/docs")
+        say(f"The console: {address}/?month={period}")
+        say(f"A report: {address}/billing/reports/{customer}/{period}.html")
+        say(f"The API: {address}/docs")
         say("Press Ctrl-C to stop")
         console.print(f"ready {address}")
         server.join()

@@ -4,6 +4,7 @@ Invariant: what it starts it stops, whichever way it ends short of SIGKILL.
 """
 
 import argparse
+import logging
 import os
 import secrets
 import socket
@@ -60,6 +61,9 @@ def load_gateway() -> LocalGateway:
     with redirect_stdout(sys.stderr):
         from functions.ingest.handler import handler  # noqa: PLC0415
         from services.reports.app import app  # noqa: PLC0415
+        from services.reports.observing import log_as_json  # noqa: PLC0415
+    if not logging.getLogger().handlers:
+        log_as_json(logging.WARNING, sys.stderr)
     return LocalGateway(handler, app)
 
 

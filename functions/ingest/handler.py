@@ -7,7 +7,7 @@ the queue, and no log line holds personal data.
 import base64
 import binascii
 import gc
-import re
+from collections import Counter
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -19,7 +19,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
+from common import correlation
 from common.leads import NO_USER, Lead, Posted, Result, Status, read_leads, summary
+from common.metrics import NAMESPACE, Metric, record
 from common.problems import (
     PROBLEM_JSON,
     Conflict,
@@ -34,11 +36,9 @@ from common.settings import Settings
 from functions.ingest.storing import store, store_unless_away
 
 logger = Logger(service="lead-billing-ingest")
-metrics = Metrics(namespace="LeadBilling", service="lead-billing-ingest")
+metrics = Metrics(namespace=NAMESPACE, service="lead-billing-ingest")
 tracer = Tracer(service="lead-billing-ingest", disabled=not Settings().trace)
 app = APIGatewayHttpResolver()
-
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -49,10 +49,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     Takes an HTTP API event (payload format 2.0) and gives its proxy response.
     """
-    correlation_id = _correlation_id(event)
+    gateways_own = str(event.get("requestContext", {}).get("requestId", ""))
+    correlation_id = correlation.id_of(event.get("headers") or {}, gateways_own)
     logger.set_correlation_id(correlation_id)
-    answer = app.resolve(event, context)
-    answer.setdefault("headers", {})["X-Correlation-Id"] = correlation_id
+    with correlation.correlated(correlation_id):
+        answer = app.resolve(event, context)
+    answer.setdefault("headers", {})[correlation.HEADER] = correlation_id
     return answer
 
 
@@ -102,20 +104,14 @@ def fail(_error: Exception) -> Response[str]:
 def _problem_response(problem: Problem) -> Response[str]:
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         logger.warning("the database is away", exc_info=problem)
-    metrics.add_metric(name=f"Refused.{problem.code}", unit=MetricUnit.Count, value=1)
+    if "results" not in problem.extra:  # a lead's own refusal is counted by its own code
+        _count(Metric.REFUSED, code=problem.code)
     return Response(
         status_code=problem.status,
         content_type=PROBLEM_JSON,
         body=to_json(problem.document(app.current_event.path)).decode(),
         headers=dict(problem.headers),
     )
-
-
-def _correlation_id(event: dict[str, Any]) -> str:
-    sent = (event.get("headers") or {}).get("x-correlation-id", "")
-    if _CORRELATION_ID.fullmatch(sent):
-        return str(sent)
-    return str(event.get("requestContext", {}).get("requestId", ""))
 
 
 def _body(event: dict[str, Any]) -> str | bytes:
@@ -133,11 +129,19 @@ def _account_for(results: list[Result]) -> None:
     added = sum(result.actions_added for result in results)
     for status, count in counts.items():
         if count:
-            metrics.add_metric(
-                name=f"Leads{status.capitalize()}", unit=MetricUnit.Count, value=count
-            )
-    metrics.add_metric(name="ActionsAdded", unit=MetricUnit.Count, value=added)
+            _count(Metric(f"Leads{status.capitalize()}"), count)
+    _count(Metric.ACTIONS_ADDED, added)
+    refused = (r for r in results if r.status in {Status.INVALID, Status.CONFLICT})
+    for code, count in Counter(result.errors[0].code for result in refused).items():
+        _count(Metric.REFUSED, count, code=code)
     logger.info("leads posted", extra={"leads": counts, "actions_added": added})
+
+
+def _count(metric: Metric, value: int = 1, **labels: str) -> None:
+    metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
+    for label in labels.values():
+        metrics.add_metric(name=f"{metric}.{label}", unit=MetricUnit.Count, value=value)
+    record(metric, value, **labels)
 
 
 def _answer(posted: Posted, results: list[Result]) -> Response[str]:

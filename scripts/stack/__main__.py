@@ -68,7 +68,8 @@ def address(this: Stack) -> None:
     print(
         f"""
 API             {this.gateway_url(api)}
-in a browser    {this.browser_url(api)}/docs
+the console     {this.browser_url(api)}/
+its API         {this.browser_url(api)}/docs
 a report        {this.browser_url(api)}/billing/reports/customer-123/2024-04.html
 emulator        {this.url} ({this.emulator}, log in {emulator.log(this).relative_to(ROOT)})
 next            make smoke | make logs | make invoke | make down

@@ -5,11 +5,13 @@ says the same, made in one place.
 """
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -19,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from common.leads import MOST_ERRORS_PER_LEAD, field_error
+from common.metrics import sinks
 from common.problems import (
     PROBLEM_JSON,
     Internal,
@@ -29,17 +32,40 @@ from common.problems import (
     Problem,
     TooLarge,
 )
+from common.settings import Settings
 from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
 from services.reports.formats import prefers_page
+from services.reports.observing import Observed, telling_the_backlog, write_to_cloudwatch
 from services.reports.pages import page
 from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
-from services.reports.routes import billing, catalog, console, disputes, health, leads, rate_cards
+from services.reports.routes import (
+    billing,
+    catalog,
+    console,
+    disputes,
+    health,
+    leads,
+    metrics,
+    rate_cards,
+)
+from services.reports.routes.metrics import keep_for_prometheus
 from services.reports.schemas import ProblemShape
 
 logger = logging.getLogger("lead_billing.reports")
 
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+sinks.append(keep_for_prometheus)
+if Settings().cloudwatch_metrics:
+    sinks.append(write_to_cloudwatch)
+
+
+@asynccontextmanager
+async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    with telling_the_backlog() if Settings().cloudwatch_metrics else nullcontext():
+        yield
+
 
 app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     title="Lead Billing Engine",
@@ -47,6 +73,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     description="Leads in, reports out that a partner can check to the cent.",
     docs_url=DOCS,
     redoc_url=None,
+    lifespan=_lifespan,
     dependencies=[Depends(require_own_site)],
     responses={
         "default": {
@@ -56,7 +83,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
         }
     },
 )
-for routes in (console, health, billing, disputes, rate_cards, leads, catalog):
+for routes in (console, health, metrics, billing, disputes, rate_cards, leads, catalog):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
@@ -109,6 +136,10 @@ def refuse_route(request: Request, error: HTTPException) -> Response:
 def fail(request: Request, error: Exception) -> Response:
     logger.error("unexpected error", exc_info=error)
     return refuse(request, Internal("the error was logged"))
+
+
+# The outermost: what the others refuse is logged and counted too.
+app.add_middleware(Observed, on_error=fail)
 
 
 def _allowed_at(request: Request) -> str:

@@ -41,6 +41,7 @@ class ProblemShape(BaseModel):
     status: int
     detail: str
     instance: str
+    correlation_id: str | None = None
     errors: list[FieldErrorShape] = []
 
 
@@ -81,6 +82,7 @@ class LineShape(Shape):
     outcome: Outcome
     duplicate_of: RepeatedShape | None
     cap_used_before: str = Amount
+    cap_used_after: str = Amount
     cap_limit: str = Amount
     explanation: str
 

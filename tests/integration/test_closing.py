@@ -83,7 +83,8 @@ def test_numbers_of_a_closed_month_and_its_late_actions_to_the_cent(spring: http
         "billed",
         "10.00",
     )
-    assert download["cap_used_before"] == "17.00"
+    assert (download["cap_used_before"], download["cap_used_after"]) == ("17.00", "27.00")
+    assert (repeat["cap_used_before"], repeat["cap_used_after"]) == ("17.00", "17.00")
 
 
 def test_late_lines_become_final_with_the_next_report_as_the_draft_showed_them(

@@ -23,6 +23,7 @@ provider "aws" {
     iam                    = var.emulator_url
     lambda                 = var.emulator_url
     rds                    = var.emulator_url
+    scheduler              = var.emulator_url
     secretsmanager         = var.emulator_url
     sqs                    = var.emulator_url
     sts                    = var.emulator_url

@@ -1,0 +1,99 @@
+"""The console's pages of a customer with 100,000 actions in the month, against their statements."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine
+
+from benchmarks import workload
+from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.servers import Client, product_engine, product_server
+from common import closing_preview, identifiers, lead_search, reports
+from common.billing import Period
+from common.overview import overview
+
+_MOST_FACTOR = 4.0
+_MONTH = Period(date(2024, 4, 1))
+
+
+def measure(url: str, rounds: int) -> list[Finding]:
+    """`url`: a database of a million actions, a tenth of them of one customer."""
+    engine = product_engine(url)
+    lead = _lead(engine)
+    pages: dict[str, tuple[str, str, Callable[[Connection], object]]] = {
+        "overview": (
+            "overview of a month",
+            f"/?month={_MONTH}",
+            lambda connection: overview(connection, _MONTH),
+        ),
+        "reports": (
+            "list of reports",
+            f"/console/reports?customer_id={workload.LARGE_CUSTOMER}",
+            lambda connection: reports.list_entries(connection, _large()),
+        ),
+        "lead": (
+            "page of a lead",
+            f"/console/lead?id={quote(lead, safe='')}",
+            lambda connection: _decide_lead(connection, lead),
+        ),
+        "close": (
+            "preview of a close",
+            f"/console/close?period={_MONTH}",
+            lambda connection: closing_preview.preview(connection, _MONTH, datetime.now(UTC)),
+        ),
+    }
+    with product_server(url) as server:
+        client = Client(server)
+        findings = []
+        for name, (what, path, statement) in pages.items():
+            medians = in_turns(
+                rounds,
+                {
+                    "statement": _in_a_snapshot(engine, statement),
+                    "page": _fetched(client, path),
+                },
+            )
+            findings.append(
+                Finding(
+                    f"console_{name}",
+                    f"The console's {what}, against its statements",
+                    medians["page"] / medians["statement"],
+                    _MOST_FACTOR,
+                    details=milliseconds(medians) | {"rounds": rounds},
+                )
+            )
+    return findings
+
+
+def _in_a_snapshot(
+    engine: Engine, statement: Callable[[Connection], object]
+) -> Callable[[int], None]:
+    def run(_: int) -> None:
+        with engine.connect() as connection:
+            statement(connection)
+
+    return run
+
+
+def _fetched(client: Client, path: str) -> Callable[[int], None]:
+    def fetch(_: int) -> None:
+        client.get(path)
+
+    return fetch
+
+
+def _large() -> reports.EntryFilter:
+    return reports.EntryFilter(customer_id=identifiers.customer_id(workload.LARGE_CUSTOMER))
+
+
+def _lead(engine: Engine) -> str:
+    wanted = lead_search.LeadFilter(customer_id=workload.LARGE_CUSTOMER)
+    with engine.connect() as connection:
+        (found,) = lead_search.find_leads(connection, wanted, b"", None, 1)
+        return found.lead.external_id
+
+
+def _decide_lead(connection: Connection, external_id: str) -> object:
+    lead = lead_search.find_lead(connection, external_id).lead
+    return reports.lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
