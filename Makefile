@@ -18,6 +18,12 @@ SEED ?= 1
 port := $(if $(PORT),--port "$(PORT)")
 data_dir := $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
+# A customer that was named; not the one that `make report` takes unless told otherwise.
+given_customer := $(if $(filter-out file,$(origin CUSTOMER)),$(CUSTOMER))
+# On a stack that is up, or an API= that was named, over HTTP; else on the database.
+over_http := $(or $(filter-out file,$(origin API)),$(if $(DATA_DIR)$(DATABASE_URL),,$(stack_is_up)))
+manage = $(PY) -m scripts.manage $(if $(over_http),--api "$(API)",$(data_dir))
+
 MADE_OF := Makefile scripts/stack/stack.mk
 TARGETS := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\# .*/\1/p' $(MADE_OF))
 .PHONY: $(TARGETS)
@@ -29,8 +35,8 @@ help: ## List the targets
 demo: $(VENV)/demo ## Start everything, bill the sample leads, keep serving (PORT=, DATA_DIR=, ONCE=1)
 	@$(PY) -m scripts.demo $(port) $(data_dir) $(if $(ONCE),--once)
 
-run: $(VENV)/demo ## Serve the API until Ctrl-C (PORT=8080, DATA_DIR=.data/run, or DATABASE_URL)
-	@exec $(PY) -m scripts.local_server $(port) $(data_dir)
+run: $(VENV)/demo ## Serve the API until Ctrl-C (PORT=8080, HOST=127.0.0.1, DATA_DIR=.data/run, or DATABASE_URL)
+	@exec $(PY) -m scripts.local_server $(if $(HOST),--host "$(HOST)") $(port) $(data_dir)
 
 seed: $(VENV)/demo ## Send made-up leads to a running API (LEADS=2000, SEED=1, UNTIL=2024-07-01, API=)
 	@$(PY) -m scripts.seed --leads "$(LEADS)" --seed "$(SEED)" $(if $(UNTIL),--until "$(UNTIL)") --api "$(API)"
@@ -48,6 +54,18 @@ close-due: $(VENV)/demo ## Make final what is over since GRACE_DAYS days, 3 unle
 
 add-lead-type: $(VENV)/demo ## Accept another lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
 	@$(PY) -m scripts.add_lead_type "$(NAME)" $(data_dir)
+
+key-create: $(VENV)/demo ## Make an API key, shown this once (NAME=, ROLE=ingest|viewer|admin, CUSTOMER= or all; DATA_DIR=)
+	@$(manage) key-create --name "$(NAME)" --role "$(ROLE)" $(if $(given_customer),--customer "$(CUSTOMER)")
+
+key-list: $(VENV)/demo ## List the API keys (DATA_DIR=, DATABASE_URL or a stack that is up)
+	@$(manage) key-list
+
+key-rotate: $(VENV)/demo ## Make another key in a key's place (KEY=its id, OVERLAP_HOURS=24)
+	@$(manage) key-rotate "$(KEY)" $(if $(OVERLAP_HOURS),--overlap-hours "$(OVERLAP_HOURS)")
+
+key-revoke: $(VENV)/demo ## End an API key (KEY=its id)
+	@$(manage) key-revoke "$(KEY)"
 
 migrate: $(VENV)/demo ## Bring the schema up to date (of a stack that is up, DATA_DIR= or DATABASE_URL)
 	@$(if $(and $(stack_is_up),$(if $(DATA_DIR)$(DATABASE_URL),,none named)),\

@@ -1,8 +1,10 @@
 """Runs the migrations against the database of the settings, or over a connection handed in."""
 
 from alembic import context
+from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
+from common import roles
 from common.models import Base
 from common.settings import settings
 
@@ -14,7 +16,19 @@ def migrate(connection: Connection) -> None:
     with context.begin_transaction():
         # Two deployments at once: the second waits here, then finds nothing left to do.
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('lead-billing schema'))")
+        if _has_steps(connection):
+            roles.withdraw(connection)
         context.run_migrations()
+        roles.grant(connection, settings())
+
+
+def _has_steps(connection: Connection) -> bool:
+    """Whether this run changes the schema: what would be in its way goes then, not else."""
+    try:
+        destination = context.get_revision_argument()
+    except KeyError:  # a command that only looks
+        return False
+    return destination != MigrationContext.configure(connection).get_current_revision()
 
 
 handed_in = context.config.attributes.get("connection")

@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import billing, ingest, versus
+from benchmarks import billing, closing, ingest, versus
 from benchmarks import console as console_pages
 from benchmarks.measure import Finding, wanted
 from benchmarks.servers import Databases, databases, server_facts
@@ -32,6 +32,9 @@ class Sizes:
     singles: int
     month: int  # actions; a second month holds ten times as many
     decided: int
+    closed: int  # actions of a month
+    closes: int
+    readings: int
     reports: int
     streams: int
     baseline_batches: int
@@ -44,6 +47,9 @@ FULL = Sizes(
     singles=500,
     month=_MILLION,
     decided=4,
+    closed=_MILLION,
+    closes=3,
+    readings=10,
     reports=15,
     streams=3,
     baseline_batches=3,
@@ -55,6 +61,9 @@ QUICK = Sizes(
     singles=100,
     month=_MILLION // 10,
     decided=2,
+    closed=_MILLION // 5,
+    closes=1,
+    readings=3,
     reports=3,
     streams=1,
     baseline_batches=1,
@@ -112,6 +121,8 @@ def measured(available: Databases, sizes: Sizes, console: Console) -> list[Findi
         months[actions] = billing.stored_month(available, actions)
     say("Deciding both months")
     tell(*billing.measure_deciding(months, sizes.decided))
+    say("Closing a month, and reading what is final")
+    tell(*closing.measure(available, sizes.closed, sizes.closes, sizes.readings))
     say("Reporting over HTTP")
     tell(*billing.measure_report(months[_MILLION], sizes.reports, sizes.streams))
     say("The console's pages")

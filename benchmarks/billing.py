@@ -33,9 +33,9 @@ _SCAN = (
 )
 
 
-def stored_month(databases: Databases, actions: int) -> str:
-    """The URL of a database that holds a month of that many actions."""
-    url = databases.migrated(f"month_{actions}")
+def stored_month(databases: Databases, actions: int, name: str = "month") -> str:
+    """The URL of a new database that holds a month of that many actions."""
+    url = databases.migrated(f"{name}_{actions}")
     with product_engine(url).begin() as connection:
         workload.store_month(connection, actions)
     tidy(url)
@@ -49,9 +49,9 @@ def measure_deciding(urls: dict[int, str], rounds: int) -> list[Finding]:
     medians = in_turns(
         rounds,
         {
-            "scan_few": lambda _: _scan(engines[few]),
+            "scan_few": lambda _: scan(engines[few]),
             "decide_few": lambda _: _decide(engines[few], few),
-            "scan_many": lambda _: _scan(engines[many]),
+            "scan_many": lambda _: scan(engines[many]),
             "decide_many": lambda _: _decide(engines[many], many),
         },
         warm_up=0,
@@ -149,7 +149,8 @@ def _page_through(client: Client, path: str) -> int:
             return lines
 
 
-def _scan(engine: Engine) -> None:
+def scan(engine: Engine) -> None:
+    """What closing and deciding are held against: one process reads all actions and sums up."""
     with engine.begin() as connection:
         connection.exec_driver_sql("set local max_parallel_workers_per_gather = 0")
         connection.exec_driver_sql(_SCAN).one()

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Engine
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
 from benchmarks.servers import Client, product_engine, product_server
-from common import closing_preview, identifiers, lead_search, reports
+from common import closing_preview, deciding, identifiers, lead_search, reports
 from common.billing import Period
+from common.deciding import Scope
 from common.overview import overview
 
 _MOST_FACTOR = 4.0
@@ -31,6 +32,12 @@ def measure(url: str, rounds: int) -> list[Finding]:
             "list of reports",
             f"/console/reports?customer_id={workload.LARGE_CUSTOMER}",
             lambda connection: reports.list_entries(connection, _large()),
+        ),
+        "report": (
+            "page of a report, narrowed and sorted",
+            f"/billing/reports/{workload.LARGE_CUSTOMER}/{_MONTH}.html"
+            "?outcome=billed&sort=lead&order=desc&page=2",
+            _decide_month,
         ),
         "lead": (
             "page of a lead",
@@ -92,6 +99,11 @@ def _lead(engine: Engine) -> str:
     with engine.connect() as connection:
         (found,) = lead_search.find_leads(connection, wanted, b"", None, 1)
         return found.lead.external_id
+
+
+def _decide_month(connection: Connection) -> object:
+    customer = identifiers.customer_id(workload.LARGE_CUSTOMER)
+    return deciding.summarise(connection, Scope([(customer, _MONTH.start)]))
 
 
 def _decide_lead(connection: Connection, external_id: str) -> object:

@@ -221,6 +221,9 @@ class Client:
     def post_leads(self, body: bytes) -> bytes:
         return self._send("POST", "/leads", body, {"Content-Type": "application/json"}).read()
 
+    def post(self, path: str) -> bytes:
+        return self._send("POST", path).read()
+
     def drain(self, path: str) -> int:
         """How many bytes an answer holds, of which little is kept at a time."""
         response = self._send("GET", path)

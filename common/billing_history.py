@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, select, text, tuple_
+from sqlalchemy import Connection, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from common import deciding
@@ -56,7 +56,10 @@ class PastRun:
 
 
 def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRun]:
-    """At most `most` runs, the newest first, from behind `after` on."""
+    """At most `most` runs, the newest first, from behind `after` on.
+
+    For one customer's key they hold what they did about that customer.
+    """
     query = (
         select(BillingRun)
         .order_by(BillingRun.started_at.desc(), BillingRun.run_id.desc())
@@ -82,7 +85,29 @@ def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]
             .order_by(Customer.external_id)
         )
     ]
+    if connection.scalar(select(func.own_customer())) is not None:
+        found = [_own_part(connection, run, parked) for run in found]
     return [PastRun(run, [each for each in parked if each.run_id == run.run_id]) for run in found]
+
+
+def _own_part(connection: Connection, run: BillingRun, parked: list[Parked]) -> BillingRun:
+    """A run as one customer's key is shown it: what it did about that customer alone."""
+    closed, due = connection.execute(
+        select(func.count(), func.coalesce(func.sum(BillingReport.due_cents), 0)).where(
+            BillingReport.run_id == run.run_id
+        )
+    ).one()
+    return BillingRun(
+        run_id=run.run_id,
+        period=run.period,
+        actor="the operator",
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        closed=closed,
+        already_closed=0,
+        failed=sum(each.run_id == run.run_id for each in parked),
+        due_cents=int(due),
+    )
 
 
 class ClosedReport(NamedTuple):

@@ -9,11 +9,14 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from typing import Any, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, event
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from common import correlation
@@ -49,10 +52,56 @@ _SHORTEST_ATTEMPT_SECONDS = 0.5
 _TELLING = ("sqlstate", "table_name", "column_name", "constraint_name")
 
 
-@lru_cache(maxsize=1)
-def engine() -> Engine:
-    """The process's engine, made on first use and pointed at the settings' database."""
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """For whom the work of this request is done.
+
+    `actor` is what the audit names. With `customer_id`, the database shows that customer's rows
+    alone, whatever is asked of it (common/roles.py).
+    """
+
+    actor: str
+    customer_id: UUID | None = None
+
+
+ACTING: ContextVar[Acting | None] = ContextVar("acting", default=None)
+_ROLE: ContextVar[str | None] = ContextVar("role", default=None)
+
+_AS_CUSTOMER = text(
+    "select set_config('role', 'lead_billing_customer', true),"
+    " set_config('lead_billing.customer', :customer, true)"
+)
+_AS_ACTOR = text("select set_config('lead_billing.actor', :actor, true)")
+
+
+@contextmanager
+def acting_as(actor: str, customer_id: UUID | None = None) -> Iterator[None]:
+    """Names who acts, to the audit, in all transactions of the block."""
+    token = ACTING.set(Acting(actor, customer_id))
+    try:
+        yield
+    finally:
+        ACTING.reset(token)
+
+
+@contextmanager
+def in_role(role: str | None) -> Iterator[None]:
+    """Has the block's transactions take on a database role, where one process plays several."""
+    token = _ROLE.set(role)
+    try:
+        yield
+    finally:
+        _ROLE.reset(token)
+
+
+@lru_cache(maxsize=8)
+def engine(role: str | None = None) -> Engine:
+    """The process's engine, made on first use and pointed at the settings' database.
+
+    With `role`, its connections take on that role, which the settings' own must be able to.
+    """
     current = settings()
+    take_on = "" if role is None else f" -c role={role}"
     made = create_engine(
         current.sqlalchemy_url(),
         pool_size=current.database_pool_size,
@@ -61,7 +110,7 @@ def engine() -> Engine:
         hide_parameters=True,  # an error message must not carry personal data into a log
         connect_args={
             "connect_timeout": current.database_connect_timeout_seconds,
-            "options": _SERVER_OPTIONS,
+            "options": _SERVER_OPTIONS + take_on,
             "application_name": "lead-billing",
             **_NOTICE_A_DEAD_SERVER,
         },
@@ -70,13 +119,22 @@ def engine() -> Engine:
     return made
 
 
+def _current_engine() -> Engine:
+    role = _ROLE.get()
+    return engine() if role is None else engine(role)
+
+
 @contextmanager
 def transaction() -> Iterator[Connection]:
     """A READ COMMITTED transaction: committed when the block ends, rolled back when it raises.
 
     Raises DatabaseUnavailable when the database cannot be reached.
     """
-    with _translated(), engine().begin() as connection:
+    with _translated(), _current_engine().begin() as connection:
+        acting = ACTING.get()
+        if acting is not None:
+            connection.execute(_AS_ACTOR, {"actor": acting.actor})
+            _confine(connection, acting)
         yield connection
 
 
@@ -86,10 +144,15 @@ def snapshot() -> Iterator[Connection]:
 
     Raises DatabaseUnavailable when the database cannot be reached.
     """
-    with _translated(), engine().connect() as connection:
-        yield connection.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+    with _translated(), _current_engine().connect() as connection:
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        _confine(connection, ACTING.get())
+        yield connection
+
+
+def _confine(connection: Connection, acting: Acting | None) -> None:
+    if acting is not None and acting.customer_id is not None:
+        connection.execute(_AS_CUSTOMER, {"customer": str(acting.customer_id)})
 
 
 def persistently(work: Callable[[Connection], T], seconds: float) -> T:

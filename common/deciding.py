@@ -131,8 +131,8 @@ with {named},
 
 grouped as (
     select
-        grouping(product_id, lead_type, user_key, lead) as part,
-        product_id, lead_type, user_key, lead,
+        grouping(product_id, lead_type, user_key) * 2 + 1 as part,  -- and not by lead
+        product_id, lead_type, user_key, null as lead,
         max(user_name) as user_name,
         count(*) filter (where not names_user) as leads_without_user,
         {SUMS},
@@ -140,9 +140,13 @@ grouped as (
         coalesce(sum(actions), 0)::bigint as actions,
         coalesce(sum(unpriced), 0)::bigint as unpriced
     from named
-    group by grouping sets (
-        (), (product_id), (lead_type), (user_key), (lead, product_id, lead_type, user_key)
-    )
+    group by grouping sets ((), (product_id), (lead_type), (user_key))
+    union all
+    select
+        0, product_id, lead_type, user_key, lead, user_name,
+        case when names_user then 0 else 1 end, gross_cents, billed_cents, duplicate_cents,
+        cap_cents, 1, actions, unpriced
+    from named
 )
 
 select
@@ -208,10 +212,8 @@ def _require_prices(unpriced: int) -> None:
 
 _LINE_ORDER = "timestamp, lead_created_at, lead_id, action_key, engagement_level, occurrence"
 
-_LINES = text(
-    f"""
-with {DECIDED}
-
+# The members of a Line in their order, then what places it among the others.
+LINE_SOURCE = """
 select
     selected.period, selected.action_id::text, leads.external_id as lead,
     products.external_id as product, selected.lead_type,
@@ -227,6 +229,12 @@ from selected
 join leads on leads.lead_id = selected.lead_id
 join products on products.product_id = selected.product_id
 left join leads as first_leads on is_repeat and first_leads.lead_id = selected.first_lead_id
+"""
+
+_LINES = text(
+    f"""
+with {DECIDED}
+{LINE_SOURCE}
 where (cast(:lead_id as uuid) is null or selected.lead_id = :lead_id)
     and (
         cast(:after_timestamp as timestamptz) is null

@@ -24,7 +24,8 @@ from common.deciding import (
 )
 from common.models import BillingReport, LateAction
 
-# What each lead comes to is kept; who and what it is, is the lead's to say.
+# What each lead comes to is kept; who and what it is, is the lead's to say. One is looked up at a
+# time: all leads there are would be read otherwise, for a few thousand of them.
 _KEPT_BY_LEAD = """
 named as (
     select
@@ -41,7 +42,9 @@ named as (
         )
         where breakdown.report_id = :report_id
     ) as kept
-    join leads using (lead_id)
+    cross join lateral (
+        select * from leads where leads.lead_id = kept.lead_id limit 1
+    ) as leads
 )"""
 _FINAL_SUMMARY = summary_of(_KEPT_BY_LEAD)
 
@@ -141,7 +144,8 @@ def all_late_periods(
     return [(row.customer_id, row.period) for row in rows]
 
 
-_FINAL_LINES = """
+# The members of a Line in their order, then what places it among the others.
+FINAL_LINE_SOURCE = """
 select
     final.period, final.action_id::text, leads.external_id as lead,
     products.external_id as product, final.lead_type,
@@ -149,13 +153,20 @@ select
     final.user_key::text, final.action_type, final.engagement_level, final.timestamp,
     final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
     final.cap_limit_cents, final.cap_used_before_cents, first_leads.external_id as first_lead,
-    final.duplicate_of_action_id::text, final.duplicate_of_timestamp, final.rate,
+    final.duplicate_of_action_id::text as first_action_id,
+    final.duplicate_of_timestamp as first_timestamp, final.rate,
     final.line_number, final.report_id
 from billing_report_lines as final
-join leads on leads.lead_id = final.lead_id
+cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads
 join products on products.product_id = final.product_id
-left join leads as first_leads on first_leads.lead_id = final.duplicate_of_lead_id
-where {chosen}
+left join lateral (
+    select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
+) as first_leads on true
+"""
+
+_FINAL_LINES = f"""
+{FINAL_LINE_SOURCE}
+where {{chosen}}
 order by final.line_number
 limit :most
 """

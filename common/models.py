@@ -17,6 +17,7 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     ForeignKeyConstraint,
+    Identity,
     Index,
     MetaData,
     Text,
@@ -28,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from common.billing import CapScope, DisputeReason, DisputeStatus, EngagementLevel, Outcome
+from common.key_format import Role
 
 # Byte order: the order and equality of these texts must not depend on a server's locale.
 ByteOrdered = Text(collation="C")
@@ -44,6 +46,7 @@ def _enum(values: type[enum.StrEnum], name: str) -> Enum:
 LEVEL = _enum(EngagementLevel, "engagement_level")
 CAP_SCOPE = _enum(CapScope, "cap_scope")
 OUTCOME = _enum(Outcome, "outcome")
+KEY_ROLE = _enum(Role, "key_role")
 DISPUTE_REASON = _enum(DisputeReason, "dispute_reason")
 DISPUTE_STATUS = _enum(DisputeStatus, "dispute_status")
 
@@ -66,6 +69,7 @@ class Base(DeclarativeBase):
         EngagementLevel: LEVEL,
         CapScope: CAP_SCOPE,
         Outcome: OUTCOME,
+        Role: KEY_ROLE,
         DisputeReason: DISPUTE_REASON,
         DisputeStatus: DISPUTE_STATUS,
     }
@@ -232,6 +236,9 @@ class QuarantinedLead(Base):
         primary_key=True, comment="hash of the lead's content: a retry adds nothing"
     )
     lead_id: Mapped[uuid.UUID]
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        comment="of the customer that the lead names, registered or not"
+    )
     lead: Mapped[dict[str, Any]] = mapped_column(comment="the lead as it was sent")
     reason: Mapped[str] = mapped_column(comment="unknown_customer or unknown_product")
     received_at: Mapped[datetime] = _stored_at()
@@ -482,6 +489,56 @@ class BillingReportLine(Base):
     duplicate_of_timestamp: Mapped[datetime | None]
     rate: Mapped[str] = mapped_column(comment="what kind of rate gave its price")
     line_hash: Mapped[bytes] = mapped_column(comment="SHA-256 over the line's canonical form")
+
+
+class ApiKey(Base):
+    """Who may use the API. Of the key itself only a hash is here."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint(
+            "role <> 'admin' or customer_id is null", "an_admin_belongs_to_no_customer"
+        ),
+        CheckConstraint("octet_length(secret_hash) = 32", "secret_hash_is_sha256"),
+    )
+
+    key_id: Mapped[str] = mapped_column(ByteOrdered, primary_key=True, comment="part of the key")
+    name: Mapped[str] = mapped_column(comment="who or what uses it")
+    role: Mapped[Role]
+    customer_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"),
+        comment="null: of every customer; else sees and sends this one's data alone",
+    )
+    secret_hash: Mapped[bytes] = mapped_column(comment="SHA-256 of the whole key")
+    created_at: Mapped[datetime] = _stored_at()
+    ends_at: Mapped[datetime | None] = mapped_column(comment="refused from then on")
+    replaces: Mapped[str | None] = mapped_column(
+        ByteOrdered,
+        ForeignKey("api_keys.key_id", ondelete="RESTRICT"),
+        comment="the key that was rotated",
+    )
+
+    customer: Mapped[Customer | None] = relationship(lazy="joined")
+
+
+class AuditEntry(Base):
+    """One change: who made it, to what, and what was there before and after.
+
+    Written by triggers in the transaction of the change, and never changed. Holds no key, nobody's
+    email in full, and nothing of the people behind leads.
+    """
+
+    __tablename__ = "audit_entries"
+
+    entry_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    recorded_at: Mapped[datetime] = _stored_at()
+    actor: Mapped[str] = mapped_column(comment="a key, a command, or a database role")
+    database_user: Mapped[str] = mapped_column(comment="who was signed in to the database")
+    action: Mapped[str] = mapped_column(comment="created, changed, closed, replayed, erased, ...")
+    subject: Mapped[str] = mapped_column(comment="kind of what was changed")
+    subject_id: Mapped[str]
+    before: Mapped[dict[str, Any] | None]
+    after: Mapped[dict[str, Any] | None]
 
 
 class Dispute(Base):

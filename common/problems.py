@@ -76,10 +76,24 @@ class Invalid(Problem):
     title = "The request was understood and refused"
 
 
+class Unauthenticated(Problem):
+    status = HTTPStatus.UNAUTHORIZED
+    code = "unauthenticated"
+    title = "An API key is needed"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="lead-billing"'}
+
+
 class Forbidden(Problem):
     status = HTTPStatus.FORBIDDEN
     code = "forbidden"
     title = "That is not allowed"
+
+
+class TooManyRequests(Problem):
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too-many-requests"
+    title = "The key makes too many requests"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
 class NotFound(Problem):

@@ -27,6 +27,7 @@ from common.billing import (
     notices_of,
 )
 from common.deciding import Entry, LineKey, Part, Scope, SummaryRow
+from common.final_reports import FinalLine
 from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
 
@@ -204,7 +205,9 @@ def final_report(
         page = list(found)
         lines = [each.line for each in page[:most]]
         next_page = page[most - 1].line_number if len(page) > most else None
-    prior = final_reports.final_lines(connection, stored.report_id, after=stored.action_count)
+    prior: Iterable[FinalLine] = []
+    if stored.prior_action_count:
+        prior = final_reports.final_lines(connection, stored.report_id, after=stored.action_count)
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary

@@ -4,6 +4,7 @@ Invariant: a setting has one name, one type and one default, whichever process r
 """
 
 import json
+import os
 from enum import StrEnum
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
 SHORTEST_HASH_KEY = 32
+# What AWS sets where a function or a task runs.
+_DEPLOYED = ("AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4")
 
 
 class MissingUser(StrEnum):
@@ -69,6 +72,35 @@ class Settings(BaseSettings):
         description="Whom a lead without `user` is billed under: `per_customer` (one fallback "
         "user per customer) or `per_lead`.",
     )
+    open_access: bool = Field(
+        default=False,
+        description="Whether callers on this very machine (a loopback address) need no key. What "
+        "is deployed refuses to start with it.",
+    )
+    key_cache_seconds: int = Field(
+        default=30,
+        ge=0,
+        le=300,
+        description="How long a process trusts a key it has looked up: a revoked one is refused "
+        "after that time at the latest.",
+    )
+    rate_limit_per_second: int = Field(
+        default=0,
+        ge=0,
+        description="Requests a second that each process lets one key make, twice as many at "
+        "once; 0: as many as it likes.",
+    )
+    session_idle_minutes: int = Field(
+        default=30, ge=1, le=720, description="How long the console stays signed in when unused."
+    )
+    function_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="For migrations: the password to give the function's database role.",
+    )
+    service_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="For migrations: the password to give the service's database role.",
+    )
     cloudwatch_metrics: bool = Field(
         default=False,
         description="Whether the service writes its metrics to its log for CloudWatch, too.",
@@ -87,6 +119,13 @@ class Settings(BaseSettings):
         if 0 < len(key.get_secret_value()) < SHORTEST_HASH_KEY:
             raise ValueError(f"needs at least {SHORTEST_HASH_KEY} characters")
         return key
+
+    @field_validator("open_access")
+    @classmethod
+    def _is_on_this_machine(cls, is_open: bool) -> bool:
+        if is_open and any(name in os.environ for name in _DEPLOYED):
+            raise ValueError("is for a developer's own machine, never for what is deployed")
+        return is_open
 
     @property
     def user_secret(self) -> bytes:

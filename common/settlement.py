@@ -405,6 +405,7 @@ def _close_or_park_all(
     current = settings()
     at_once = min(current.customers_closed_at_once, current.database_pool_size)
     with ThreadPoolExecutor(at_once, "closing") as closers:
+        # Each in a copy of our context: who acts, and in which role, holds for them too.
         closing = [
             closers.submit(copy_context().run, _close_or_park, each, period, run_id)
             for each in customers

@@ -1,7 +1,9 @@
 """How the commands talk to the API, and what they say when it refuses or does not answer."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,13 +11,19 @@ import httpx
 from scripts.command import CommandError
 
 DEFAULT_API = "http://127.0.0.1:8080"
+_STACKS = Path(__file__).resolve().parent.parent / ".data" / "stack"
 
 
 @contextmanager
 def api_client(base_url: str) -> Iterator[httpx.Client]:
-    """A client of the API. Raises CommandError when nothing answers there."""
+    """A client of the API, with the key of API_KEY or of the stack that is up there.
+
+    Raises CommandError when nothing answers there.
+    """
+    key = os.environ.get("API_KEY") or _key_of_stack(base_url)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     # trust_env=False: a proxy of this machine cannot reach a server on its loopback address.
-    with httpx.Client(base_url=base_url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=base_url, headers=headers, timeout=60, trust_env=False) as client:
         try:
             yield client
         except httpx.ConnectError as error:
@@ -39,3 +47,11 @@ def json_of(response: httpx.Response) -> Any:
     problem = response.json()
     fields = (f"\n  {error['pointer']}: {error['detail']}" for error in problem.get("errors", []))
     raise CommandError(f"{answer}: {problem['detail']}{''.join(fields)}")
+
+
+def _key_of_stack(base_url: str) -> str | None:
+    for noted in _STACKS.glob("*/gateway-url"):
+        key = noted.with_name("admin-key")
+        if noted.read_text().strip() == base_url and key.exists():
+            return key.read_text().strip()
+    return None

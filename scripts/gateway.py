@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from common.db import in_role
 from common.problems import PROBLEM_JSON, TooLarge
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  # an HTTP API takes no larger request
@@ -58,12 +59,20 @@ class LocalGateway:
     """An ASGI application in front of a Lambda function and a service.
 
     The function is called in worker threads, with one event at a time: that is all an instance of
-    it ever gets, and it counts on it.
+    it ever gets, and it counts on it. Each of the two works in its own database role.
     """
 
-    def __init__(self, function: Function, service: ASGIApp) -> None:
+    def __init__(
+        self,
+        function: Function,
+        service: ASGIApp,
+        function_role: str | None = None,
+        service_role: str | None = None,
+    ) -> None:
         self._function = function
         self._service = service
+        self._function_role = function_role
+        self._service_role = service_role
         self._instance = Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +83,8 @@ class LocalGateway:
             response = await self._invoke(Request(scope, receive))
             await response(scope, receive, send)
         else:
-            await self._service(scope, receive, send)
+            with in_role(self._service_role):
+                await self._service(scope, receive, send)
 
     async def _invoke(self, request: Request) -> Response:
         try:
@@ -90,7 +100,7 @@ class LocalGateway:
         return _response(await run_in_threadpool(self._call, event, context))
 
     def _call(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        with self._instance:
+        with self._instance, in_role(self._function_role):
             return self._function(event, context)
 
 

@@ -14,11 +14,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from common import roles
+from common.db import transaction
+from common.keys import has_admin
+from common.settings import settings
 from scripts.command import CommandError, ending_as_a_command
 from scripts.database import Say, owned_database
 from scripts.gateway import LocalGateway
@@ -26,6 +31,7 @@ from scripts.migrate import upgrade_configured_database
 
 DEFAULT_PORT = 8080
 _GRACE_SECONDS = 10
+_FALSE = {"", "0", "false", "no", "off", "f", "n"}
 
 
 class PortTakenError(CommandError):
@@ -36,16 +42,18 @@ class PortTakenError(CommandError):
 def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[threading.Thread]:
     """Serve the API on `listener` until the context ends; gives the thread that serves.
 
-    Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, so it comes before
-    anything that reads the settings. Takes standard output from whoever has not kept it before.
-    Raises EmbeddedPostgresError.
+    Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, and OPEN_ACCESS where
+    nobody else reaches the listener, so it comes before anything that reads the settings. Takes
+    standard output from whoever has not kept it before. Raises EmbeddedPostgresError, and
+    CommandError where it would be open to others.
     """
-    with owned_database(data_dir, say):
+    with _open_only_here(listener), owned_database(data_dir, say):
         if not os.environ.get("USER_HASH_KEY"):
             os.environ["USER_HASH_KEY"] = _kept_key(data_dir / "user_hash_key")
         os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
         say("Bringing the schema up to date")
         upgrade_configured_database()
+        _require_a_key(listener)
         with (
             # What the function prints is its metrics, and nothing collects them here.
             open(os.devnull, "w", encoding="utf-8") as nowhere,
@@ -64,7 +72,39 @@ def load_gateway() -> LocalGateway:
         from services.reports.observing import log_as_json  # noqa: PLC0415
     if not logging.getLogger().handlers:
         log_as_json(logging.WARNING, sys.stderr)
-    return LocalGateway(handler, app)
+    return LocalGateway(handler, app, roles.FUNCTION, roles.SERVICE)
+
+
+@contextmanager
+def _open_only_here(listener: socket.socket) -> Iterator[None]:
+    """Asks no keys of callers on this machine, where nobody else can call.
+
+    OPEN_ACCESS=false asks them all the same. Raises CommandError where it is set to true for an
+    address that others reach.
+    """
+    host = listener.getsockname()[0]
+    is_here = ip_address(host).is_loopback
+    chosen = os.environ.get("OPEN_ACCESS")
+    if not is_here and chosen is not None and chosen.lower() not in _FALSE:
+        raise CommandError(f"OPEN_ACCESS is for this machine alone, and others reach {host}.")
+    if chosen is None and is_here:
+        os.environ["OPEN_ACCESS"] = "true"
+    try:
+        yield
+    finally:
+        if chosen is None:
+            os.environ.pop("OPEN_ACCESS", None)
+
+
+def _require_a_key(listener: socket.socket) -> None:
+    if settings().open_access:
+        return
+    with transaction() as connection:
+        if not has_admin(connection):
+            raise CommandError(
+                f"others can reach {address_of(listener)} and there is no admin key yet: make one "
+                "with `make key-create NAME=... ROLE=admin` and the same DATA_DIR or DATABASE_URL."
+            )
 
 
 @contextmanager

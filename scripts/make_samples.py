@@ -17,6 +17,7 @@ import httpx
 from pydantic import SecretStr
 from rich.console import Console
 
+from common.key_format import Role
 from common.settings import Settings
 from scripts.api_client import api_client, json_of
 from scripts.command import CommandError, ending_as_a_command
@@ -27,6 +28,7 @@ from scripts.report import fetch_report, print_report
 _PROJECT = Path(__file__).resolve().parent.parent
 _SAMPLES = _PROJECT / "docs" / "samples"
 _README = _PROJECT / "README.md"
+_ACCESS = _PROJECT / "docs" / "access.md"
 _SAMPLE_KEY = "the samples are made with this user hash key"  # gives away nobody: no real users
 _CARD = json.loads((_SAMPLES / "rate_card.json").read_bytes())
 _TABLE_WIDTH = 110
@@ -64,7 +66,8 @@ def _made_files() -> dict[Path, str]:
         files = {_SAMPLES / name: text for name, text in _samples(client).items()}
         readme = _README.read_text(encoding="utf-8")
         readme = _between(readme, "errors", _error_table(client))
-        return files | {_README: _between(readme, "settings", _settings_table())}
+        access = _between(_ACCESS.read_text(encoding="utf-8"), "rules", _rules_table())
+        return files | {_README: _between(readme, "settings", _settings_table()), _ACCESS: access}
 
 
 def _samples(client: httpx.Client) -> dict[str, str]:
@@ -251,6 +254,18 @@ def _settings_table() -> str:
     return "\n".join(rows)
 
 
+def _rules_table() -> str:
+    from services.reports.access import RULES  # noqa: PLC0415 - reads the settings
+
+    roles = [role.value for role in Role]
+    rows = [f"| address | no key | {' | '.join(roles)} |", "|---|---|---|---|---|"]
+    for (method, path), rule in RULES.items():
+        named = re.sub(r":\w+}", "}", path)
+        may = ["" if rule.roles else "yes", *("yes" if each in rule.roles else "" for each in Role)]
+        rows.append(f"| `{method} {named}` | {' | '.join(may)} |")
+    return "\n".join(rows)
+
+
 def _default(value: object) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
@@ -265,7 +280,7 @@ def _between(text: str, name: str, made: str) -> str:
     before, found, rest = text.partition(start)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise CommandError(f"README.md has no place for {name}: {start} … {end}")
+        raise CommandError(f"a document has no place for {name}: {start} … {end}")
     return f"{before}{start}\n{made}\n{end}{after}"
 
 

@@ -39,6 +39,11 @@ _SHAPES: list[tuple[str, str, type[BaseModel]]] = [
     ("GET", r"/rate-cards", schemas.RateCardListShape),
     ("POST", r"/rate-cards", schemas.RateCardVersionShape),
     ("POST", r"/billing/simulations", schemas.SimulationShape),
+    ("GET", r"/keys", schemas.KeyListShape),
+    ("POST", r"/keys", schemas.NewKeyShape),
+    ("POST", r"/keys/.+/rotate", schemas.NewKeyShape),
+    ("POST", r"/keys/.+/revoke", schemas.KeyShape),
+    ("GET", r"/audit", schemas.AuditListShape),
     ("GET", r"/health/.+", schemas.HealthShape),
 ]
 
@@ -47,6 +52,8 @@ def check_shape(answer: httpx.Response) -> None:
     """Demands of an answer what the contract says of every answer of its kind."""
     answer.read()
     path = unquote(answer.request.url.raw_path.decode().partition("?")[0])
+    if answer.headers.get("content-type", "").startswith("text/html"):
+        return
     if answer.status_code >= 400:
         check_problem(answer.status_code, answer.headers, answer.json(), path)
     elif answer.headers.get("content-type") == "application/json":
@@ -65,7 +72,9 @@ def check_problem(status: int, headers: Any, document: Any, path: str) -> None:
     assert problem.title
     assert problem.detail
     assert unquote(problem.instance) == path
-    assert (status == 503) == ("retry-after" in {name.lower() for name in headers})
+    names = {name.lower() for name in headers}
+    assert (status in {429, 503}) == ("retry-after" in names)
+    assert (status == 401) == ("www-authenticate" in names)
     assert all(error.pointer == "" or error.pointer.startswith("/") for error in problem.errors)
 
 

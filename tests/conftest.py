@@ -12,7 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
-from common import db
+from common import db, roles
+from common.keys import gatekeeper
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import address_of, listen_on, load_gateway, serving
@@ -22,6 +23,7 @@ from scripts.migrate import upgrade_schema
 for name in [name for name in os.environ if name.startswith(("DATABASE_", "PG"))]:
     del os.environ[name]
 os.environ.update(
+    OPEN_ACCESS="true",
     USER_HASH_KEY="tests-only-key-of-at-least-32-characters",
     POWERTOOLS_SERVICE_NAME="lead-billing-ingest",
     POWERTOOLS_METRICS_NAMESPACE="LeadBilling",
@@ -116,10 +118,13 @@ def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
     """A fresh database that this process's settings and engine lead to during the test."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     settings.cache_clear()
+    gatekeeper.cache_clear()
     db.engine.cache_clear()
     yield database_url
-    db.engine().dispose()
+    for engine in (db.engine(), db.engine(roles.FUNCTION), db.engine(roles.SERVICE)):
+        engine.dispose()
     settings.cache_clear()
+    gatekeeper.cache_clear()
     db.engine.cache_clear()
 
 

@@ -20,12 +20,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from common import correlation
+from common.key_format import Role
+from common.keys import Caller, gatekeeper
 from common.leads import NO_USER, Lead, Posted, Result, Status, read_leads, summary
 from common.metrics import NAMESPACE, Metric, record
+from common.own_leads import is_veiled, only_own, veiled
 from common.problems import (
     PROBLEM_JSON,
     Conflict,
     DatabaseUnavailable,
+    Forbidden,
     Internal,
     Invalid,
     MalformedRequest,
@@ -60,10 +64,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.post("/leads")
 def post_leads() -> Response[str]:
+    sender = _sender(app.current_event.raw_event)
     posted = read_leads(_body(app.current_event.raw_event), datetime.now(UTC))
+    posted = only_own(posted, sender.customer_id)
     results = posted.refused
     if posted.leads:
-        results = results + _stored_or_queued(posted.leads)
+        results = results + veiled(_stored_or_queued(posted.leads), sender.customer_id)
     _account_for(results)
     return _answer(posted, results)
 
@@ -114,6 +120,18 @@ def _problem_response(problem: Problem) -> Response[str]:
     )
 
 
+def _sender(event: dict[str, Any]) -> Caller:
+    """Who sends the leads. Raises Unauthenticated, and Forbidden for a key that may not."""
+    headers = event.get("headers") or {}
+    http = event.get("requestContext", {}).get("http", {})
+    sender = gatekeeper().admit(
+        headers.get("authorization"), http.get("sourceIp"), headers.get("host")
+    )
+    if sender.role not in {Role.INGEST, Role.ADMIN}:
+        raise Forbidden(f"this takes a key with the role admin or ingest; yours is {sender.role}")
+    return sender
+
+
 def _body(event: dict[str, Any]) -> str | bytes:
     body: str = event.get("body") or ""
     if not event.get("isBase64Encoded"):
@@ -161,9 +179,10 @@ def _problem_of(result: Result, body: dict[str, Any]) -> Problem | None:
     if result.status is Status.INVALID:
         return Invalid("the lead was refused", result.errors, extra=body)
     if result.status is Status.CONFLICT:
-        return Conflict(
-            "a lead of this id is stored with other attributes", result.errors, extra=body
-        )
+        detail = "a lead of this id is stored with other attributes"
+        if is_veiled(result):
+            detail = "the lead cannot be stored under this id"
+        return Conflict(detail, result.errors, extra=body)
     return None
 
 

@@ -13,6 +13,7 @@ from scripts.stack import (
     docker,
     emulator,
     images,
+    keys,
     packages,
     preflight,
     sample,
@@ -86,13 +87,18 @@ def invoke(this: Stack) -> None:
         raise StackError(
             f"There is no event {event.stem}.", f"make invoke EVENT=... one of {known}"
         )
+    sent = this.state / "invoke-event.json"
+    with open(os.open(sent, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        content = json.loads(event.read_bytes())
+        header = keys.authorization(this)["Authorization"]
+        json.dump(content | {"headers": content["headers"] | {"authorization": header}}, file)
     answer = this.state / "invoke.json"
     name = str(terraform.outputs(this)["ingest_function_name"])
     run(
         [
             *(this.venv / "bin" / "aws", "--endpoint-url", this.url, "--region", this.region),
             *("lambda", "invoke", "--function-name", name),
-            *("--payload", f"fileb://{event}", str(answer)),
+            *("--payload", f"fileb://{sent}", str(answer)),
         ],
         environment={
             **os.environ,
@@ -154,6 +160,7 @@ def up(this: Stack) -> None:
         ("terraform init", terraform.init),
         ("terraform apply", apply),
         ("Migrations", tasks.migrate),
+        ("Admin key", keys.have_admin_key),
         ("Sample leads through the gateway", sample.send),
         ("Sample reports through the gateway", sample.show),
     ):
@@ -207,6 +214,7 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "tf-apply": apply,
     "tf-destroy": terraform.destroy,
     "migrate": tasks.migrate,
+    "admin-key": keys.have_admin_key,
     "close-due": tasks.close_due,
     "sample": sample.send,
     "sample-report": sample.show,

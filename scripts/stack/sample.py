@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from scripts.stack import aws, terraform
+from scripts.stack import aws, keys, terraform
 from scripts.stack.report import StackError, say
 from scripts.stack.settings import ROOT, Stack
 
@@ -26,6 +26,11 @@ def gateway(stack: Stack) -> str:
     return stack.gateway_url(str(terraform.outputs(stack)["api_id"]))
 
 
+def ask(stack: Stack, method: str, path: str, body: Any = None) -> aws.Answer:
+    """A request through the gateway, with the stack's admin key."""
+    return aws.request(method, gateway(stack) + path, body, keys.authorization(stack))
+
+
 def wait_until_ready(stack: Stack) -> None:
     """Until the service answers through the gateway with its database and its schema."""
     url = f"{gateway(stack)}/health/ready"
@@ -42,11 +47,10 @@ def wait_until_ready(stack: Stack) -> None:
 def send(stack: Stack) -> None:
     """Register the sample's customers and products and post its leads. Again without harm."""
     wait_until_ready(stack)
-    url = gateway(stack)
     for noun, known in (("customers", CUSTOMERS), ("products", PRODUCTS)):
         for identifier, fields in known.items():
-            accepted(aws.request("PUT", f"{url}/{noun}/{identifier}", fields), (200, 201))
-    answer = accepted(aws.request("POST", f"{url}/leads", LEADS.read_bytes()), (200, 201))
+            accepted(ask(stack, "PUT", f"/{noun}/{identifier}", fields), (200, 201))
+    answer = accepted(ask(stack, "POST", "/leads", LEADS.read_bytes()), (200, 201))
     counts = {key: value for key, value in answer.items() if isinstance(value, int) and value}
     say("leads: " + ", ".join(f"{value} {key}" for key, value in counts.items()))
 
@@ -64,9 +68,8 @@ def accepted(answer: aws.Answer, statuses: tuple[int, ...]) -> dict[str, Any]:
 
 def show(stack: Stack) -> None:
     """Fetch the sample's reports through the gateway and print them."""
-    url = gateway(stack)
     for customer, period in REPORTS:
-        report = accepted(aws.request("GET", f"{url}/billing/reports/{customer}/{period}"), (200,))
+        report = accepted(ask(stack, "GET", f"/billing/reports/{customer}/{period}"), (200,))
         print("\n".join(table(report)), flush=True)
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from scripts.stack import aws, sample
+from scripts.stack import aws, keys, sample
 from scripts.stack.report import StackError
 from scripts.stack.settings import Stack
 
@@ -30,6 +30,7 @@ class Probe:
     statuses: tuple[int, ...]
     holds: str = ""
     body: Any = None
+    has_key: bool = True
 
 
 def probes() -> list[Probe]:
@@ -38,8 +39,12 @@ def probes() -> list[Probe]:
     first = json.loads(leads)[0]
     report = "/billing/reports/customer-123/2024-04"
     return [
-        Probe("GET", "/health/live", (200,)),
-        Probe("GET", "/health/ready", (200,)),
+        Probe("GET", "/health/live", (200,), has_key=False),
+        Probe("GET", "/health/ready", (200,), has_key=False),
+        Probe("GET", "/leads", (401,), "unauthenticated", has_key=False),
+        Probe("POST", "/leads", (401,), "unauthenticated", leads, has_key=False),
+        Probe("GET", "/keys", (200,), "make up"),
+        Probe("GET", "/audit", (200,), "api_key"),
         Probe(
             "PUT",
             "/customers/customer-123",
@@ -92,16 +97,17 @@ def check(stack: Stack) -> None:
     """Send every probe; StackError with those that were answered wrongly."""
     url = sample.gateway(stack)
     sample.send(stack)
-    wrong = [probe for probe in probes() if not passes(url, probe)]
+    key = keys.authorization(stack)
+    wrong = [probe for probe in probes() if not passes(url, probe, key if probe.has_key else {})]
     if wrong:
         names = ", ".join(f"{probe.method} {probe.path}" for probe in wrong)
         raise StackError(f"{len(wrong)} routes answered wrongly: {names}.", "make logs")
 
 
-def passes(url: str, probe: Probe) -> bool:
+def passes(url: str, probe: Probe, headers: dict[str, str]) -> bool:
     """Send a probe and print its line."""
     try:
-        answer = aws.request(probe.method, url + probe.path, probe.body)
+        answer = aws.request(probe.method, url + probe.path, probe.body, headers)
     except ConnectionError as error:
         print(f"    FAIL {probe.method:<6} {probe.path}: {error}", flush=True)
         return False

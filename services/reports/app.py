@@ -33,6 +33,7 @@ from common.problems import (
     TooLarge,
 )
 from common.settings import Settings
+from services.reports.access import authorised
 from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
 from services.reports.formats import prefers_page
@@ -45,12 +46,14 @@ from services.reports.routes import (
     console,
     disputes,
     health,
+    keys,
     leads,
     metrics,
     rate_cards,
 )
 from services.reports.routes.metrics import keep_for_prometheus
 from services.reports.schemas import ProblemShape
+from services.reports.sessions import RenewedSessions
 
 logger = logging.getLogger("lead_billing.reports")
 
@@ -74,7 +77,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     docs_url=DOCS,
     redoc_url=None,
     lifespan=_lifespan,
-    dependencies=[Depends(require_own_site)],
+    dependencies=[Depends(require_own_site), Depends(authorised)],
     responses={
         "default": {
             "model": ProblemShape,
@@ -83,13 +86,14 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
         }
     },
 )
-for routes in (console, health, metrics, billing, disputes, rate_cards, leads, catalog):
+for routes in (console, health, metrics, billing, disputes, rate_cards, leads, catalog, keys):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
 
 app.add_middleware(BodyLimit)
 app.add_middleware(BlankParameters)
 app.add_middleware(SafeHeaders)
+app.add_middleware(RenewedSessions)
 app.openapi = partial(describe, app)  # type: ignore[method-assign]
 
 lambda_handler = Mangum(app, lifespan="off")

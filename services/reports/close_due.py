@@ -11,6 +11,9 @@ import sys
 from datetime import UTC, datetime
 
 from common.closing_due import MOST_GRACE_DAYS, close_due
+from common.metrics import sinks
+from common.settings import Settings
+from services.reports.observing import write_to_cloudwatch
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--actor", default="schedule", help="for the run history (%(default)s)")
     asked = parser.parse_args(arguments)
+    if Settings().cloudwatch_metrics and write_to_cloudwatch not in sinks:
+        sinks.append(write_to_cloudwatch)
     failed = 0
     runs = 0
     for run in close_due(datetime.now(UTC), asked.grace_days, asked.actor):

@@ -8,7 +8,15 @@ from common.deciding import Entry
 from common.disputes import CreditPlace, FoundDispute
 from common.identifiers import report_id
 from common.lead_search import FoundLead
-from common.models import Customer, Lead, Product, QuarantinedLead, RateCard
+from common.models import (
+    ApiKey,
+    AuditEntry,
+    Customer,
+    Lead,
+    Product,
+    QuarantinedLead,
+    RateCard,
+)
 from common.reports import DecidedLine
 from common.simulations import Simulated
 
@@ -29,6 +37,33 @@ def product_document(product: Product) -> dict[str, Any]:
         "name": product.name,
         "description": product.description,
         "created_at": instant(product.created_at),
+    }
+
+
+def key_document(key: ApiKey) -> dict[str, Any]:
+    """A key without what it is proved by."""
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "role": key.role.value,
+        "customer_id": key.customer and key.customer.external_id,
+        "created_at": instant(key.created_at),
+        "ends_at": key.ends_at and instant(key.ends_at),
+        "replaces": key.replaces,
+    }
+
+
+def audit_document(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "entry_id": entry.entry_id,
+        "recorded_at": instant(entry.recorded_at),
+        "actor": entry.actor,
+        "database_user": entry.database_user,
+        "action": entry.action,
+        "subject": entry.subject,
+        "subject_id": entry.subject_id,
+        "before": entry.before,
+        "after": entry.after,
     }
 
 

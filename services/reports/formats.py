@@ -17,13 +17,13 @@ from services.reports.render import as_csv, as_html, as_json, as_pdf
 class Format:
     """A way to show a report.
 
-    `pages` says whether it shows its lines page by page, `masks` whether it leaves the house: users
-    are masked in it then.
+    `render` is None where a page of the console shows it. `pages` says whether it shows its lines
+    page by page, `masks` whether it leaves the house: users are masked in it then.
     """
 
     extension: str
     media_type: str
-    render: Callable[[Report], Iterator[bytes]]
+    render: Callable[[Report], Iterator[bytes]] | None
     pages: bool = False
     masks: bool = False
 
@@ -31,7 +31,7 @@ class Format:
 FORMATS = [
     Format("json", as_json.MEDIA_TYPE, as_json.render, pages=True),
     Format("csv", as_csv.MEDIA_TYPE, as_csv.render, masks=True),
-    Format("html", as_html.MEDIA_TYPE, as_html.render),
+    Format("html", as_html.MEDIA_TYPE, None),
     Format("pdf", as_pdf.MEDIA_TYPE, as_pdf.render, masks=True),
 ]
 

@@ -520,3 +520,39 @@ class PostAnswerShape(Shape):
 
 class HealthShape(Shape):
     status: str
+
+
+class KeyShape(Shape):
+    key_id: str
+    name: str
+    role: Literal["ingest", "viewer", "admin"]
+    customer_id: str | None
+    created_at: datetime
+    ends_at: datetime | None
+    replaces: str | None
+
+
+class NewKeyShape(KeyShape):
+    key: str
+
+
+class KeyListShape(Shape):
+    data: list[KeyShape]
+    next_cursor: str | None
+
+
+class AuditEntryShape(Shape):
+    entry_id: int
+    recorded_at: datetime
+    actor: str
+    database_user: str
+    action: str
+    subject: str
+    subject_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class AuditListShape(Shape):
+    data: list[AuditEntryShape]
+    next_cursor: str | None

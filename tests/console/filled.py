@@ -34,6 +34,7 @@ class Page:
 PAGES: Sequence[Page] = (
     Page("overview", "/?month=2024-06", "June 2024"),
     Page("reports", "/console/reports", "Reports"),
+    Page("report", "/billing/reports/customer-123/2024-04.html", "Acme Corporation"),
     Page("leads", "/console/leads", "Leads"),
     Page("lead", "/console/lead?id=uuid-3", "Lead uuid-3"),
     Page("quarantine", "/console/quarantine", "Quarantine"),

@@ -43,10 +43,9 @@ def test_up_prints_the_sample_to_the_cent(up: Ran) -> None:
 
 
 def test_reports_through_the_gateway_are_exact(stack: Stack) -> None:
-    url = sample.gateway(stack)
 
     reports = {
-        (customer, period): aws.request("GET", f"{url}/billing/reports/{customer}/{period}").json()
+        (customer, period): sample.ask(stack, "GET", f"/billing/reports/{customer}/{period}").json()
         for customer, period in sample.REPORTS
     }
 
@@ -165,15 +164,14 @@ def messages_in(stack: Stack, queue_url: str) -> int:
 def test_lead_posted_while_the_database_is_stopped_is_stored_once_when_it_is_back(
     stack: Stack, quick_queue: dict[str, str]
 ) -> None:
-    url = sample.gateway(stack)
     lead = json.loads(sample.LEADS.read_bytes())[0] | {"lead_id": "while-it-was-away"}
     filters = ["--filter", f"label={docker.LABEL}={stack.owner}", "--filter", "label=ministack=rds"]
     database = docker_says("ps", "--quiet", *filters)
 
     docker_says("stop", database)
     try:
-        single = aws.request("POST", f"{url}/leads", lead)
-        batch = aws.request("POST", f"{url}/leads", [lead, {"lead_id": "bad"}])
+        single = sample.ask(stack, "POST", "/leads", lead)
+        batch = sample.ask(stack, "POST", "/leads", [lead, {"lead_id": "bad"}])
     finally:
         docker_says("start", database)
 
@@ -183,7 +181,7 @@ def test_lead_posted_while_the_database_is_stopped_is_stored_once_when_it_is_bac
     aws.wait_for(
         "The queued lead",
         150,
-        lambda: aws.request("GET", f"{url}/leads/while-it-was-away").status == 200,
+        lambda: sample.ask(stack, "GET", "/leads/while-it-was-away").status == 200,
         "make logs PART=queue",
     )
     aws.wait_for(
@@ -192,9 +190,9 @@ def test_lead_posted_while_the_database_is_stopped_is_stored_once_when_it_is_bac
         lambda: messages_in(stack, quick_queue["queue_url"]) == 0,
         "make logs PART=queue",
     )
-    again = aws.request("POST", f"{url}/leads", lead)
+    again = sample.ask(stack, "POST", "/leads", lead)
     assert (again.status, again.json()["unchanged"]) == (200, 1)
-    stored = aws.request("GET", f"{url}/leads/while-it-was-away").json()
+    stored = sample.ask(stack, "GET", "/leads/while-it-was-away").json()
     assert len(stored["actions"]) == len(lead["actions"])
     assert messages_in(stack, quick_queue["dead_letters_url"]) == 0
 
@@ -221,7 +219,7 @@ def test_bad_message_becomes_a_dead_letter_and_can_be_replayed(
     aws.wait_for(
         "The replayed lead",
         60,
-        lambda: aws.request("GET", f"{sample.gateway(stack)}/leads/of-a-new-type").status == 200,
+        lambda: sample.ask(stack, "GET", "/leads/of-a-new-type").status == 200,
         "make logs PART=queue",
     )
     assert messages_in(stack, quick_queue["dead_letters_url"]) == 0

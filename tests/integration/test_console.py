@@ -141,12 +141,12 @@ def test_fields_left_empty_do_not_narrow(console: httpx.Client) -> None:
     [
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
-        ({"sec-fetch-site": "cross-site", "origin": "http://ours.test"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "http://ours.localhost"}, 403),
         ({"origin": "http://elsewhere.test"}, 403),
         ({"origin": "null"}, 403),
         ({"sec-fetch-site": "same-origin"}, 201),
         ({"sec-fetch-site": "none"}, 201),
-        ({"origin": "http://ours.test"}, 201),
+        ({"origin": "http://ours.localhost"}, 201),
         ({"origin": "http://gateway.test", "x-forwarded-host": "gateway.test"}, 201),
         ({"origin": "https://edge.test", "forwarded": "for=1.2.3.4;host=edge.test"}, 201),
         ({}, 201),
@@ -155,7 +155,7 @@ def test_fields_left_empty_do_not_narrow(console: httpx.Client) -> None:
 def test_other_sites_cannot_post(api: httpx.Client, headers: dict[str, str], status: int) -> None:
     body = {"name": "Acme", "email": "billing@acme.test"}
 
-    answer = api.put("/customers/acme", json=body, headers={"host": "ours.test"} | headers)
+    answer = api.put("/customers/acme", json=body, headers={"host": "ours.localhost"} | headers)
 
     assert answer.status_code == status
     assert len(api.get("/customers").json()["data"]) == (status == 201)

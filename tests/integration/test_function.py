@@ -38,7 +38,7 @@ def event(
         "headers": {"content-type": "application/json"}
         | {name.replace("_", "-"): value for name, value in headers.items()},
         "requestContext": {
-            "http": {"method": method, "path": path, "sourceIp": "192.0.2.7"},
+            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
             "requestId": "request-1",
             "stage": "$default",
         },

@@ -26,7 +26,7 @@ def command(module: str, *arguments: object, **environment: str) -> subprocess.P
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name not in {"DATABASE_URL", "USER_HASH_KEY"}
+        if name not in {"DATABASE_URL", "USER_HASH_KEY", "OPEN_ACCESS"}
     }
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
@@ -186,3 +186,35 @@ def test_demo_moves_to_the_next_port_unless_one_was_asked_for(
 
     assert len(said) == 1
     assert said[0].startswith(f"Port {port} is taken: using ")
+
+
+def test_server_that_others_reach_does_not_start_without_keys(tmp_path: Path) -> None:
+    serve = ("--host", "0.0.0.0", "--port", 0, "--data-dir", tmp_path)  # noqa: S104
+
+    without_key = outcome(command("scripts.local_server", *serve, OPEN_ACCESS="false"))
+    though_open = outcome(command("scripts.local_server", *serve, OPEN_ACCESS="true"))
+
+    assert without_key[0] == 1
+    assert "there is no admin key yet" in without_key[2]
+    assert though_open[0] == 1
+    assert "OPEN_ACCESS is for this machine alone" in though_open[2]
+
+
+def test_keys_are_made_by_command_and_open_the_server(tmp_path: Path) -> None:
+    made = command(
+        *("scripts.manage", "--data-dir", tmp_path, "key-create"),
+        *("--name", "me", "--role", "admin"),
+    )
+    status, said, complaint = outcome(made)
+    assert status == 0, complaint
+    key = said.splitlines()[-1]
+
+    with running(tmp_path, OPEN_ACCESS="false") as (_, client):
+        refused = client.get("/keys")
+        client.headers["authorization"] = f"Bearer {key}"
+        listed = client.get("/keys").json()["data"]
+        entry = client.get("/audit", params={"subject": "api_key"}).json()["data"][0]
+
+    assert refused.status_code == 401
+    assert [each["name"] for each in listed] == ["me"]
+    assert entry["actor"].startswith("command key-create by ")

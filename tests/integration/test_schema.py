@@ -339,8 +339,8 @@ def test_final_reports_and_their_lines_are_never_deleted(stored: Connection, tab
             "fk_rates_lead_type",
         ),
         (
-            "insert into quarantined_leads (quarantine_id, lead_id, lead, reason)"
-            " values (gen_random_uuid(), gen_random_uuid(), '[]', '')",
+            "insert into quarantined_leads (quarantine_id, lead_id, customer_id, lead,"
+            " reason) values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '[]', '')",
             "ck_quarantined_leads_lead_is_an_object",
         ),
     ],

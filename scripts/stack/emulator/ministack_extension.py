@@ -119,6 +119,15 @@ def keeping_connection(status: int) -> Callable[[Any], Any]:
     return make
 
 
+def request_ids(integration: dict[str, Any]) -> dict[str, str]:
+    """The headers that the integration has set to the request's id; no other is mapped here."""
+    return {
+        name.removeprefix("overwrite:header."): secrets.token_hex(8)
+        for name, value in (integration.get("requestParameters") or {}).items()
+        if value == "$context.requestId"
+    }
+
+
 def through_load_balancer(original: Any) -> Any:
     async def invoke(  # noqa: PLR0917 - MiniStack's signature
         integration: dict[str, Any],
@@ -140,7 +149,8 @@ def through_load_balancer(original: Any) -> Any:
                 balancer,
                 method,
                 path,
-                {k: v for k, v in headers.items() if k.lower() not in HOP_HEADERS},
+                {k: v for k, v in headers.items() if k.lower() not in HOP_HEADERS}
+                | request_ids(integration),
                 body,
                 query or {},
                 port=listener["Port"],

@@ -1,25 +1,51 @@
 """A report as a page to read and to print."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
-from common.billing import Report, total_of
+from common.billing import EngagementLevel, Outcome, Report, total_of
+from common.line_search import LinesFound
+from common.settlement import Verification
 from services.reports.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment
+from services.reports.render.as_pdf import LINES_WITHOUT_PROGRESS
+from services.reports.render.words import cut
 
 __all__ = ["MEDIA_TYPE", "render"]
 
 _PIECES_AT_ONCE = 200
+_MOST_GROUPS = 40
+_MOST_PRIOR_LINES = 200
 
 
-def render(report: Report) -> Iterator[bytes]:
-    """The page in pieces, so that no more than some lines are held at once."""
+def render(
+    report: Report,
+    found: LinesFound,
+    filters: Mapping[str, str],
+    verification: Verification | None = None,
+) -> Iterator[bytes]:
+    """The page in pieces. `filters`: what narrows the lines, as links carry it on."""
+    count = report.totals.actions + len(report.prior_period)
     stream = (
         environment()
         .get_template("report.html")
         .stream(
             frame=Frame(REPORT_ROOT, "reports"),
             report=report,
+            found=found,
+            filters=filters,
+            verification=verification,
+            levels=list(EngagementLevel),
+            outcomes=list(Outcome),
+            breakdowns={
+                name: cut(groups, _MOST_GROUPS)
+                for name, groups in zip(
+                    ("product", "lead_type", "user"), report.parts, strict=False
+                )
+            },
+            prior_lines=report.prior_period[:_MOST_PRIOR_LINES],
+            prior_actions={line.action_id for line in report.prior_period},
             prior_totals=total_of(report.prior_period),
+            is_long=count > LINES_WITHOUT_PROGRESS,
             zone=ZoneInfo(report.timezone),
         )
     )

@@ -24,7 +24,7 @@ from common.billing import (
 )
 from common.settings import settings
 from services.reports.render.lettering import Colour, Lettering
-from services.reports.render.words import local, money, report_path
+from services.reports.render.words import cut, local, money, report_path
 
 MEDIA_TYPE = "application/pdf"
 # More lines than this take long enough that whoever waits is shown how far it is.
@@ -232,13 +232,10 @@ class _Statement:
     def _draw_breakdown(
         self, title: str, groups: list[Group], name_of: Callable[[dict[str, Any]], str]
     ) -> None:
-        shown, rest = groups[:_MOST_GROUPS], groups[_MOST_GROUPS:]
+        shown, count, others = cut(groups, _MOST_GROUPS)
         rows = [(name_of(group.members), group.totals) for group in shown]
-        if rest:
-            others = Totals()
-            for group in rest:
-                others = others.plus(group.totals)
-            rows.append((f"{len(rest):,} others", others))
+        if count:
+            rows.append((f"{count:,} others", others))
         heads = ("Leads", "Actions", "Gross", "Duplicates", "Cap", "Billed")
         edges = [self._right - offset for offset in (104, 88, 66, 44, 22, 0)]
         self._make_room(24)

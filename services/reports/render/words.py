@@ -4,7 +4,7 @@ from datetime import datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from common.billing import Period, amount
+from common.billing import Group, Period, Totals, amount
 
 
 def money(cents: int) -> str:
@@ -22,6 +22,14 @@ def local(moment: datetime, zone: ZoneInfo) -> str:
     there = moment.astimezone(zone)
     is_twice = there.utcoffset() != there.replace(fold=1 - there.fold).utcoffset()
     return f"{there:%Y-%m-%d %H:%M:%S}" + (there.isoformat()[-6:] if is_twice else "")
+
+
+def cut(groups: list[Group], most: int) -> tuple[list[Group], int, Totals]:
+    """The first groups, how many more there are, and what those come to."""
+    others = Totals()
+    for group in groups[most:]:
+        others = others.plus(group.totals)
+    return groups[:most], len(groups[most:]), others
 
 
 def report_path(customer_id: str, period: Period) -> str:

@@ -3,32 +3,30 @@
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
 
-from common.billing import Period, Report, ReportStatus, Totals, amount
+from common.billing import Period, ReportStatus, Totals, amount
 from common.billing_history import RunKey, reconcile, runs
 from common.catalog import customer
-from common.deciding import Entry, LineKey
+from common.deciding import Entry
 from common.identifiers import customer_id as uuid_of
+from common.key_format import Role
 from common.masking import with_masked_users
-from common.models import Customer
-from common.problems import NotFound
+from common.problems import Forbidden, NotFound
 from common.reports import (
     EntryFilter,
-    closed_along,
-    closing_report_of,
-    draft_report,
-    final_report,
     final_report_of,
     list_entries,
 )
 from common.settlement import run_billing, verify_report
+from services.reports.access import caller_of
 from services.reports.documents import entry_document, run_document
 from services.reports.formats import FORMATS, chosen_format, split_extension
 from services.reports.paging import from_cursor, to_cursor
+from services.reports.reading import report_of
+from services.reports.report_page import report_page
 from services.reports.requests import Cursor, Id, PageSize, Range, Snapshot, period_of
 from services.reports.schemas import (
     BillingRunShape,
@@ -46,9 +44,24 @@ LinesPerPage = Annotated[
     int, Query(ge=1, le=MOST_LINES, description="Lines a page; JSON only, files hold them all.")
 ]
 
-Unmasked = Annotated[
-    bool, Query(description="CSV and PDF: with the users' emails and phone numbers in full.")
-]
+
+def unmasked_for_admins(
+    request: Request,
+    unmasked: Annotated[
+        bool,
+        Query(
+            description="CSV and PDF, for an admin: with the users' emails and phone numbers "
+            "in full."
+        ),
+    ] = False,
+) -> bool:
+    """Whether users are wanted as they are. Raises Forbidden for all but admins."""
+    if unmasked and caller_of(request).role is not Role.ADMIN:
+        raise Forbidden("`unmasked` takes an admin's key")
+    return unmasked
+
+
+Unmasked = Annotated[bool, Depends(unmasked_for_admins)]
 
 
 class EntryKey(NamedTuple):
@@ -134,56 +147,38 @@ def verify(connection: Snapshot, customer_id: Id, period: str) -> dict[str, Any]
     },
 )
 def show_report(
+    request: Request,
     connection: Snapshot,
     customer_id: Id,
     period: str,
+    unmasked: Unmasked,
     accept: Annotated[str | None, Header()] = None,
     limit: LinesPerPage = 1_000,
     cursor: Cursor = None,
-    unmasked: Unmasked = False,
 ) -> StreamingResponse:
     """The whole report of a customer's month ("2024-04"), with every line explained.
 
     As JSON, or by an extension or the Accept header as CSV, HTML or PDF. JSON comes with `limit`
     lines and a `next_cursor`; its totals and breakdowns always cover the whole month. CSV and PDF
-    mask the users' emails and phone numbers, unless `unmasked`.
+    mask the users' emails and phone numbers, unless an admin asks for them `unmasked`.
     """
     month, extension = split_extension(period)
     form = chosen_format(extension, accept)
     whose = customer(connection, customer_id)
-    most = limit if form.pages else None
-    report = report_of(connection, whose, period_of(month), cursor=cursor, most=most)
-    if form.masks and not unmasked:
-        report = with_masked_users(report)
+    if form.render is None:
+        content = report_page(request, connection, whose, period_of(month))
+    else:
+        most = limit if form.pages else None
+        report = report_of(connection, whose, period_of(month), cursor=cursor, most=most)
+        if form.masks and not unmasked:
+            report = with_masked_users(report)
+        content = form.render(report)
     filename = f"{whose.external_id}-{month}.{form.extension}"
     return StreamingResponse(
-        form.render(report),
+        content,
         media_type=form.media_type,
         headers={"Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"},
     )
-
-
-def report_of(
-    connection: Connection,
-    whose: Customer,
-    month: Period,
-    *,
-    cursor: str | None = None,
-    most: int | None = None,
-) -> Report:
-    """The report of a customer's month, final or draft, with a page of its lines or all of them."""
-    next_page: LineKey | int | None
-    if (stored := final_report_of(connection, whose, month)) is not None:
-        behind = 0 if cursor is None else from_cursor(cursor, int)
-        report, next_page = final_report(connection, whose, stored, after=behind, most=most)
-    elif (closing := closing_report_of(connection, whose, month)) is not None:
-        report, next_page = closed_along(connection, whose, month, closing), None
-    else:
-        after = None if cursor is None else from_cursor(cursor, LineKey)
-        report, next_page = draft_report(connection, whose, month, after=after, most=most)
-    if next_page is not None:
-        report.next_cursor = to_cursor(next_page)
-    return report
 
 
 class CloseBody(BaseModel):

@@ -103,7 +103,10 @@ module "reports_task" {
   secret_arn     = module.database.secret_arn
   health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
 
-  environment = merge(local.database_environment, { MISSING_USER = var.missing_user })
+  environment = merge(local.database_environment, {
+    MISSING_USER       = var.missing_user
+    CLOUDWATCH_METRICS = "true"
+  })
 
   secret_fields = {
     DATABASE_USER     = "username"
@@ -158,7 +161,7 @@ module "reports_function" {
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
   secret_arns        = [module.database.secret_arn]
-  environment        = local.function_environment
+  environment        = merge(local.function_environment, { CLOUDWATCH_METRICS = "true" })
 }
 
 module "api_gateway" {
@@ -181,4 +184,14 @@ module "api_gateway" {
     name       = module.reports_function[0].function_name
     invoke_arn = module.reports_function[0].invoke_arn
   }
+}
+
+module "observability" {
+  source = "../../modules/observability"
+
+  name                = var.name
+  api_id              = module.api_gateway.api_id
+  function_names      = concat([module.ingest.function_name, module.ingest_queue.function_name], module.reports_function[*].function_name)
+  queue_name          = "${var.name}-leads"
+  database_identifier = module.database.identifier
 }

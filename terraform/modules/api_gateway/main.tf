@@ -59,6 +59,11 @@ resource "aws_apigatewayv2_integration" "reports_service" {
   connection_id          = aws_apigatewayv2_vpc_link.this[0].id
   payload_format_version = "1.0"
   timeout_milliseconds   = local.timeout_milliseconds
+
+  # Ties the service's log to the access log, and tells it who comes from outside.
+  request_parameters = {
+    "overwrite:header.x-gateway-request-id" = "$context.requestId"
+  }
 }
 
 resource "aws_apigatewayv2_integration" "reports_function" {
@@ -129,7 +134,7 @@ resource "aws_apigatewayv2_stage" "this" {
 
 resource "aws_cloudwatch_metric_alarm" "server_errors" {
   alarm_name          = "${var.name}-5xx"
-  alarm_description   = "The API answered 5xx."
+  alarm_description   = "The API answered 5xx. Runbook: docs/runbooks/api-5xx.md"
   namespace           = "AWS/ApiGateway"
   metric_name         = "5xx"
   dimensions          = { ApiId = aws_apigatewayv2_api.this.id }

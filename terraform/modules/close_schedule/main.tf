@@ -63,7 +63,7 @@ resource "aws_sqs_queue" "not_started" {
 
 resource "aws_cloudwatch_metric_alarm" "not_started" {
   alarm_name          = "${var.name}-not-started"
-  alarm_description   = "The closing of a month was not started. `make close-due` makes up for it."
+  alarm_description   = "The closing of a month was not started. `make close-due` makes up for it. Runbook: docs/runbooks/close-not-started.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.not_started.name }

@@ -78,7 +78,7 @@ resource "aws_secretsmanager_secret_version" "this" {
 
 resource "aws_cloudwatch_metric_alarm" "storage" {
   alarm_name          = "${var.name}-database-storage"
-  alarm_description   = "Less than ${var.free_storage_alarm_percent} % of the database's storage is free."
+  alarm_description   = "Less than ${var.free_storage_alarm_percent} % of the database's storage is free. Runbook: docs/runbooks/database-storage.md"
   namespace           = "AWS/RDS"
   metric_name         = "FreeStorageSpace"
   dimensions          = { DBInstanceIdentifier = aws_db_instance.this.identifier }

@@ -17,3 +17,8 @@ output "secret_arn" {
   description = "Secret with the keys username, password and user_hash_key."
   value       = aws_secretsmanager_secret.this.arn
 }
+
+output "identifier" {
+  description = "Name of the database instance."
+  value       = aws_db_instance.this.identifier
+}

@@ -108,7 +108,7 @@ resource "aws_appautoscaling_policy" "cpu" {
 
 resource "aws_cloudwatch_metric_alarm" "server_errors" {
   alarm_name          = "${var.name}-5xx"
-  alarm_description   = "The service answered 5xx."
+  alarm_description   = "The service answered 5xx. Runbook: docs/runbooks/service-5xx.md"
   namespace           = "AWS/ApplicationELB"
   metric_name         = "HTTPCode_Target_5XX_Count"
   dimensions          = { LoadBalancer = aws_lb.this.arn_suffix }
@@ -123,7 +123,7 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
 
 resource "aws_cloudwatch_metric_alarm" "no_healthy_task" {
   alarm_name          = "${var.name}-no-healthy-task"
-  alarm_description   = "No task passes its health check: nobody gets a report."
+  alarm_description   = "No task passes its health check: nobody gets a report. Runbook: docs/runbooks/service-no-healthy-task.md"
   namespace           = "AWS/ApplicationELB"
   metric_name         = "HealthyHostCount"
   dimensions          = { LoadBalancer = aws_lb.this.arn_suffix, TargetGroup = aws_lb_target_group.this.arn_suffix }

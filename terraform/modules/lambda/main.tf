@@ -151,7 +151,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
   alarm_name          = "${var.name}-errors"
-  alarm_description   = "The function failed: an exception nobody caught, a timeout, or no memory."
+  alarm_description   = "The function failed: an exception nobody caught, a timeout, or no memory. Runbook: docs/runbooks/function-errors.md"
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = aws_lambda_function.this.function_name }
@@ -166,7 +166,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
 
 resource "aws_cloudwatch_metric_alarm" "throttles" {
   alarm_name          = "${var.name}-throttles"
-  alarm_description   = "Calls were turned away: the concurrency limit is reached."
+  alarm_description   = "Calls were turned away: the concurrency limit is reached. Runbook: docs/runbooks/function-throttles.md"
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   dimensions          = { FunctionName = aws_lambda_function.this.function_name }

@@ -14,9 +14,9 @@ from common.catalog import customer
 from common.masking import with_masked_users
 from common.models import Customer
 from services.reports.pages import page
+from services.reports.reading import report_of
 from services.reports.render import as_pdf
 from services.reports.requests import Id, Snapshot, period_of
-from services.reports.routes.billing import report_of
 
 router = APIRouter()
 

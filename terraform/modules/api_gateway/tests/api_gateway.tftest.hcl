@@ -95,3 +95,10 @@ run "refuses_a_rate_that_lets_nobody_in" {
 
   expect_failures = [var.requests_per_second]
 }
+
+run "tells_the_service_which_request_came_from_outside" {
+  assert {
+    condition     = aws_apigatewayv2_integration.reports_service[0].request_parameters["overwrite:header.x-gateway-request-id"] == "$context.requestId"
+    error_message = "Nobody outside may pass for Prometheus, which sends no such header."
+  }
+}

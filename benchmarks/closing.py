@@ -1,0 +1,113 @@
+"""Closing a month of all customers over HTTP, and reading a final report of it page by page."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from benchmarks import workload
+from benchmarks.billing import scan, stored_month
+from benchmarks.measure import Finding, milliseconds
+from benchmarks.servers import (
+    Client,
+    Databases,
+    MemoryWatch,
+    driver_connection,
+    product_engine,
+    product_server,
+    statements_sent,
+)
+from common import identifiers
+from common.billing import Period
+from common.models import Customer
+from common.reports import final_report, final_report_of
+
+_MEBIBYTE = 1024 * 1024
+_MOST_GROWTH = 64.0  # of the server while it closes, in MiB
+_LINES_A_PAGE = 1_000
+_SCANS = 5  # before a close, and as many behind it
+
+
+def measure(databases: Databases, actions: int, rounds: int, readings: int) -> list[Finding]:
+    """Each round closes a month of its own; the last one's is read."""
+    scans, closes, growths = [], [], []
+    for number in range(rounds):
+        url = stored_month(databases, actions, f"closing_{number}")
+        engine = product_engine(url)
+        scan(engine)
+        scans += [_timed_scan(engine) for _ in range(_SCANS)]
+        with product_server(url) as server, MemoryWatch(server) as watch:
+            began = time.perf_counter()
+            Client(server).post(f"/billing/periods/{workload.PERIOD}/close")
+            closes.append(time.perf_counter() - began)
+        growths.append(round(watch.growth / _MEBIBYTE, 1))
+        scans += [_timed_scan(engine) for _ in range(_SCANS)]
+    medians = {"scan": statistics.median(scans), "close": statistics.median(closes)}
+    return [
+        Finding(
+            "close",
+            f"Closing {actions:,} actions of 100 customers over HTTP, against a serial "
+            "scan-and-sum of them",
+            medians["close"] / medians["scan"],
+            35.0,
+            details=milliseconds(medians) | {"rounds": rounds, "actions": actions},
+        ),
+        Finding(
+            "memory_close",
+            f"Most memory that the server gains while it closes {actions:,} actions",
+            max(growths),
+            _MOST_GROWTH,
+            unit=" MiB",
+            details={"growths_mib": growths},
+        ),
+        _reading(engine, readings),
+    ]
+
+
+def _timed_scan(engine: Engine) -> float:
+    began = time.perf_counter()
+    scan(engine)
+    return time.perf_counter() - began
+
+
+def _reading(engine: Engine, readings: int) -> Finding:
+    """What the statements of a page take, all their rows fetched; the median over all pages."""
+    pages = list(_pages(engine))
+    cursor = driver_connection(engine).cursor()
+    seconds = []
+    for _ in range(readings):
+        for sent in pages:
+            began = time.perf_counter()
+            for statement, parameters in sent:
+                cursor.execute(statement, parameters)
+                cursor.fetchall()
+            seconds.append(time.perf_counter() - began)
+    milliseconds_a_page = statistics.median(seconds) * 1000
+    return Finding(
+        "read_final",
+        f"Database time of a page of {_LINES_A_PAGE:,} lines of a final report of "
+        f"{_LINES_A_PAGE * len(pages):,}, at the median",
+        milliseconds_a_page,
+        20.0,
+        unit=" ms",
+        details={"pages": len(pages), "readings": readings},
+    )
+
+
+def _pages(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """The statements of each page of the middle customer's report, as the driver gets them."""
+    after: int | None = 0
+    while after is not None:
+        with engine.connect() as connection, statements_sent(engine) as sent:
+            whose = Session(connection).get_one(
+                Customer, identifiers.customer_id(workload.MIDDLE_CUSTOMER)
+            )
+            stored = final_report_of(connection, whose, Period.parse(workload.PERIOD))
+            if stored is None:
+                raise RuntimeError("the month was not closed")
+            report, after = final_report(connection, whose, stored, after=after, most=_LINES_A_PAGE)
+            list(report.lines)
+        yield list(sent)

@@ -1,0 +1,43 @@
+"""What an API key looks like, and the roles it can have.
+
+Invariant: a key is random enough that a plain hash of it gives nothing away.
+"""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+_FORM = re.compile(r"lbk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+
+
+class Role(StrEnum):
+    """What a key is for: sending leads, reading, or everything."""
+
+    INGEST = "ingest"
+    VIEWER = "viewer"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A key as its holder sends it: `lbk_`, the id it is looked up by, `_`, 256 random bits."""
+
+    key_id: str
+    text: str
+
+    @property
+    def hash(self) -> bytes:
+        return hashlib.sha256(self.text.encode()).digest()
+
+    @staticmethod
+    def new() -> "Token":
+        key_id = secrets.token_hex(6)
+        return Token(key_id, f"lbk_{key_id}_{secrets.token_urlsafe(32)}")
+
+    @staticmethod
+    def parse(text: str) -> "Token | None":
+        """The key that a text is, None when it is none."""
+        found = _FORM.fullmatch(text)
+        return found and Token(found[1], text)

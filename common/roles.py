@@ -1,0 +1,203 @@
+"""The database roles: who may do what with which table, and which rows a customer's key shows.
+
+Invariant: what is granted is what stands in TABLES, whatever was granted before; no role here owns
+anything. Applied behind every migration, by the role that owns the tables.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+from psycopg2.extensions import encrypt_password  # type: ignore[import-untyped]
+from sqlalchemy import Connection, text
+
+from common.settings import Settings
+
+FUNCTION = "lead_billing_function"
+SERVICE = "lead_billing_service"
+# What the service becomes for the length of a transaction to serve one customer's key.
+CUSTOMER = "lead_billing_customer"
+ROLES = (FUNCTION, SERVICE, CUSTOMER)
+
+_OWN = "customer_id = own_customer()"
+_OF_OWN_REPORT = "report_id in (select billing_reports.report_id from billing_reports)"
+_LEAD_COLUMNS = (
+    "lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user, user_email, "
+    "user_phone, user_external_id, created_at"
+)
+# UPDATE of its key lets a statement lock the lead it meets (ON CONFLICT); a trigger refuses to
+# change any of it.
+_STORE_LEADS = f"insert ({_LEAD_COLUMNS}), update (lead_id)"
+
+
+class Access(NamedTuple):
+    """What may be done with a table. `shown` are the rows that a customer's key shows."""
+
+    function: str = ""
+    service: str = "select"
+    shown: str = ""
+
+
+TABLES: dict[str, Access] = {
+    "alembic_version": Access(),
+    "api_keys": Access(
+        "select",
+        "select, insert (key_id, name, role, customer_id, secret_hash, ends_at, replaces), "
+        "update (ends_at)",
+    ),
+    "audit_entries": Access(),
+    "customers": Access(
+        "select (customer_id, external_id, name, email, timezone, created_at)",
+        "select, insert, update (name, email, timezone)",
+        _OWN,
+    ),
+    "products": Access(
+        "select (product_id)",
+        "select, insert, update (name, description)",
+        "product_id in (select leads.product_id from leads)",
+    ),
+    "lead_types": Access("select", "select", "true"),
+    "installation": Access("select, insert", "select, insert", "true"),
+    "leads": Access(
+        "select (xmax, lead_id, customer_id, product_id, lead_type, user_key, names_user, "
+        "created_at), " + _STORE_LEADS,
+        "select, " + _STORE_LEADS,
+        _OWN,
+    ),
+    "actions": Access("select (lead_id, action_id), insert", "select, insert", _OWN),
+    "quarantined_leads": Access(
+        "select (quarantine_id), insert", "select, insert, update (replayed_at)", _OWN
+    ),
+    "rate_cards": Access("", "select, insert", f"customer_id is null or {_OWN}"),
+    "rates": Access(
+        "",
+        "select, insert",
+        "rate_card_id in (select rate_cards.rate_card_id from rate_cards) and (product_id is null "
+        "or product_id in (select products.product_id from products))",
+    ),
+    "charged_duplicates": Access(
+        "",
+        "select, insert",
+        "rate_card_id in (select rate_cards.rate_card_id from rate_cards)",
+    ),
+    "billing_runs": Access(
+        "",
+        "select, insert, update (finished_at, closed, already_closed, failed, due_cents)",
+        "run_id in (select billing_reports.run_id from billing_reports) "
+        "or run_id in (select parked_customers.run_id from parked_customers)",
+    ),
+    "parked_customers": Access(
+        "", "select, insert, update (run_id, reason, parked_at), delete", _OWN
+    ),
+    "billing_reports": Access("", "select, insert", _OWN),
+    "disputes": Access(
+        "",
+        "select, insert, update (status, decided_by, decision_note, decided_at)",
+        _OWN,
+    ),
+    "disputed_lines": Access("", "select, insert", _OF_OWN_REPORT),
+    "billing_report_credits": Access("", "select, insert", _OF_OWN_REPORT),
+    "billing_report_lines": Access("", "select, insert", _OWN),
+    "billing_report_breakdowns": Access("", "select, insert", _OF_OWN_REPORT),
+    # Written by a trigger on actions, as its owner.
+    "late_actions": Access("", "select, delete", _OWN),
+}
+_FOR_SERVICE = ("grant usage on sequence rates_rate_id_seq to " + SERVICE,)
+
+
+class RolesMissingError(RuntimeError):
+    """The roles are not there, and whoever migrates may not make them."""
+
+
+def grant(connection: Connection, settings: Settings) -> None:
+    """Has the roles exist and hold what TABLES says, and the passwords that the settings name.
+
+    Does nothing where the schema is older than the roles. Raises RolesMissingError, and
+    LookupError for a table that TABLES does not know.
+    """
+    if not connection.scalar(text("select to_regproc('own_customer') is not null")):
+        return
+    _make_roles(connection)
+    statements = _statements(connection)
+    mark = hashlib.sha256("\n".join(statements).encode()).hexdigest()
+    # Policies lock their tables, so they are left alone while they are what they should be.
+    current = text("select obj_description('own_customer()'::regprocedure)")
+    if connection.scalar(current) != mark:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"comment on function own_customer() is '{mark}'")
+    for role, password in (
+        (FUNCTION, settings.function_password.get_secret_value()),
+        (SERVICE, settings.service_password.get_secret_value()),
+    ):
+        if password:
+            _set_password(connection, role, password)
+
+
+def withdraw(connection: Connection) -> None:
+    """Takes away the policies, which tie tables to each other, until `grant` gives them anew."""
+    policies = text("select tablename, policyname from pg_policies where schemaname = 'public'")
+    for table, policy in connection.execute(policies).all():
+        connection.exec_driver_sql(f"drop policy {policy} on {table}")
+        connection.exec_driver_sql("comment on function own_customer() is null")
+
+
+def _statements(connection: Connection) -> list[str]:
+    tables = set(
+        connection.scalars(text("select tablename from pg_tables where schemaname = 'public'"))
+    )
+    unknown = tables - TABLES.keys()
+    if unknown:
+        raise LookupError(f"common/roles.py does not say who may use {', '.join(sorted(unknown))}")
+    everybody = ", ".join(ROLES)
+    statements = [f"revoke all on all tables in schema public from {everybody}"]
+    for table in sorted(tables):
+        access = TABLES[table]
+        for role, granted in ((FUNCTION, access.function), (SERVICE, access.service)):
+            if granted:
+                statements.append(f"grant {granted} on {table} to {role}")
+        statements += [
+            f"alter table {table} enable row level security",
+            f"drop policy if exists all_rows on {table}",
+            f"create policy all_rows on {table} to {FUNCTION}, {SERVICE} "
+            "using (true) with check (true)",
+            f"drop policy if exists own_rows on {table}",
+        ]
+        if access.shown:
+            statements += [
+                f"grant select on {table} to {CUSTOMER}",
+                f"create policy own_rows on {table} for select to {CUSTOMER} "
+                f"using ({access.shown})",
+            ]
+    return [*statements, *_FOR_SERVICE]
+
+
+def _make_roles(connection: Connection) -> None:
+    existing = set(connection.scalars(text("select rolname from pg_roles")))
+    missing = [role for role in ROLES if role not in existing]
+    may_create = text("select rolsuper or rolcreaterole from pg_roles where rolname = current_user")
+    if missing and not connection.scalar(may_create):
+        raise RolesMissingError(
+            f"the database roles {', '.join(missing)} are missing: migrate as a role with "
+            "CREATEROLE, or have them created (docs/decisions/0010-database-roles.md)"
+        )
+    for role in missing:
+        # Roles belong to the whole cluster: another database's migration may make them as we do.
+        connection.exec_driver_sql(
+            f"do $$ begin create role {role} nologin; "
+            "exception when duplicate_object or unique_violation then null; end $$"
+        )
+    if not connection.scalar(text(f"select pg_has_role('{SERVICE}', '{CUSTOMER}', 'member')")):
+        connection.exec_driver_sql(f"grant {CUSTOMER} to {SERVICE}")
+    # So that one process can play both parts on a developer's machine, where a superuser does.
+    version = connection.scalar(text("select current_setting('server_version_num')::int"))
+    kind = "set" if (version or 0) >= 160000 else "member"
+    for role in ROLES:
+        if not connection.scalar(text(f"select pg_has_role(current_user, '{role}', '{kind}')")):
+            connection.exec_driver_sql(f"grant {role} to current_user")
+
+
+def _set_password(connection: Connection, role: str, password: str) -> None:
+    driver = connection.connection.driver_connection
+    # The server, and its log, get to see no more than a verifier of it.
+    verifier = encrypt_password(password, role, driver, "scram-sha-256")
+    connection.exec_driver_sql(f"alter role {role} login password '{verifier}'")

@@ -1,0 +1,73 @@
+"""Keys by command (`make key-create` and its kin): on a database, or over a running API.
+
+The key itself goes to standard output, everything else to standard error.
+"""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from common.problems import Problem
+from scripts.api_client import api_client, json_of
+from scripts.command import CommandError, ending_as_a_command
+from scripts.database import shared_database
+from scripts.migrate import upgrade_configured_database
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m scripts.manage", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, default=Path(".data/run"), help="(%(default)s)")
+    parser.add_argument("--api", help="address of an API to ask instead")
+    own, rest = parser.parse_known_args()
+    # Settings are read once, by whatever reads them first.
+    from services.reports import manage  # noqa: PLC0415
+
+    asked = manage.parser().parse_args(rest)
+    say = partial(print, file=sys.stderr)
+    with ending_as_a_command():
+        if own.api:
+            with api_client(own.api) as client:
+                _ask(client, asked)
+            return
+        with shared_database(own.data_dir, say):
+            upgrade_configured_database()
+            try:
+                manage.run(asked)
+            except Problem as problem:
+                raise CommandError(problem.detail) from problem
+
+
+def _ask(client: httpx.Client, asked: argparse.Namespace) -> None:
+    match asked.command:
+        case "key-create":
+            body = {"name": asked.name, "role": asked.role.value, "customer_id": asked.customer}
+            _show(json_of(client.post("/keys", json=body)))
+        case "key-list":
+            cursor: str | None = ""
+            while cursor is not None:
+                query = {"limit": 500} | ({"cursor": cursor} if cursor else {})
+                page = json_of(client.get("/keys", params=query))
+                for key in page["data"]:
+                    _show(key)
+                cursor = page["next_cursor"]
+        case "key-rotate":
+            body = {"overlap_hours": asked.overlap_hours}
+            _show(json_of(client.post(f"/keys/{asked.key_id}/rotate", json=body)))
+        case _:
+            _show(json_of(client.post(f"/keys/{asked.key_id}/revoke")))
+
+
+def _show(key: dict[str, Any]) -> None:
+    ends = f"  (ends or ended {key['ends_at']})" if key["ends_at"] else ""
+    owner = key["customer_id"] or "all customers"
+    print(f"{key['key_id']}  {key['role']:<6}  {owner}  {key['name']}{ends}")
+    if "key" in key:
+        print(key["key"])
+
+
+if __name__ == "__main__":
+    main()

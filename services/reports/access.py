@@ -1,0 +1,130 @@
+"""Who may use which address, in one place: a rule for each, and nothing without one.
+
+Invariant: a route that RULES does not name answers nobody, and the database shows a customer's key
+that customer's rows alone (common/roles.py), whatever a route asks of it.
+"""
+
+from typing import NamedTuple
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from common import db
+from common.db import Acting
+from common.key_format import Role
+from common.keys import Caller, gatekeeper
+from common.problems import Forbidden
+from services.reports import sessions
+
+
+class Rule(NamedTuple):
+    """Keys of which roles may; none: everybody may, without a key."""
+
+    roles: frozenset[Role]
+
+
+ANYBODY = Rule(frozenset())
+SENDERS = Rule(frozenset({Role.INGEST, Role.ADMIN}))
+READERS = Rule(frozenset({Role.VIEWER, Role.ADMIN}))
+ADMINS = Rule(frozenset({Role.ADMIN}))
+
+RULES: dict[tuple[str, str], Rule] = {
+    # What the API is like holds nobody's data.
+    ("GET", "/docs"): ANYBODY,
+    ("GET", "/docs/oauth2-redirect"): ANYBODY,
+    ("GET", "/health/live"): ANYBODY,
+    ("GET", "/health/ready"): ANYBODY,
+    # Counts without names, which the route itself refuses to whoever comes through the gateway.
+    ("GET", "/metrics"): ANYBODY,
+    ("POST", "/leads"): SENDERS,  # answered by the function, which asks for the same
+    ("GET", "/leads"): READERS,
+    ("GET", "/leads/{lead_id:id}"): READERS,
+    ("GET", "/leads/quarantined"): READERS,
+    ("POST", "/leads/quarantined/{quarantine_id}/replay"): ADMINS,
+    ("GET", "/billing/reports"): READERS,
+    ("GET", "/billing/reports/{customer_id:id}/{period}"): READERS,
+    ("GET", "/billing/reports/{customer_id:path}/{period}/verify"): READERS,
+    ("POST", "/billing/periods/{period}/close"): ADMINS,
+    ("GET", "/billing/runs"): READERS,
+    ("GET", "/billing/reconciliation"): READERS,
+    ("GET", "/billing/disputes"): READERS,
+    ("POST", "/billing/disputes"): ADMINS,
+    ("GET", "/billing/disputes/{dispute_id}"): READERS,
+    ("POST", "/billing/disputes/{dispute_id}/accept"): ADMINS,
+    ("POST", "/billing/disputes/{dispute_id}/reject"): ADMINS,
+    ("GET", "/rate-cards"): READERS,
+    ("POST", "/rate-cards"): ADMINS,
+    ("POST", "/billing/simulations"): READERS,
+    ("GET", "/customers"): READERS,
+    ("PUT", "/customers/{customer_id:id}"): ADMINS,
+    ("GET", "/products"): READERS,
+    ("PUT", "/products/{product_id:id}"): ADMINS,
+    ("GET", "/keys"): ADMINS,
+    ("POST", "/keys"): ADMINS,
+    ("POST", "/keys/{key_id}/rotate"): ADMINS,
+    ("POST", "/keys/{key_id}/revoke"): ADMINS,
+    ("GET", "/audit"): ADMINS,
+    # The console's pages.
+    ("GET", "/"): READERS,
+    ("GET", "/console/reports"): READERS,
+    ("GET", "/console/statement"): READERS,
+    ("GET", "/console/statement/progress"): READERS,
+    ("GET", "/console/leads"): READERS,
+    ("GET", "/console/lead"): READERS,
+    ("GET", "/console/quarantine"): READERS,
+    ("POST", "/console/quarantine"): ADMINS,
+    ("GET", "/console/disputes"): READERS,
+    ("GET", "/console/dispute"): READERS,
+    ("POST", "/console/dispute"): ADMINS,
+    ("GET", "/console/new-dispute"): ADMINS,
+    ("POST", "/console/new-dispute"): ADMINS,
+    ("GET", "/console/close"): ADMINS,
+    ("POST", "/console/close"): ADMINS,
+    ("GET", "/console/run"): READERS,
+    ("GET", "/console/runs"): READERS,
+    ("GET", "/console/customers"): READERS,
+    ("GET", "/console/customer"): ADMINS,
+    ("POST", "/console/customer"): ADMINS,
+    ("GET", "/console/products"): READERS,
+    ("GET", "/console/product"): ADMINS,
+    ("POST", "/console/product"): ADMINS,
+    ("GET", "/console/rate-cards"): READERS,
+    ("GET", "/console/rate-card"): READERS,
+    ("GET", "/console/rate-card-editor"): ADMINS,
+    ("POST", "/console/rate-card-editor"): ADMINS,
+}
+
+
+async def authorised(request: Request) -> Caller | None:
+    """The caller, where the route's rule lets it in; None where it lets in anybody.
+
+    From here on the request acts as that caller. Raises Unauthenticated and Forbidden.
+    """
+    rule = RULES.get((request.method, request.scope["route"].path))
+    if rule is ANYBODY:
+        return None
+    caller = await run_in_threadpool(_caller, request)
+    if rule is None:
+        raise Forbidden("no rule says who may use this address")
+    if caller.role not in rule.roles:
+        allowed = " or ".join(sorted(rule.roles))
+        raise Forbidden(f"this takes a key with the role {allowed}; yours is {caller.role}")
+    request.state.caller = caller
+    db.ACTING.set(Acting(caller.actor, caller.customer_id))
+    return caller
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller of a request that was let in by its key."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def _caller(request: Request) -> Caller:
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        key_id = sessions.key_of(request)
+        if key_id is not None:
+            return gatekeeper().signed_in(key_id)
+    address = request.client and request.client.host
+    return gatekeeper().admit(authorization, address, request.headers.get("host"))

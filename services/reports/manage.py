@@ -1,0 +1,107 @@
+"""Keys by command, on the database of the settings: `python -m services.reports.manage`.
+
+In the service's image, so that a one-off task can make a deployment's first key. A key that is made
+here is printed, and a task's output is logged: there, make the key elsewhere and hand in its hash.
+"""
+
+import argparse
+import getpass
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from common import db, keys
+from common.key_format import Role
+from common.keys import KeyMaterial
+from common.models import ApiKey
+from common.problems import Problem
+
+_MOST_LISTED = 10_000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    asked = parser().parse_args(arguments)
+    try:
+        run(asked)
+    except Problem as problem:
+        fields = "".join(f"\n  {each.pointer}: {each.detail}" for each in problem.errors)
+        sys.exit(f"error: {problem.detail}{fields}")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m services.reports.manage", description=__doc__)
+    commands = made.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("key-create", help="make a key and print it, this once")
+    create.add_argument("--name", required=True, type=_name, help="who or what will use it")
+    create.add_argument("--role", required=True, type=Role, choices=list(Role))
+    create.add_argument("--customer", help="whose data alone it reaches; all unless given")
+    create.add_argument("--key-id", help="of a key that was made elsewhere")
+    create.add_argument("--key-hash", type=_hash, help="its SHA-256 in hex; the key stays there")
+    commands.add_parser("key-list", help="list the keys")
+    rotate = commands.add_parser("key-rotate", help="make a key in another's place and print it")
+    rotate.add_argument("key_id")
+    rotate.add_argument("--overlap-hours", type=int, default=24, help="(%(default)s)")
+    revoke = commands.add_parser("key-revoke", help="end a key")
+    revoke.add_argument("key_id")
+    return made
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Does what a parsed command asks. Raises Problem."""
+    with db.acting_as(f"command {asked.command} by {_whoami()}"), db.transaction() as connection:
+        match asked.command:
+            case "key-create" if asked.key_hash:
+                material = KeyMaterial(asked.key_id, asked.key_hash)
+                key = keys.store_key(connection, material, asked.name, asked.role, asked.customer)
+                lines = [describe(key)]
+            case "key-create":
+                key, token = keys.create_key(connection, asked.name, asked.role, asked.customer)
+                lines = [describe(key), token.text]
+            case "key-list":
+                lines = [describe(key) for key in keys.list_keys(connection, None, _MOST_LISTED)]
+            case "key-rotate":
+                overlap = timedelta(hours=asked.overlap_hours)
+                key, token = keys.rotate_key(connection, asked.key_id, overlap)
+                lines = [describe(key), token.text]
+            case _:
+                lines = [describe(keys.revoke_key(connection, asked.key_id))]
+    # Not before it is committed: what is shown works.
+    print(*lines, sep="\n")  # noqa: T201
+
+
+def describe(key: ApiKey) -> str:
+    """A key in a line, without what it is proved by."""
+    owner = "all customers" if key.customer is None else key.customer.external_id
+    line = f"{key.key_id}  {key.role.value:<6}  {owner}  {key.name}"
+    if key.ends_at is None:
+        return line
+    verb = "ends" if key.ends_at > datetime.now(UTC) else "ended"
+    return f"{line}  ({verb} {key.ends_at:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if not name or len(name) > 200:
+        raise argparse.ArgumentTypeError("needs 1 to 200 characters")
+    return name
+
+
+def _hash(text: str) -> bytes:
+    try:
+        made = bytes.fromhex(text)
+    except ValueError:
+        made = b""
+    if len(made) != 32:
+        raise argparse.ArgumentTypeError("is no SHA-256 in hex")
+    return made
+
+
+def _whoami() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return "an account without a name"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,840 @@
+"""API keys: who is let in, to what, and whose data they see."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+from sqlalchemy import Engine, create_engine, text
+
+from common import db, keys
+from common.key_format import Role, Token
+from common.keys import Caller, Keyring, KnownKey, RateLimit, gatekeeper
+from common.problems import DatabaseUnavailable, TooManyRequests, Unauthenticated
+from common.settings import settings
+from services.reports.access import RULES
+from services.reports.app import app
+from tests.api import JSON, Wire, action, check_shape, lead, post, refusals, register, without
+
+As = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def admin(gateway: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
+    """A client with an admin key, of an API that lets in nobody without one."""
+    monkeypatch.setenv("OPEN_ACCESS", "false")
+    monkeypatch.setenv("KEY_CACHE_SECONDS", "1")
+    settings.cache_clear()
+    gatekeeper.cache_clear()
+    with db.transaction() as connection:
+        _, token = keys.create_key(connection, "the admin", Role.ADMIN, None)
+    gateway.headers["authorization"] = f"Bearer {token.text}"
+    gateway.event_hooks["response"].append(check_shape)
+    return gateway
+
+
+@pytest.fixture
+def client_as(admin: httpx.Client) -> Iterator[As]:
+    """Makes clients of other keys."""
+    made: list[httpx.Client] = []
+
+    def client_of(role: str, customer: str | None = None, key: str | None = None) -> httpx.Client:
+        if key is None:
+            body = {"name": f"a {role}", "role": role, "customer_id": customer}
+            key = admin.post("/keys", json=body).json()["key"]
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        made.append(
+            httpx.Client(base_url=admin.base_url, headers=headers, timeout=30, trust_env=False)
+        )
+        made[-1].event_hooks["response"].append(check_shape)
+        return made[-1]
+
+    yield client_of
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def two(admin: httpx.Client) -> httpx.Client:
+    """Customers acme and beta with a product, leads, a closed month and a quarantined lead each."""
+    register(admin, customers={"acme": "UTC", "beta": "UTC"}, products="abc bcd")
+    for customer, product in (("acme", "abc"), ("beta", "bcd")):
+        members = {"customer_id": customer, "product_id": product}
+        leads = [
+            lead(f"{customer}-april", action(), **members),
+            lead(f"{customer}-may", action(timestamp="2024-05-02T09:00:00Z"), **members),
+            lead(f"{customer}-stray", **members | {"product_id": "nowhere"}),
+        ]
+        assert post(admin, leads).status_code == 207
+    admin.post("/billing/periods/2024-04/close", json={}).raise_for_status()
+    card = {
+        "name": "Only beta's",
+        "customer_id": "beta",
+        "valid_from": "2099-01",
+        "currency": "USD",
+        "rates": [
+            {"engagement_level": level, "amount": "1.00"} for level in ("High", "Medium", "Low")
+        ],
+        "cap": {"amount": "100.00", "scope": "user"},
+        "duplicates_charged_for": [],
+    }
+    admin.post("/rate-cards", json=card).raise_for_status()
+    return admin
+
+
+# --- who is let in
+
+
+ROUTES = {
+    (method, str(route.path))
+    for route in iter_route_contexts(app.routes)
+    if hasattr(route.original_route, "dependant")
+    for method in route.methods or ()
+}
+
+
+def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
+    described = {
+        (method.upper(), path)
+        for path, methods in app.openapi()["paths"].items()
+        for method in methods
+    }
+    plain = {(method, re.sub(r":\w+}", "}", path)) for method, path in RULES}
+
+    assert ROUTES | {("POST", "/leads")} == set(RULES)
+    assert described <= plain
+
+
+def test_route_without_a_rule_answers_nobody(
+    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(RULES, ("GET", "/customers"))
+
+    assert admin.get("/customers").status_code == 403
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(RULES))
+def test_without_a_key_nothing_is_answered_but_health_and_sign_in(
+    client_as: As, method: str, path: str
+) -> None:
+    address = re.sub(r"{[^}]*}", "x", path)
+
+    answer = client_as("", key="").request(method, address)
+
+    is_open = not RULES[method, path].roles
+    assert (answer.status_code == 401) != is_open, answer.text
+    if not is_open:
+        assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_role_opens_what_its_rules_say_and_nothing_else(client_as: As, role: Role) -> None:
+    client = client_as(role.value)
+
+    for (method, path), rule in RULES.items():
+        if rule.roles and role not in rule.roles:
+            answer = client.request(method, re.sub(r"{[^}]*}", "x", path))
+            assert answer.status_code == 403, (method, path)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer nonsense",
+        "Bearer lbk_000000000000_" + "A" * 43,
+        "Basic bGJrOmxiaw==",
+        "Bearer lbk_000000000000_" + "A" * 5000,
+    ],
+)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/customers"), ("POST", "/leads")])
+def test_what_is_no_key_is_401(client_as: As, method: str, path: str, authorization: str) -> None:
+    headers = {"authorization": authorization}
+
+    answer = client_as("", key="").request(method, path, headers=headers, content=b"[]")
+
+    assert answer.status_code == 401
+
+
+def test_key_with_another_secret_is_401(admin: httpx.Client, client_as: As) -> None:
+    known = admin.headers["authorization"].removeprefix("Bearer ")
+    guess = known[:-1] + ("A" if known[-1] != "A" else "B")
+
+    assert client_as("", key=guess).get("/customers").status_code == 401
+    assert post(client_as("", key=guess), []).status_code == 401
+
+
+def test_refusal_says_nothing_of_the_key(client_as: As) -> None:
+    key = Token.new().text
+
+    answer = client_as("", key=key).get("/customers")
+
+    assert key not in answer.text
+    assert key.split("_")[1] not in answer.text
+
+
+def test_documentation_is_open_and_holds_no_data(client_as: As) -> None:
+    stranger = client_as("", key="")
+
+    assert stranger.get("/docs").status_code == 200
+    assert stranger.get("/openapi.json").status_code == 200
+    assert stranger.get("/static/console.css").status_code == 200
+
+
+def test_open_access_is_for_this_machine_by_one_of_its_own_names(
+    gateway: httpx.Client,
+) -> None:
+    rebound = gateway.get("/customers", headers={"host": "evil.example:80"})
+    posted = gateway.post("/leads", content=b"[]", headers=JSON | {"host": "evil.example"})
+
+    assert gateway.get("/customers").status_code == 200
+    assert (rebound.status_code, posted.status_code) == (401, 401)
+    with pytest.raises(Unauthenticated):
+        gatekeeper().admit(None, "192.0.2.7", "localhost")
+
+
+@pytest.mark.parametrize("name", ["AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4"])
+def test_what_is_deployed_refuses_to_start_open(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "set by AWS")
+    settings.cache_clear()
+
+    with pytest.raises(ValueError, match="never for what is deployed"):
+        settings()
+    settings.cache_clear()
+
+
+# --- keys themselves
+
+
+def test_key_is_shown_once_and_stored_as_a_hash(admin: httpx.Client) -> None:
+    made = admin.post("/keys", json={"name": " Billing  ", "role": "viewer"})
+
+    key = made.json()["key"]
+    secret = key.rsplit("_", 1)[1]
+    with db.engine().connect() as connection:
+        stored = connection.execute(text("select api_keys::text from api_keys")).scalars().all()
+    assert made.headers["cache-control"] == "no-store"
+    assert made.json()["name"] == "Billing"
+    assert secret not in admin.get("/keys").text
+    assert secret not in admin.get("/audit").text
+    assert not any(secret in row for row in stored)
+
+
+def test_keys_are_listed_a_page_at_a_time_newest_first(admin: httpx.Client) -> None:
+    names = [f"key {number}" for number in range(5)]
+    for name in names:
+        admin.post("/keys", json={"name": name, "role": "ingest"})
+
+    found, cursor = [], ""
+    while cursor is not None:
+        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = admin.get("/keys", params=query).json()
+        found += [key["name"] for key in page["data"]]
+        cursor = page["next_cursor"]
+
+    assert found == [*reversed(names), "the admin"]
+
+
+def test_revoked_key_is_refused_within_the_cache_time(admin: httpx.Client, client_as: As) -> None:
+    viewer, sender = client_as("viewer"), client_as("ingest")
+    assert viewer.get("/leads").status_code == 200
+    assert post(sender, []).status_code == 400
+
+    for listed in admin.get("/keys").json()["data"]:
+        if listed["role"] != "admin":
+            admin.post(f"/keys/{listed['key_id']}/revoke").raise_for_status()
+    time.sleep(settings().key_cache_seconds + 0.1)
+
+    assert viewer.get("/leads").status_code == 401
+    assert post(sender, []).status_code == 401
+
+
+def test_rotated_key_works_on_for_its_overlap_and_not_longer(
+    admin: httpx.Client, client_as: As
+) -> None:
+    old = admin.post("/keys", json={"name": "feed", "role": "viewer"}).json()
+
+    kept = admin.post(f"/keys/{old['key_id']}/rotate").json()
+    ended = admin.post(f"/keys/{kept['key_id']}/rotate", json={"overlap_hours": 0}).json()
+    again = admin.post(f"/keys/{kept['key_id']}/rotate")
+
+    assert (kept["name"], kept["role"], kept["replaces"]) == ("feed", "viewer", old["key_id"])
+    assert client_as("", key=old["key"]).get("/leads").status_code == 200
+    assert client_as("", key=kept["key"]).get("/leads").status_code == 401
+    assert client_as("", key=ended["key"]).get("/leads").status_code == 200
+    assert again.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"name": "x", "role": "admin", "customer_id": "acme"}, 422),
+        ({"name": "x", "role": "viewer", "customer_id": "nobody"}, 404),
+        ({"name": "", "role": "viewer"}, 422),
+        ({"name": "x", "role": "owner"}, 422),
+        ({"name": "x", "role": "viewer", "key": "mine"}, 422),
+    ],
+)
+def test_key_that_cannot_be_is_refused(admin: httpx.Client, body: Wire, status: int) -> None:
+    register(admin)
+
+    assert admin.post("/keys", json=body).status_code == status
+
+
+def test_unknown_key_cannot_be_rotated_or_revoked(admin: httpx.Client) -> None:
+    assert admin.post("/keys/000000000000/rotate").status_code == 404
+    assert admin.post("/keys/000000000000/revoke").status_code == 404
+
+
+# --- the keyring and the rate limit, by the clock
+
+
+TOKEN = Token.new()
+HOLDER = Caller(TOKEN.key_id, "a test", Role.INGEST)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_known_key_costs_no_look_until_its_time_is_over() -> None:
+    looks: list[str] = []
+
+    def find(key_id: str) -> KnownKey:
+        looks.append(key_id)
+        return KnownKey(HOLDER, TOKEN.hash, None)
+
+    clock = Clock()
+    ring = Keyring(find, 30, clock)
+
+    for clock.now in (0.0, 10.0, 29.9, 30.0):
+        assert ring.caller(TOKEN) == HOLDER
+
+    assert len(looks) == 2
+
+
+def test_key_is_trusted_on_while_the_database_is_away_for_an_hour() -> None:
+    found: list[KnownKey | None] = [KnownKey(HOLDER, TOKEN.hash, None)]
+
+    def find(_key_id: str) -> KnownKey | None:
+        if not found:
+            raise DatabaseUnavailable("away")
+        return found[0]
+
+    clock = Clock()
+    ring = Keyring(find, 30, clock)
+    ring.caller(TOKEN)
+    found.clear()
+
+    clock.now = 3599.0
+    assert ring.caller(TOKEN) == HOLDER
+    with pytest.raises(Unauthenticated):
+        ring.caller(Token(TOKEN.key_id, TOKEN.text + "x"))
+    with pytest.raises(DatabaseUnavailable):
+        ring.caller(Token.new())
+    clock.now = 3601.0
+    with pytest.raises(DatabaseUnavailable):
+        ring.caller(TOKEN)
+
+
+def test_key_may_make_so_many_requests_a_second_and_twice_as_many_at_once() -> None:
+    clock = Clock()
+    limit = RateLimit(10, clock)
+
+    def taken(times: int) -> int:
+        count = 0
+        for _ in range(times):
+            try:
+                limit.take("one")
+            except TooManyRequests:
+                continue
+            count += 1
+        return count
+
+    assert taken(50) == 20
+    clock.now = 1.0
+    assert taken(50) == 10
+    limit.take("another")
+
+
+def test_over_its_limit_a_key_is_429_in_both_parts(
+    client_as: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_as("admin")
+    monkeypatch.setenv("RATE_LIMIT_PER_SECOND", "1")
+    gatekeeper.cache_clear()
+
+    read = [client.get("/customers").status_code for _ in range(4)]
+    gatekeeper.cache_clear()
+    sent = [post(client, []).status_code for _ in range(4)]
+
+    assert read[:2] == [200, 200]
+    assert 429 in read[2:]
+    assert sent[:2] == [400, 400]
+    assert 429 in sent[2:]
+
+
+# --- one customer's key
+
+
+OTHERS = ("beta", "bcd", "beta-april", "beta-may", "beta-stray", "beta-april@people.test")
+
+
+def test_customers_viewer_sees_its_own_and_nothing_of_others(
+    two: httpx.Client, client_as: As
+) -> None:
+    viewer = client_as("viewer", "acme")
+    addresses = [
+        "/leads",
+        "/leads/quarantined",
+        "/leads/acme-april",
+        "/billing/reports",
+        "/billing/reports?status=final",
+        "/billing/reports/acme/2024-04",
+        "/billing/reports/acme/2024-05",
+        "/billing/reports/acme/2024-04.csv",
+        "/billing/reports/acme/2024-05.html",
+        "/billing/reports/acme/2024-04/verify",
+        "/billing/runs",
+        "/billing/reconciliation",
+        "/rate-cards",
+        "/customers",
+        "/products",
+        "/",
+        "/console/reports",
+        "/console/leads",
+        "/console/lead?id=acme-april",
+        "/console/quarantine",
+        "/console/disputes",
+        "/console/runs",
+        "/console/customers",
+        "/console/products",
+        "/console/rate-cards",
+    ]
+
+    answers = {address: viewer.get(address) for address in addresses}
+
+    for address, answer in answers.items():
+        assert answer.status_code == 200, (address, answer.text)
+        assert not any(f'"{name}"' in answer.text for name in OTHERS), address
+        assert "Only beta" not in answer.text, address
+        assert "The beta" not in answer.text, address
+        assert "beta-" not in answer.text, address
+    assert [each["lead_id"] for each in answers["/leads"].json()["data"]] == [
+        "acme-april",
+        "acme-may",
+    ] or len(answers["/leads"].json()["data"]) == 2
+    assert [each["customer_id"] for each in answers["/customers"].json()["data"]] == ["acme"]
+    assert [each["product_id"] for each in answers["/products"].json()["data"]] == ["abc"]
+    assert answers["/billing/reports"].json()["totals"]["gross"] == "20.00"
+    assert answers["/billing/reconciliation"].json()["actions"] == 2
+
+
+@pytest.mark.parametrize(
+    ("theirs", "nobodys"),
+    [
+        ("/leads/beta-april", "/leads/no-such-lead"),
+        ("/billing/reports/beta/2024-04", "/billing/reports/nobody/2024-04"),
+        ("/billing/reports/beta/2024-04.csv", "/billing/reports/nobody/2024-04.csv"),
+        ("/billing/reports/beta/2024-04/verify", "/billing/reports/nobody/2024-04/verify"),
+        ("/billing/reconciliation?customer_id=beta", "/billing/reconciliation?customer_id=nobody"),
+    ],
+)
+def test_what_is_anothers_is_answered_like_what_is_not_there(
+    two: httpx.Client, client_as: As, theirs: str, nobodys: str
+) -> None:
+    viewer = client_as("viewer", "acme")
+
+    other, none = viewer.get(theirs), viewer.get(nobodys)
+
+    names = {"beta-april": "no-such-lead", "beta": "nobody"}
+    told = other.text
+    for name, instead in names.items():
+        told = told.replace(name, instead)
+    assert (other.status_code, none.status_code) == (404, 404)
+    assert without(json.loads(told), "correlation_id") == without(none.json(), "correlation_id")
+
+
+def test_lists_asked_for_another_customer_are_empty(two: httpx.Client, client_as: As) -> None:
+    viewer = client_as("viewer", "acme")
+
+    for address in ("/leads", "/billing/reports", "/rate-cards"):
+        answer = viewer.get(address, params={"customer_id": "beta"})
+        assert answer.status_code in {200, 404}
+        assert answer.json().get("data", []) == [], address
+    assert viewer.get("/leads", params={"user": "beta-april@people.test"}).json()["data"] == []
+
+
+def test_cursor_of_a_wider_key_widens_nothing(two: httpx.Client, client_as: As) -> None:
+    viewer = client_as("viewer", "acme")
+
+    for address in ("/leads", "/customers", "/products", "/billing/reports", "/billing/runs"):
+        cursor = two.get(address, params={"limit": 1}).json()["next_cursor"]
+        if cursor is not None:
+            answer = viewer.get(address, params={"cursor": cursor})
+            assert answer.status_code == 200
+            assert "beta" not in answer.text, address
+
+
+def test_runs_count_only_the_customers_own(two: httpx.Client, client_as: As) -> None:
+    run = client_as("viewer", "acme").get("/billing/runs").json()["data"][0]
+    whole = two.get("/billing/runs").json()["data"][0]
+
+    assert (whole["closed"], whole["due"]) == (2, "20.00")
+    assert (run["closed"], run["already_closed"], run["failed"], run["due"]) == (1, 0, 0, "10.00")
+
+
+def test_simulation_is_of_the_customer_alone(two: httpx.Client, client_as: As) -> None:
+    viewer = client_as("viewer", "acme")
+    card = {
+        "name": "Dearer",
+        "currency": "USD",
+        "rates": [
+            {"engagement_level": level, "amount": "20.00"} for level in ("High", "Medium", "Low")
+        ],
+        "cap": {"amount": "100.00", "scope": "user"},
+        "duplicates_charged_for": [],
+    }
+    body = {"period": "2024-05", "rate_card": card}
+
+    whole = viewer.post("/billing/simulations", json=body)
+    other = viewer.post("/billing/simulations", json=body | {"customer_id": "beta"})
+    nobody = viewer.post("/billing/simulations", json=body | {"customer_id": "nobody"})
+
+    assert [each["customer_id"] for each in whole.json()["customers"]] == ["acme"]
+    assert without(other.json(), "correlation_id") == without(nobody.json(), "correlation_id")
+
+
+def test_customers_sender_stores_its_own_and_each_other_lead_is_refused(
+    two: httpx.Client, client_as: As
+) -> None:
+    sender = client_as("ingest", "acme")
+
+    answer = post(
+        sender,
+        [
+            lead("new-1", action()),
+            lead("new-2", action(), customer_id="beta"),
+            lead("new-3", action(), customer_id="nobody"),
+        ],
+    )
+    single = post(sender, lead("new-2", customer_id="beta"))
+
+    assert (answer.status_code, single.status_code) == (207, 422)
+    assert [each["status"] for each in answer.json()["results"]] == [
+        "created",
+        "invalid",
+        "invalid",
+    ]
+    assert refusals(answer) == [
+        ("/1/customer_id", "foreign_customer"),
+        ("/2/customer_id", "foreign_customer"),
+    ]
+    assert two.get("/leads/new-2").status_code == 404
+
+
+def test_conflict_with_anothers_lead_says_only_that_the_id_is_not_free(
+    two: httpx.Client, client_as: As
+) -> None:
+    sender = client_as("ingest", "acme")
+
+    theirs = post(sender, lead("beta-april", lead_type="Webinar"))
+    own = post(sender, lead("acme-april", lead_type="Webinar", product_id="abc"))
+
+    assert (theirs.status_code, own.status_code) == (409, 409)
+    assert refusals(theirs) == [("/lead_id", "lead_id_taken")]
+    assert refusals(own) == [("/lead_type", "conflict")]
+
+
+def test_senders_key_reads_nothing_and_a_viewers_sends_nothing(
+    two: httpx.Client, client_as: As
+) -> None:
+    assert client_as("ingest", "acme").get("/leads").status_code == 403
+    assert post(client_as("viewer", "acme"), lead("new-1")).status_code == 403
+
+
+def test_database_shows_a_customers_rows_alone_whatever_is_asked(two: httpx.Client) -> None:
+    with db.transaction() as connection:
+        acme = connection.scalar(text("select customer_id from customers where name = 'The acme'"))
+
+    with (
+        db.in_role("lead_billing_service"),
+        db.acting_as("a test", acme),
+        db.snapshot() as connection,
+    ):
+        seen = {
+            table: connection.scalar(text(f"select count(*) from {table}"))
+            for table in ("customers", "leads", "actions", "billing_reports", "quarantined_leads")
+        }
+        lines = connection.scalar(text("select count(*) from billing_report_lines"))
+
+    assert seen == {
+        "customers": 1,
+        "leads": 2,
+        "actions": 2,
+        "billing_reports": 1,
+        "quarantined_leads": 1,
+    }
+    assert lines == 1
+
+
+def test_users_are_unmasked_for_admins_alone(two: httpx.Client, client_as: As) -> None:
+    address = "/billing/reports/acme/2024-04.csv"
+
+    masked = client_as("viewer", "acme").get(address)
+    refused = client_as("viewer", "acme").get(address, params={"unmasked": "true"})
+
+    assert "a***@people.test" in masked.text
+    assert "acme-april@people.test" not in masked.text
+    assert refused.status_code == 403
+    assert "acme-april@people.test" in two.get(address, params={"unmasked": "true"}).text
+
+
+def test_customers_viewer_sees_its_own_disputes_alone(two: httpx.Client, client_as: As) -> None:
+    opened = {
+        customer: two.post(
+            "/billing/disputes", json={"lead_id": f"{customer}-april", "reason": "spam"}
+        ).json()["dispute_id"]
+        for customer in ("acme", "beta")
+    }
+    two.post(f"/billing/disputes/{opened['acme']}/accept").raise_for_status()
+    viewer = client_as("viewer", "acme")
+
+    listed = viewer.get("/billing/disputes").json()["data"]
+
+    assert [each["dispute_id"] for each in listed] == [opened["acme"]]
+    assert viewer.get(f"/billing/disputes/{opened['acme']}").status_code == 200
+    assert viewer.get(f"/billing/disputes/{opened['beta']}").status_code == 404
+    decided = entries(two, subject="dispute", action="decided")[0]
+    assert (decided["before"]["status"], decided["after"]["status"]) == ("open", "accepted")
+
+
+# --- the audit
+
+
+def entries(admin: httpx.Client, **query: Any) -> list[Wire]:
+    found: list[Wire] = admin.get("/audit", params=query).json()["data"]
+    return found
+
+
+def test_every_change_leaves_who_what_before_and_after(two: httpx.Client) -> None:
+    entry = {"name": "Acme", "email": "new.address@acme.test"}
+    two.put("/customers/acme", json=entry).raise_for_status()
+    key = two.post("/keys", json={"name": "feed", "role": "ingest"}).json()
+    two.post(f"/keys/{key['key_id']}/revoke").raise_for_status()
+
+    changed = entries(two, subject="customer", action="changed")[0]
+    made, ended = reversed(entries(two, subject_id=key["key_id"]))
+    kinds = {(each["subject"], each["action"]) for each in entries(two, limit=500)}
+
+    assert re.fullmatch(r"key [0-9a-f]{12} \(the admin\)", changed["actor"])
+    assert (changed["before"]["name"], changed["after"]["name"]) == ("The acme", "Acme")
+    assert changed["after"]["email"] == "n***@acme.test"
+    assert made["after"]["role"] == "ingest"
+    assert (ended["action"], ended["before"]["ends_at"]) == ("ended", None)
+    assert {
+        ("api_key", "created"),
+        ("customer", "created"),
+        ("product", "created"),
+        ("report", "closed"),
+        ("rate_card", "created"),
+    } <= kinds
+    card = entries(two, subject="rate_card")[0]["after"]
+    assert (card["customer_id"], len(card["rates"])) == ("beta", 3)
+    report = entries(two, subject="report")[0]["after"]
+    assert report["customer_id"] in {"acme", "beta"}
+    assert len(report["content_hash"]) == 64
+
+
+def test_what_changes_nothing_leaves_no_entry(two: httpx.Client) -> None:
+    before = len(entries(two, limit=500))
+
+    two.put("/products/abc", json={"name": "abc"}).raise_for_status()
+    two.post("/billing/periods/2024-04/close", json={}).raise_for_status()
+    post(two, lead("acme-april", action()))
+
+    assert len(entries(two, limit=500)) == before
+
+
+def test_change_that_fails_leaves_no_entry(admin: httpx.Client) -> None:
+    admin.put("/customers/acme", json={"name": "Acme", "email": "a@acme.test"})
+    before = len(entries(admin))
+
+    answer = admin.put("/customers/beta", json={"name": "Beta", "email": "a@acme.test"})
+
+    assert answer.status_code == 409
+    assert len(entries(admin)) == before
+
+
+def test_replay_is_audited_without_the_person(two: httpx.Client) -> None:
+    two.put("/products/nowhere", json={"name": "Now here"}).raise_for_status()
+    held = two.get("/leads/quarantined").json()["data"][0]
+    two.post(f"/leads/quarantined/{held['quarantine_id']}/replay").raise_for_status()
+
+    (entry,) = entries(two, subject="quarantined_lead")
+
+    assert entry["action"] == "replayed"
+    assert "people.test" not in two.get("/audit", params={"limit": 500}).text
+
+
+def test_audit_is_filtered_and_paged(two: httpx.Client) -> None:
+    everything = entries(two, limit=500)
+
+    paged: list[Wire] = []
+    cursor = ""
+    while cursor is not None:
+        query = {"limit": "3"} | ({"cursor": cursor} if cursor else {})
+        page = two.get("/audit", params=query).json()
+        paged += page["data"]
+        cursor = page["next_cursor"]
+
+    assert paged == everything
+    assert entries(two, actor="the admin", limit=500)[0]["actor"].endswith("(the admin)")
+    assert entries(two, actor="%") == []
+    assert entries(two, to="2020-01-01") == []
+    assert {each["subject"] for each in entries(two, subject="product")} == {"product"}
+
+
+# --- the database roles
+
+
+@pytest.fixture
+def filled(two: httpx.Client, configured_database: str) -> Iterator[Engine]:
+    engine = create_engine(configured_database)
+    yield engine
+    engine.dispose()
+
+
+FUNCTION_MAY_NOT = [
+    "select * from billing_reports",
+    "update billing_reports set due_cents = 0",
+    "select * from billing_report_lines",
+    "insert into billing_report_lines (line_number) values (1)",
+    "select user_email from leads",
+    "update leads set customer_id = customer_id",
+    "delete from leads",
+    "delete from actions",
+    "update actions set engagement_level = 'Low'",
+    "select lead from quarantined_leads",
+    "update quarantined_leads set replayed_at = now()",
+    "insert into customers (customer_id, external_id, name, email)"
+    " values (gen_random_uuid(), 'x', 'x', 'x')",
+    "update customers set name = 'x'",
+    "select * from rate_cards",
+    "insert into api_keys (key_id) values ('x')",
+    "update api_keys set role = 'admin'",
+    "select * from audit_entries",
+    "select write_audit_entry('a', 'b', 'c', null, null)",
+]
+SERVICE_MAY_NOT = [
+    "update leads set customer_id = customer_id",
+    "update leads set user_email = null",
+    "delete from leads",
+    "update actions set engagement_level = 'Low'",
+    "delete from actions",
+    "update billing_reports set due_cents = 0",
+    "delete from billing_reports",
+    "update billing_report_lines set billed_cents = 0",
+    "delete from billing_report_lines",
+    "truncate billing_report_lines",
+    "update rate_cards set cap_cents = 1",
+    "update rates set amount_cents = 1",
+    "delete from customers",
+    "update customers set customer_id = gen_random_uuid()",
+    "update api_keys set secret_hash = sha256('')",
+    "delete from api_keys",
+    "update api_keys set role = 'admin'",
+    "insert into audit_entries (actor, database_user, action, subject, subject_id)"
+    " values ('x', 'x', 'x', 'x', 'x')",
+    "update audit_entries set actor = 'x'",
+    "delete from audit_entries",
+    "truncate audit_entries",
+    "select write_audit_entry('a', 'b', 'c', null, null)",
+    "alter table leads disable trigger all",
+    "drop table leads",
+    "create table mine (x int)",
+]
+
+
+def refused_as(engine: Engine, role: str, statement: str) -> str:
+    """The words in which PostgreSQL refuses a statement of that role; empty where it does not."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"set role {role}")
+        try:
+            connection.exec_driver_sql(statement)
+        except Exception as error:
+            return str(error)
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("role", "statements"),
+    [("lead_billing_function", FUNCTION_MAY_NOT), ("lead_billing_service", SERVICE_MAY_NOT)],
+)
+def test_role_may_not_do_what_is_not_its_part(
+    filled: Engine, role: str, statements: list[str]
+) -> None:
+    for statement in statements:
+        words = refused_as(filled, role, statement)
+        assert "permission denied" in words or "must be owner" in words, (statement, words)
+
+
+@pytest.mark.parametrize("role", ["lead_billing_function", "lead_billing_service"])
+def test_no_role_changes_a_stored_lead_by_its_key_either(filled: Engine, role: str) -> None:
+    words = refused_as(filled, role, "update leads set lead_id = gen_random_uuid()")
+
+    assert "a stored lead is never changed" in words
+
+
+def test_not_even_the_owner_changes_or_deletes_audit_entries(filled: Engine) -> None:
+    for statement in (
+        "update audit_entries set actor = 'x'",
+        "delete from audit_entries",
+        "truncate audit_entries",
+    ):
+        words = refused_as(filled, "postgres", statement)
+        assert "audit entries are never changed or deleted" in words
+
+
+def test_roles_own_nothing_and_bypass_nothing(filled: Engine) -> None:
+    with filled.connect() as connection:
+        owned = connection.scalar(
+            text(
+                "select count(*) from pg_class join pg_roles on relowner = pg_roles.oid"
+                " where rolname like 'lead_billing_%'"
+            )
+        )
+        mighty = connection.scalar(
+            text(
+                "select count(*) from pg_roles where rolname like 'lead_billing_%'"
+                " and (rolsuper or rolcreaterole or rolcreatedb or rolbypassrls)"
+            )
+        )
+        unprotected = connection.scalars(
+            text(
+                "select relname from pg_class where relkind = 'r' and not relrowsecurity"
+                " and relnamespace = 'public'::regnamespace"
+            )
+        ).all()
+
+    assert (owned, mighty, unprotected) == (0, 0, [])
+
+
+def test_customers_role_sees_nothing_until_it_is_told_whose(filled: Engine) -> None:
+    with filled.connect() as connection:
+        connection.exec_driver_sql("set role lead_billing_customer")
+        assert connection.exec_driver_sql("select * from leads").all() == []
+        assert connection.exec_driver_sql("select * from customers").all() == []
+
+
+def test_the_parts_work_in_their_roles(two: httpx.Client) -> None:
+    with db.in_role("lead_billing_function"), db.transaction() as connection:
+        assert connection.scalar(text("select current_user")) == "lead_billing_function"
