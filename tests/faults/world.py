@@ -226,7 +226,8 @@ for number, line in enumerate(sys.stdin):
         "version": "2.0", "routeKey": "POST /leads", "rawPath": "/leads", "rawQueryString": "",
         "headers": {"content-type": "application/json"},
         "requestContext": {
-            "http": {"method": "POST", "path": "/leads"}, "requestId": "r", "stage": "$default"
+            "http": {"method": "POST", "path": "/leads", "sourceIp": "127.0.0.1"},
+            "requestId": "r", "stage": "$default"
         },
         "body": line, "isBase64Encoded": False,
     }
