@@ -109,6 +109,12 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets, the image; make the SBOM
+	@$(PY) -m scripts.audit
+
+sbom: $(VENV)/dev ## Write a CycloneDX bill of materials of each deployable to .data/sbom
+	@$(PY) -m scripts.audit --sbom
+
 fuzz: $(VENV)/dev ## Throw hostile input at a server of its own (FUZZ_SECONDS=60, FUZZ_SEED=1)
 	@$(PY) -m fuzz $(if $(FUZZ_SECONDS),--seconds "$(FUZZ_SECONDS)") $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)")
 

@@ -206,23 +206,29 @@ def _account_for(connection: Connection, run: RunResult, seconds: float) -> None
     reports = BillingReport.run_id == run.run_id
     billed, duplicate, cap, late = connection.execute(
         select(
-            func.coalesce(func.sum(BillingReport.due_cents), 0),
+            func.coalesce(
+                func.sum(BillingReport.billed_cents + BillingReport.prior_billed_cents), 0
+            ),
             func.coalesce(func.sum(BillingReport.duplicate_cents), 0),
             func.coalesce(func.sum(BillingReport.cap_cents), 0),
             func.coalesce(func.sum(BillingReport.prior_action_count), 0),
         ).where(reports)
     ).one()
-    duplicates = connection.scalar(
+    # Report by report: a join would read the lines of every run there was.
+    repeats = (
         select(func.count())
-        .select_from(BillingReportLine)
-        .join(BillingReport, BillingReport.report_id == BillingReportLine.report_id)
-        .where(reports, BillingReportLine.outcome == Outcome.DUPLICATE)
+        .where(
+            BillingReportLine.report_id == BillingReport.report_id,
+            BillingReportLine.outcome == Outcome.DUPLICATE,
+        )
+        .scalar_subquery()
     )
+    duplicates = connection.scalar(select(func.sum(repeats)).where(reports))
     record(Metric.CENTS_BILLED, int(billed))
     record(Metric.CENTS_SAVED_DUPLICATE, int(duplicate))
     record(Metric.CENTS_SAVED_CAP, int(cap))
     record(Metric.LATE_ACTIONS, int(late))
-    record(Metric.DUPLICATES, duplicates or 0)
+    record(Metric.DUPLICATES, int(duplicates or 0))
 
 
 def close_period(connection: Connection, customer: Customer, period: Period, run_id: UUID) -> bool:

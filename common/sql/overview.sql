@@ -1,12 +1,13 @@
 -- Months at a glance, behind decide_actions.sql: what all customers come to in each month, and in
 -- the shown one by customer, product and lead type. Open months are decided, closed ones are read.
--- Summed up one customer's month at a time, for the reason that the list of reports is.
+-- Summed up one customer's month at a time, for the reason that the list of reports is; by lead
+-- alone, which is of one product and type.
 open_cells as (
     select scope.period, scope.customer_id, cell.*
     from scope
     cross join lateral (
         select
-            per_lead.product_id, per_lead.lead_type,
+            leads.product_id, leads.lead_type,
             {sums},
             count(*) as leads,
             sum(actions)::bigint as actions,
@@ -14,15 +15,15 @@ open_cells as (
             count(*) filter (where not leads.names_user) as leads_without_user
         from (
             select
-                lead_id, product_id, lead_type, {sums},
+                lead_id, {sums},
                 count(*) as actions,
                 count(*) filter (where gross_cents is null) as unpriced
             from selected
             where selected.customer_id = scope.customer_id and selected.period = scope.period
-            group by lead_id, product_id, lead_type
+            group by lead_id
         ) as per_lead
         left join leads on scope.period = :month and leads.lead_id = per_lead.lead_id
-        group by per_lead.product_id, per_lead.lead_type
+        group by leads.product_id, leads.lead_type
     ) as cell
 ),
 
@@ -40,19 +41,19 @@ final_cells as (
     from billing_reports as reports
     left join lateral (
         select
-            per_lead.product_id, per_lead.lead_type, {sums},
+            leads.product_id, leads.lead_type, {sums},
             count(*) as leads,
             sum(actions)::bigint as actions,
             count(*) filter (where not leads.names_user) as leads_without_user
         from (
-            select lead_id, product_id, lead_type, {sums}, count(*) as actions
+            select lead_id, {sums}, count(*) as actions
             from billing_report_lines as final
             where final.report_id = reports.report_id
                 and final.line_number <= reports.action_count
-            group by lead_id, product_id, lead_type
+            group by lead_id
         ) as per_lead
         join leads using (lead_id)
-        group by per_lead.product_id, per_lead.lead_type
+        group by leads.product_id, leads.lead_type
     ) as cell on reports.period = :month
     where reports.period between :first_month and :month
 ),

@@ -363,3 +363,17 @@ def test_line_is_disputed_and_the_dispute_decided(
     expect(page.get_by_text(status, exact=True)).to_be_visible()
     (stored,) = console.api.get("/billing/disputes").json()["data"]
     assert (stored["status"], stored["credited"]) == (status, credited)
+
+
+def test_line_is_disputed_from_its_report(console: Console) -> None:
+    register(console.api)
+    post(console.api, lead("lead-1", action("Demo")))
+    console.api.post("/billing/periods/2024-04/close").raise_for_status()
+
+    page = console.visit("/billing/reports/acme/2024-04.html")
+    page.locator("summary", has_text="Explained").first.click()
+    page.get_by_role("link", name="this line").first.click()
+    page.get_by_label("Why").select_option("spam")
+    press(page, "Dispute")
+
+    heading(page, "Dispute of lead lead-1")

@@ -294,3 +294,48 @@ def test_amounts_are_taken_as_people_type_them(
     assert answer.status_code == 303
     newest = console.get("/rate-cards", headers={"accept": "*/*"}).json()["data"][0]
     assert newest["rates"][0]["amount"] == meant
+
+
+# --- lists and names
+
+
+def test_next_page_of_leads_goes_on_where_the_first_ended(console: httpx.Client) -> None:
+    register(console)
+    post(console, [lead(f"lead-{number:03}", action()) for number in range(120)])
+
+    seen: list[str] = []
+    address: str | None = "/console/leads?customer_id=acme"
+    while address is not None:
+        shown = console.get(address).text
+        seen += re.findall(r'class="id"><a [^>]*>([^<]*)<', shown)
+        following = re.search(r'rel="next" href="\.\.([^"]*)"', shown)
+        address = following and following[1].replace("&amp;", "&")
+
+    assert len(seen) == 120
+    assert set(seen) == {f"lead-{number:03}" for number in range(120)}
+
+
+def test_names_that_hold_html_are_escaped_on_every_page(console: httpx.Client) -> None:
+    nasty = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+    register(console)
+    for kind in ("customers", "products"):
+        body = {"name": nasty} | ({"email": "n@b.test"} if kind == "customers" else {})
+        console.put(f"/{kind}/nasty", json=body).raise_for_status()
+    told = lead("nasty", action(nasty), customer_id="nasty", product_id="nasty")
+    post(console, [told, lead(nasty, customer_id=nasty)])
+    console.post("/billing/periods/2024-04/close", json={"actor": nasty}).raise_for_status()
+    disputed = {"lead_id": "nasty", "reason": "other", "note": nasty, "actor": nasty}
+    console.post("/billing/disputes", json=disputed).raise_for_status()
+
+    for path in (
+        *("/", "/console/reports", "/console/leads", "/console/lead?id=nasty", "/console/runs"),
+        *("/console/customers", "/console/customer?id=nasty", "/console/products"),
+        *("/console/product?id=nasty", "/console/quarantine", "/console/disputes"),
+        *("/console/rate-cards?customer_id=nasty", "/console/new-dispute?lead_id=nasty"),
+        *("/console/rate-card-editor?customer_id=nasty", "/console/close?period=2024-05"),
+        *(f"/console/customer?id={nasty}", f"/?month={nasty}", f"/console/leads?user={nasty}"),
+    ):
+        shown = console.get(path).text
+
+        assert shown.count("<script") == 1, path  # the console's own
+        assert "<img" not in shown, path

@@ -13,6 +13,17 @@ resource "aws_db_parameter_group" "this" {
     value = tostring(var.slow_statement_milliseconds)
   }
 
+  # A statement that failed, and the row it failed at, hold people's addresses.
+  parameter {
+    name  = "log_min_error_statement"
+    value = "panic"
+  }
+
+  parameter {
+    name  = "log_error_verbosity"
+    value = "terse"
+  }
+
   # Refuses a connection without TLS.
   parameter {
     name  = "rds.force_ssl"

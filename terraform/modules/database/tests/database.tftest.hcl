@@ -80,3 +80,10 @@ run "refuses_a_short_user_hash_key" {
 
   expect_failures = [var.user_hash_key]
 }
+
+run "writes_no_failed_statement_into_its_log" {
+  assert {
+    condition     = length([for p in aws_db_parameter_group.this.parameter : p if(p.name == "log_min_error_statement" && p.value == "panic") || (p.name == "log_error_verbosity" && p.value == "terse")]) == 2
+    error_message = "A failed statement quotes people's addresses."
+  }
+}

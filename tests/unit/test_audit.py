@@ -1,0 +1,71 @@
+"""What `make audit` must find, and what it must say when it could not ask."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts import audit
+from scripts.command import CommandError
+
+# Put together here, so that this file holds none itself.
+KEYS = ["AKIA" + "Z7Q2M4X6T8B1C3D5", "-----BEGIN RSA " + "PRIVATE KEY-----", "ghp_" + "a1B2" * 9]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_key_of_a_known_form_is_found(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(f"nothing here\nkey = {key}\n")
+
+    assert [found.partition(" ")[0] for found in audit._secrets([file])] == ["notes.txt:2"]
+
+
+def test_lock_without_a_hash_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(audit, "ROOT", tmp_path)
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("a==1 \\\n    --hash=sha256:00\nb==2\n")
+
+    with pytest.raises(CommandError, match="pins without a hash: b==2"):
+        audit.locked(lock)
+
+
+def test_locks_hold_all_that_is_asked_for_and_agree() -> None:
+    assert "every one pinned and hashed" in audit.check_locks()
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, output: str) -> None:
+    """Has the advisory service, which is outside of us, answer like that."""
+    answer = subprocess.CompletedProcess([], 0, output, "no route to host")
+    monkeypatch.setattr(audit, "_run", lambda *_arguments: answer)
+
+
+def test_known_vulnerability_ends_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1"}]}
+    answering(monkeypatch, json.dumps({"dependencies": [found]}))
+
+    with pytest.raises(CommandError, match="a 1: CVE-1"):
+        audit.check_advisories()
+
+
+@pytest.mark.parametrize(
+    "output", ["", json.dumps({"dependencies": [{"name": "a", "skip_reason": "not found"}]})]
+)
+def test_advisories_that_cannot_be_asked_for_are_skipped_by_name(
+    monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    answering(monkeypatch, output)
+
+    assert audit.check_advisories().startswith("SKIPPED: ")
+
+
+def test_bill_of_materials_is_the_same_for_the_same_locks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(audit, "SBOM", tmp_path)
+    audit.make_sbom()
+    first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    audit.make_sbom()
+
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == first
+    assert set(first) == {"ingest.cdx.json", "reports.cdx.json"}
