@@ -67,6 +67,11 @@ key-rotate: $(VENV)/demo ## Make another key in a key's place (KEY=its id, OVERL
 key-revoke: $(VENV)/demo ## End an API key (KEY=its id)
 	@$(manage) key-revoke "$(KEY)"
 
+erase: $(VENV)/demo ## Erase a user, and keep every total (CUSTOMER=acme, USER=an email, phone or external id)
+	@$(if $(and $(given_customer),$(filter command,$(firstword $(origin USER)))),\
+		$(manage) erase --customer "$(CUSTOMER)" --user "$(USER)",\
+		echo "Name both: make erase CUSTOMER=acme USER=ann@people.example" >&2; exit 2)
+
 migrate: $(VENV)/demo ## Bring the schema up to date (of a stack that is up, DATA_DIR= or DATABASE_URL)
 	@$(if $(and $(stack_is_up),$(if $(DATA_DIR)$(DATABASE_URL),,none named)),\
 		python3 -m scripts.stack migrate,$(PY) -m scripts.migrate $(data_dir))

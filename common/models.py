@@ -239,6 +239,9 @@ class QuarantinedLead(Base):
     customer_id: Mapped[uuid.UUID] = mapped_column(
         comment="of the customer that the lead names, registered or not"
     )
+    user_key: Mapped[uuid.UUID | None] = mapped_column(
+        comment="whom a lead that names a user is billed under, also once that is erased"
+    )
     lead: Mapped[dict[str, Any]] = mapped_column(comment="the lead as it was sent")
     reason: Mapped[str] = mapped_column(comment="unknown_customer or unknown_product")
     received_at: Mapped[datetime] = _stored_at()
@@ -519,6 +522,15 @@ class ApiKey(Base):
     )
 
     customer: Mapped[Customer | None] = relationship(lazy="joined")
+
+
+class ErasedUser(Base):
+    """A user whose person was taken out: later leads of theirs are stored without it too."""
+
+    __tablename__ = "erased_users"
+
+    user_key: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    erased_at: Mapped[datetime] = _stored_at()
 
 
 class AuditEntry(Base):

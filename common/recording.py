@@ -27,15 +27,19 @@ _PREPARE = "prepare record_leads (json) as " + _STATEMENT.replace("%", "%%")
 
 
 def record_leads(
-    connection: Connection, leads: Mapping[int, Lead], settings: Settings
+    connection: Connection,
+    leads: Mapping[int, Lead],
+    settings: Settings,
+    erased: UUID | None = None,
 ) -> list[Result]:
     """Stores valid leads and says what became of each.
 
-    `leads` is keyed by each one's place in its request, and the results name that place.
+    `leads` is keyed by each one's place in its request, and the results name that place. `erased`
+    is the key of the user behind leads that name them no more.
     """
     if not leads:
         return []
-    batch = _Batch(leads, settings)
+    batch = _Batch(leads, settings, erased)
     if "record_leads" not in connection.info:
         require_known_hash_key(connection, settings)
         connection.exec_driver_sql(_PREPARE)
@@ -73,7 +77,10 @@ def replay(
     lead = validate_lead(held.lead, now)
     if isinstance(lead, list):
         raise Conflict("the quarantined lead is no longer valid", lead)
-    (result,) = record_leads(connection, {0: lead}, settings)
+    erased = held.user_key if lead.user is None else None
+    (result,) = record_leads(connection, {0: lead}, settings, erased)
+    if erased is not None:
+        result.warnings.clear()
     if not result.status.is_stored:
         raise Conflict(
             "the lead still cannot be stored and stays in quarantine",
@@ -95,9 +102,10 @@ class _Batch:
     the union of its actions; what was added is then told apart again.
     """
 
-    def __init__(self, leads: Mapping[int, Lead], settings: Settings) -> None:
+    def __init__(self, leads: Mapping[int, Lead], settings: Settings, erased: UUID | None) -> None:
         self._leads = leads
         self._settings = settings
+        self._erased = erased
         self._items: dict[int, dict[str, Any]] = {}
         self._merged: dict[int, list[int]] = {}  # first index -> the index each action came from
         self._repeats: dict[int, int] = {}  # a repeat's index -> its first index
@@ -172,8 +180,9 @@ class _Batch:
             "product_id": identifiers.product_id(lead.product_id),
             "product": lead.product_id,
             "lead_type": lead.lead_type,
-            "user_key": identifiers.user_key(self._settings.user_secret, customer_id, kind, value),
-            "names_user": user is not None,
+            "user_key": self._erased
+            or identifiers.user_key(self._settings.user_secret, customer_id, kind, value),
+            "names_user": user is not None or self._erased is not None,
             "user_email": user and user.email,
             "user_phone": user and user.phone,
             "user_external_id": user and user.external_id,

@@ -45,6 +45,7 @@ TABLES: dict[str, Access] = {
         "update (ends_at)",
     ),
     "audit_entries": Access(),
+    "erased_users": Access("", ""),
     "customers": Access(
         "select (customer_id, external_id, name, email, timezone, created_at)",
         "select, insert, update (name, email, timezone)",
@@ -101,7 +102,12 @@ TABLES: dict[str, Access] = {
     # Written by a trigger on actions, as its owner.
     "late_actions": Access("", "select, delete", _OWN),
 }
-_FOR_SERVICE = ("grant usage on sequence rates_rate_id_seq to " + SERVICE,)
+_FOR_SERVICE = (
+    f"grant usage on sequence rates_rate_id_seq to {SERVICE}",
+    # Erasing a user changes stored leads: by these two alone, which change nothing else.
+    f"grant execute on function hold_storing() to {SERVICE}",
+    "grant execute on function erase_users(uuid, uuid[], uuid[], uuid[], uuid[]) to " + SERVICE,
+)
 
 
 class RolesMissingError(RuntimeError):

@@ -1,4 +1,4 @@
-"""Keys by command (`make key-create` and its kin): on a database, or over a running API.
+"""Keys and erasures by command (`make key-create` and its kin), on a database or over an API.
 
 The key itself goes to standard output, everything else to standard error.
 """
@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -57,6 +58,12 @@ def _ask(client: httpx.Client, asked: argparse.Namespace) -> None:
         case "key-rotate":
             body = {"overlap_hours": asked.overlap_hours}
             _show(json_of(client.post(f"/keys/{asked.key_id}/rotate", json=body)))
+        case "erase":
+            address = f"/customers/{quote(asked.customer, safe='')}/erasures"
+            done = json_of(client.post(address, json={"user": asked.user}))
+            print(
+                f"erased from {done['leads']} leads and {done['quarantined_leads']} in quarantine"
+            )
         case _:
             _show(json_of(client.post(f"/keys/{asked.key_id}/revoke")))
 

@@ -136,13 +136,13 @@ places_added as (
 ),
 
 quarantined as (
-    insert into quarantined_leads (quarantine_id, lead_id, customer_id, lead, reason)
+    insert into quarantined_leads (quarantine_id, lead_id, customer_id, user_key, lead, reason)
     select
         encode(substr(sha256(convert_to(lead::text, 'UTF8')), 1, 16), 'hex')::uuid as quarantine_id,
-        lead_id, customer_id, lead, reason
+        lead_id, customer_id, user_key, lead, reason
     from (
         select
-            lead_id, customer_id,
+            lead_id, customer_id, case when names_user then user_key end as user_key,
             jsonb_strip_nulls(jsonb_build_object(
                 'lead_id', external_id, 'customer_id', customer, 'product_id', product,
                 'lead_type', lead_type, 'created_at', created_at,

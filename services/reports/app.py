@@ -31,6 +31,7 @@ from common.problems import (
     NotFound,
     Problem,
     TooLarge,
+    Unauthenticated,
 )
 from common.settings import Settings
 from services.reports.access import authorised
@@ -38,7 +39,7 @@ from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
 from services.reports.formats import prefers_page
 from services.reports.observing import Observed, telling_the_backlog, write_to_cloudwatch
-from services.reports.pages import page
+from services.reports.pages import page, query, see_other
 from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
 from services.reports.routes import (
     billing,
@@ -103,6 +104,11 @@ lambda_handler = Mangum(app, lifespan="off")
 def refuse(request: Request, problem: Problem) -> Response:
     """A problem as its document, or for a browser as a page that says the same."""
     if prefers_page(request):
+        if isinstance(problem, Unauthenticated) and request.method == "GET":
+            wanted = request.scope["path"].lstrip("/")
+            if request.url.query:
+                wanted += f"?{request.url.query}"
+            return see_other(request, "console/sign-in?" + query({"next": wanted}))
         answer = page(request, "error.html", "", int(problem.status), problem=problem)
         answer.headers.update(problem.headers)
         return answer

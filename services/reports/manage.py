@@ -1,4 +1,4 @@
-"""Keys by command, on the database of the settings: `python -m services.reports.manage`.
+"""Keys and erasures on the settings' database: `python -m services.reports.manage`.
 
 In the service's image, so that a one-off task can make a deployment's first key. A key that is made
 here is printed, and a task's output is logged: there, make the key elsewhere and hand in its hash.
@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from common import db, keys
+from common.erasure import erase_user
 from common.key_format import Role
 from common.keys import KeyMaterial
 from common.models import ApiKey
 from common.problems import Problem
+from common.settings import settings
 
 _MOST_LISTED = 10_000
 
@@ -41,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     rotate = commands.add_parser("key-rotate", help="make a key in another's place and print it")
     rotate.add_argument("key_id")
     rotate.add_argument("--overlap-hours", type=int, default=24, help="(%(default)s)")
+    erase = commands.add_parser("erase", help="erase a user of a customer")
+    erase.add_argument("--customer", required=True)
+    erase.add_argument("--user", required=True, help="email, phone, external id or user key")
     revoke = commands.add_parser("key-revoke", help="end a key")
     revoke.add_argument("key_id")
     return made
@@ -63,6 +68,9 @@ def run(asked: argparse.Namespace) -> None:
                 overlap = timedelta(hours=asked.overlap_hours)
                 key, token = keys.rotate_key(connection, asked.key_id, overlap)
                 lines = [describe(key), token.text]
+            case "erase":
+                secret = settings().user_secret
+                lines = [str(erase_user(connection, asked.customer, asked.user, secret))]
             case _:
                 lines = [describe(keys.revoke_key(connection, asked.key_id))]
     # Not before it is committed: what is shown works.

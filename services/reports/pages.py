@@ -17,6 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from common.billing import CURRENCY, Period
+from common.keys import Caller
 from services.reports.render.words import local, money
 
 MEDIA_TYPE = "text/html; charset=utf-8"
@@ -39,17 +40,18 @@ NAVIGATION = [
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What every page is told: the way back to the root, and where in the console it stands."""
+    """What every page is told: the way back to the root, where in the console it is, for whom."""
 
     root: str
     here: str = ""
+    caller: Caller | None = None
 
 
 def frame_of(request: Request, here: str = "") -> Frame:
     """The frame of the page at the request's address."""
     raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     depth = raw.partition(b"?")[0].count(b"/") - 1
-    return Frame("../" * depth or "./", here)
+    return Frame("../" * depth or "./", here, getattr(request.state, "caller", None))
 
 
 def page(

@@ -556,3 +556,8 @@ class AuditEntryShape(Shape):
 class AuditListShape(Shape):
     data: list[AuditEntryShape]
     next_cursor: str | None
+
+
+class ErasureShape(Shape):
+    leads: int
+    quarantined_leads: int

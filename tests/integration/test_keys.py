@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlencode, urljoin
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from common.problems import DatabaseUnavailable, TooManyRequests, Unauthenticate
 from common.settings import settings
 from services.reports.access import RULES
 from services.reports.app import app
+from services.reports.sessions import LONGEST_SECONDS, Session
 from tests.api import JSON, Wire, action, check_shape, lead, post, refusals, register, without
 
 As = Callable[..., httpx.Client]
@@ -89,6 +91,7 @@ def two(admin: httpx.Client) -> httpx.Client:
 # --- who is let in
 
 
+JSON_ALONE = {"accept": "application/json"}
 ROUTES = {
     (method, str(route.path))
     for route in iter_route_contexts(app.routes)
@@ -123,7 +126,7 @@ def test_without_a_key_nothing_is_answered_but_health_and_sign_in(
 ) -> None:
     address = re.sub(r"{[^}]*}", "x", path)
 
-    answer = client_as("", key="").request(method, address)
+    answer = client_as("", key="").request(method, address, headers=JSON_ALONE)
 
     is_open = not RULES[method, path].roles
     assert (answer.status_code == 401) != is_open, answer.text
@@ -838,3 +841,98 @@ def test_customers_role_sees_nothing_until_it_is_told_whose(filled: Engine) -> N
 def test_the_parts_work_in_their_roles(two: httpx.Client) -> None:
     with db.in_role("lead_billing_function"), db.transaction() as connection:
         assert connection.scalar(text("select current_user")) == "lead_billing_function"
+
+
+# --- the console's sessions
+
+
+PAGE = {"accept": "text/html"}
+
+
+def sign_in(client: httpx.Client, key: str, next_page: str = "") -> httpx.Response:
+    return client.post(
+        "/console/sign-in",
+        content=urlencode({"key": key, "next": next_page}),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+
+
+def test_console_signs_in_with_a_key_and_out_again(admin: httpx.Client, client_as: As) -> None:
+    key = admin.headers["authorization"].removeprefix("Bearer ")
+    browser = client_as("", key="")
+
+    sent_away = browser.get("/console/leads?limit=1", headers=PAGE)
+    wrong = sign_in(browser, "lbk_wrong")
+    signed_in = sign_in(browser, key, "console/leads")
+    shown = browser.get("/console/leads", headers=PAGE)
+    cookie = signed_in.headers["set-cookie"]
+
+    assert sent_away.status_code == 303
+    assert "console/sign-in?next=console%2Fleads" in sent_away.headers["location"]
+    assert wrong.status_code == 401
+    assert (signed_in.status_code, signed_in.headers["location"]) == (303, "../console/leads")
+    assert {"HttpOnly", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+    assert key.rsplit("_", 1)[1] not in cookie
+    assert (shown.status_code, "the admin" in shown.text) == (200, True)
+    browser.post("/console/sign-out")
+    assert browser.get("/console/leads", headers=PAGE).status_code == 303
+
+
+def test_session_cookie_is_secure_off_this_machine(admin: httpx.Client) -> None:
+    key = admin.headers["authorization"].removeprefix("Bearer ")
+    admin.headers["host"] = "billing.example"
+
+    assert "Secure" in sign_in(admin, key).headers["set-cookie"]
+
+
+def test_session_ends_with_its_key(admin: httpx.Client, client_as: As) -> None:
+    made = admin.post("/keys", json={"name": "ann", "role": "viewer"}).json()
+    browser = client_as("", key="")
+    sign_in(browser, made["key"])
+    assert browser.get("/console/reports").status_code == 200
+
+    admin.post(f"/keys/{made['key_id']}/revoke").raise_for_status()
+    time.sleep(1.1)
+
+    assert browser.get("/billing/reports").status_code == 401
+
+
+def test_session_that_is_idle_too_old_or_tampered_with_is_none() -> None:
+    now = 1_700_000_000
+    idle = settings().session_idle_minutes * 60
+    text_of = Session("0123456789ab", now, now).text()
+
+    assert Session.read(text_of, now + idle) is not None
+    assert Session.read(text_of, now + idle + 1) is None
+    kept_alive = Session("0123456789ab", now - LONGEST_SECONDS - 1, now).text()
+    assert Session.read(kept_alive, now) is None
+    assert Session.read(text_of.replace("0123456789ab", "ba9876543210"), now) is None
+    assert Session.read(text_of[:-1] + ("0" if text_of[-1] != "0" else "1"), now) is None
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "\\\\evil"])
+def test_signing_in_leads_to_no_other_site(admin: httpx.Client, elsewhere: str) -> None:
+    key = admin.headers["authorization"].removeprefix("Bearer ")
+
+    target = sign_in(admin, key, elsewhere).headers["location"]
+
+    assert urljoin("http://ours.test/console/sign-in", target).startswith("http://ours.test/")
+
+
+def test_keys_are_made_and_ended_in_the_console_and_the_audit_shows_it(
+    admin: httpx.Client, client_as: As
+) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    made = admin.post(
+        "/console/keys", content="do=create&name=feed&role=viewer&customer_id=", headers=form
+    )
+    found = re.search(r"lbk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}", made.text)
+    assert found is not None
+
+    works = client_as("", key=found[0]).get("/leads").status_code
+    admin.post("/console/keys", content=f"do=revoke&key_id={found[1]}", headers=form)
+
+    assert works == 200
+    assert found[0] not in admin.get("/console/keys").text
+    assert "ended" in admin.get("/console/audit").text
+    assert client_as("viewer").get("/console/keys").status_code == 403

@@ -3,16 +3,19 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from common import catalog
+from common.erasure import erase_user
 from common.leads import LONGEST_TEXT, LONGEST_USER_TEXT, NO_NUL
+from common.settings import settings
 from services.reports.documents import customer_document, product_document
 from services.reports.paging import from_cursor, to_cursor
-from services.reports.requests import Cursor, Id, PageSize, Snapshot, Transaction
+from services.reports.requests import Cursor, Id, PageSize, Snapshot, Text, Transaction
 from services.reports.schemas import (
     CustomerListShape,
     CustomerShape,
+    ErasureShape,
     ProductListShape,
     ProductShape,
 )
@@ -77,6 +80,26 @@ def put_customer(
     )
     response.status_code = 201 if is_new else 200
     return customer_document(customer)
+
+
+class ErasureBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    user: Annotated[Text, Field(description="Email, phone number, external id or user key.")]
+
+
+@router.post(
+    "/customers/{customer_id:id}/erasures",
+    response_model=None,
+    responses={200: {"model": ErasureShape}},
+)
+def erase(connection: Transaction, customer_id: Id, body: ErasureBody) -> dict[str, Any]:
+    """Takes a user out of a customer's leads; every total, decision and hash stays.
+
+    What remains is the keyed hash the user is billed under: a later lead of theirs still counts as
+    a repeat, and is stored without them too.
+    """
+    return erase_user(connection, customer_id, body.user, settings().user_secret).document()
 
 
 @router.get("/products", response_model=None, responses={200: {"model": ProductListShape}})

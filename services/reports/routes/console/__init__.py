@@ -7,6 +7,7 @@ depth and any id can be linked to; a form is answered by sending the browser on 
 from fastapi import APIRouter
 
 from services.reports.routes.console import (
+    account,
     catalog,
     closing,
     disputes,
@@ -29,5 +30,6 @@ for pages in (
     closing,
     disputes,
     statement,
+    account,
 ):
     router.include_router(pages.router)

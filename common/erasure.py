@@ -1,0 +1,142 @@
+"""Erasing a user: the person goes, and every total, decision and hash stays as it is.
+
+Invariant: what is left of an erased user is the keyed hash they are billed under, by which a later
+lead of theirs still counts as a repeat, and is stored without the person too.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.orm import Session
+
+from common import identifiers
+from common.catalog import customer as customer_of
+from common.identifiers import UserKind
+from common.models import Lead, QuarantinedLead
+from common.problems import FieldError, Invalid
+
+_Identity = tuple[UserKind, str]
+
+_ERASE = text(
+    "select * from erase_users(:customer, :users, :leads, :held, :held_users)"
+).bindparams(
+    *(bindparam(name, type_=ARRAY(PG_UUID())) for name in ("users", "leads", "held", "held_users"))
+)
+_HOLD_STORING = text("select hold_storing()")
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How much of a user was taken out."""
+
+    leads: int
+    quarantined_leads: int
+
+    def __str__(self) -> str:
+        return f"erased from {self.leads} leads and {self.quarantined_leads} in quarantine"
+
+    def document(self) -> dict[str, Any]:
+        return {"leads": self.leads, "quarantined_leads": self.quarantined_leads}
+
+
+def erase_user(connection: Connection, customer: str, user: str, secret: bytes) -> Erased:
+    """Takes out of a customer's leads, stored and quarantined, who a user is.
+
+    `user` is an email, a phone number, an external id or a user key: its leads are those billed
+    under it and those that carry it, and all that are billed under what these carry. They go on
+    being billed under the same hash, and what arrives of the user later is stored without them
+    too. Again, or for a user nobody knows, it changes nothing. Raises NotFound for the customer,
+    and Invalid for a user that is no more than blanks.
+    """
+    customer_id = customer_of(connection, customer).customer_id
+    # What is being stored at this moment is either seen below, or stored after we are done.
+    connection.execute(_HOLD_STORING)
+    person = _Person(customer_id, user, secret)
+    if not person.keys:
+        raise Invalid("the user is empty", [FieldError("/user", "empty", "must not be empty")])
+    leads: list[UUID] = []
+    held: dict[UUID, UUID] = {}
+    while person.has_grown():
+        leads = person.leads(connection)
+        held = person.held(connection)
+    row = connection.execute(
+        _ERASE,
+        {
+            "customer": customer_id,
+            "users": sorted(person.keys),
+            "leads": leads,
+            "held": list(held),
+            "held_users": list(held.values()),
+        },
+    ).one()
+    return Erased(row.leads, row.quarantined_leads)
+
+
+class _Person:
+    """All that is known of the user so far: the keys they are billed under."""
+
+    def __init__(self, customer_id: UUID, user: str, secret: bytes) -> None:
+        self._customer_id = customer_id
+        self._secret = secret
+        self._asked = {
+            UserKind.EMAIL: identifiers.normal_email(user),
+            UserKind.PHONE: identifiers.normal_phone(user),
+            UserKind.EXTERNAL_ID: identifiers.normal_external_id(user),
+        }
+        self.keys = {self._key(kind, value) for kind, value in self._asked.items() if value}
+        as_key = identifiers.canonical_uuid(user)
+        if as_key is not None:
+            self.keys.add(as_key)
+        self._known = 0
+
+    def has_grown(self) -> bool:
+        """Whether there are keys that were not there when it was last asked."""
+        before, self._known = self._known, len(self.keys)
+        return self._known > before
+
+    def leads(self, connection: Connection) -> list[UUID]:
+        """The user's stored leads, whose other identifiers become known."""
+        columns = {
+            UserKind.EMAIL: Lead.user_email,
+            UserKind.PHONE: Lead.user_phone,
+            UserKind.EXTERNAL_ID: Lead.user_external_id,
+        }
+        carries = [columns[kind] == value for kind, value in self._asked.items() if value]
+        query = select(Lead.lead_id, Lead.user_key, *columns.values()).where(
+            Lead.customer_id == self._customer_id,
+            or_(Lead.user_key.in_(self.keys), *carries),
+        )
+        found = []
+        for lead_id, key, *values in connection.execute(query):
+            found.append(lead_id)
+            self.keys.add(key)
+            self._learn(dict(zip(columns, values, strict=True)))
+        return found
+
+    def held(self, connection: Connection) -> dict[UUID, UUID]:
+        """The user's quarantined leads, each with the key it will be billed under."""
+        query = select(QuarantinedLead).where(
+            QuarantinedLead.customer_id == self._customer_id, QuarantinedLead.lead.has_key("user")
+        )
+        found = {}
+        for each in Session(connection).scalars(query):
+            user = each.lead["user"]
+            values = {kind: user.get(kind.value) for kind in self._asked}
+            key = next(self._key(kind, value) for kind, value in values.items() if value)
+            if key in self.keys or any(
+                value and value == self._asked[kind] for kind, value in values.items()
+            ):
+                found[each.quarantine_id] = key
+                self.keys.add(key)
+                self._learn(values)
+        return found
+
+    def _learn(self, values: dict[UserKind, str | None]) -> None:
+        self.keys |= {self._key(kind, value) for kind, value in values.items() if value}
+
+    def _key(self, kind: UserKind, value: str) -> UUID:
+        return identifiers.user_key(self._secret, self._customer_id, kind, value)
