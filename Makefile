@@ -87,6 +87,11 @@ test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium 
 screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium, poppler-utils)
 	@$(PY) -m tests.console.screenshots
 
+test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes (WRITE=1 for docs/reliability.md, ARGS=)
+	@echo "Breaking things in the middle of batches"
+	@FAULTS=1 $(PY) -m pytest -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
+	$(if $(WRITE),@$(PY) -m tests.faults.document)
+
 check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this file and generated docs
 	@echo "ruff: style and format"
 	@$(PY) -m ruff check .
@@ -117,6 +122,9 @@ sbom: $(VENV)/dev ## Write a CycloneDX bill of materials of each deployable to .
 
 fuzz: $(VENV)/dev ## Throw hostile input at a server of its own (FUZZ_SECONDS=60, FUZZ_SEED=1)
 	@$(PY) -m fuzz $(if $(FUZZ_SECONDS),--seconds "$(FUZZ_SECONDS)") $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)")
+
+bench-load: $(VENV)/dev ## Load a server with sixteen clients (SECONDS=600): errors, memory, p99 against p50
+	@$(PY) -m benchmarks.load --seconds "$(or $(SECONDS),600)" $(if $(OUT),--out "$(OUT)")
 
 bench: $(VENV)/dev ## Measure ingest and reports, as ratios within one run
 	@$(PY) -m benchmarks

@@ -1,0 +1,437 @@
+"""Things that break in the middle of batches: afterwards every acknowledged action is there once.
+
+Each test has sixteen clients send the same batches while something fails, each until it is
+acknowledged. Then the database is held against what they were told, and the bills against the
+plain-Python oracle.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy.exc import OperationalError
+
+from common import db
+from common.billing import Period
+from common.billing_history import reconcile
+from common.catalog import register_customer, register_product
+from common.settlement import run_billing
+from functions.ingest import storing
+from tests import oracle
+from tests.api import action, lead
+from tests.faults.senders import (
+    CUSTOMERS,
+    LEADS_PER_BATCH,
+    Post,
+    Tally,
+    batch,
+    posting_to,
+    sixteen_senders,
+)
+from tests.faults.world import FunctionPool, Postgres, Server, running
+from tests.integration.test_function import event
+from tests.waiting_leads import a_queue, invoke
+
+pytestmark = pytest.mark.skipif(os.environ.get("FAULTS") != "1", reason="run by make test-faults")
+
+APRIL = Period.parse("2024-04")
+
+
+@dataclass
+class Case:
+    """A fresh database that something will happen to, and what the senders were told."""
+
+    postgres: Postgres
+    name: str
+    counts: list[dict[str, Any]]
+    point: Callable[[str], None]
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def address(self) -> str:
+        return self.postgres.address(self.name)
+
+    def is_up(self) -> bool:
+        try:
+            self.postgres.ask(self.name, "select 1")
+        except OperationalError:
+            return False
+        return True
+
+    @contextmanager
+    def sending(self, to: Server | FunctionPool) -> Iterator[None]:
+        with posting(to) as post, sixteen_senders(post, self.tally):
+            yield
+
+    def connect(self) -> Connection:
+        """A connection past the relay, with a transaction begun."""
+        engine = create_engine(self.postgres.direct(self.name), poolclass=NullPool)
+        connection = engine.connect()
+        connection.exec_driver_sql("select 1")
+        return connection
+
+    def settle(self, what: str, times: int) -> None:
+        """Demands that nothing was lost or doubled and that every bill adds up; notes the counts.
+
+        `times`: how often it happened.
+        """
+        acknowledged = self.tally.actions()
+        stored = self._stored()
+        lost, doubled = acknowledged - set(stored), len(stored) - len(set(stored))
+        unknown = set(stored) - acknowledged
+        errors = {status for status in self.tally.refused if status not in {"503", "no answer"}}
+
+        assert not errors, self.tally.refused
+        assert not lost
+        assert not doubled
+        assert not unknown  # every sender went on until it was acknowledged
+        assert acknowledged
+        self._bills_are_the_oracles()
+        self.counts.append(
+            {
+                "what": what,
+                "times": times,
+                "requests": self.tally.requests,
+                "no_answer": self.tally.refused["no answer"],
+                "answered_503": self.tally.refused["503"],
+                "queued": self.tally.queued,
+                "acknowledged_actions": len(acknowledged),
+                "stored_actions": len(stored),
+                "lost": len(lost),
+                "doubled": doubled,
+            }
+        )
+
+    def _stored(self) -> list[tuple[str, oracle.Action]]:
+        rows = self.postgres.ask(
+            self.name,
+            "select external_id, action_key, engagement_level, timestamp, occurrence "
+            "from actions join leads using (lead_id)",
+        )
+        return [(row[0], (row[1], row[2], row[3].astimezone(UTC), row[4])) for row in rows]
+
+    def _bills_are_the_oracles(self) -> None:
+        """As drafts, then final; and every action is on exactly one line, before and after."""
+        expected = oracle.bills(self.tally.acknowledged.values())
+        self.point(self.postgres.direct(self.name))
+        for _ in range(2):
+            with db.snapshot() as connection:
+                found = reconcile(connection, None).document()
+            assert found["reconciled"], found
+            run_billing(APRIL, None, "the fault suite")
+        for name in CUSTOMERS:
+            billed = [
+                (line.lead_id, line.action[2], line.gross, line.billed, line.duplicate, line.cap)
+                for line in expected[name, date(2024, 4, 1)]
+            ]
+            assert self._final_lines(name) == billed
+
+    def _final_lines(self, name: str) -> list[tuple[Any, ...]]:
+        rows = self.postgres.ask(
+            self.name,
+            "select leads.external_id, l.timestamp, l.gross_cents, l.billed_cents,"
+            " l.duplicate_cents, l.cap_cents from billing_report_lines as l"
+            " join billing_reports as r on r.report_id = l.report_id"
+            " join customers as c on c.customer_id = r.customer_id"
+            " join leads on leads.lead_id = l.lead_id"
+            f" where c.external_id = '{name}' order by l.line_number",
+        )
+        return [(row[0], row[1].astimezone(UTC), *row[2:]) for row in rows]
+
+
+def posting(to: Server | FunctionPool) -> AbstractContextManager[Post]:
+    return posting_to(to.url) if isinstance(to, Server) else nullcontext(to.post)
+
+
+def prepared(
+    postgres: Postgres, counts: list[dict[str, Any]], point: Callable[[str], None]
+) -> Case:
+    made = Case(postgres, postgres.database(), counts, point)
+    engine = create_engine(postgres.direct(made.name), poolclass=NullPool)
+    with engine.begin() as connection:
+        for name in CUSTOMERS:
+            register_customer(connection, name, name, f"{name}@partner.test", None)
+        register_product(connection, "abc", "abc", None)
+    return made
+
+
+@pytest.fixture
+def case(
+    postgres: Postgres, counts: list[dict[str, Any]], pointed_at: Callable[[str], None]
+) -> Case:
+    return prepared(postgres, counts, pointed_at)
+
+
+@pytest.fixture
+def server(case: Case, tmp_path: Path) -> Iterator[Server]:
+    with running(Server(case.address, tmp_path)) as made:
+        yield made
+
+
+# --- nothing happens but contention
+
+
+def test_sixteen_clients_send_batches_that_overlap(case: Case, server: Server) -> None:
+    with case.sending(server):
+        time.sleep(6)
+
+    assert case.tally.refused.total() == 0
+    case.settle("16 clients, 30% of ids repeated", 1)
+    ((deadlocks,),) = case.postgres.ask(
+        case.name, "select deadlocks from pg_stat_database where datname = current_database()"
+    )
+    assert deadlocks == 0
+
+
+def test_instances_of_the_function_do_not_deadlock(case: Case) -> None:
+    pool = FunctionPool(case.address, 6)
+    try:
+        with case.sending(pool):
+            time.sleep(6)
+    finally:
+        pool.close()
+
+    assert case.tally.refused.total() == 0
+    case.settle("6 instances of the function at once, 30% of ids repeated", 1)
+    ((deadlocks,),) = case.postgres.ask(
+        case.name, "select deadlocks from pg_stat_database where datname = current_database()"
+    )
+    assert deadlocks == 0
+
+
+# --- kill -9
+
+
+def test_killed_postgresql(case: Case, server: Server) -> None:
+    with case.sending(server):
+        for _ in range(3):
+            time.sleep(1.5)
+            case.postgres.kill()
+            time.sleep(0.3)
+            case.postgres.start_again()
+        time.sleep(1)
+
+    case.settle("PostgreSQL killed (`kill -9`)", 3)
+
+
+def test_killed_server(case: Case, server: Server) -> None:
+    with case.sending(server):
+        for _ in range(3):
+            time.sleep(1.5)
+            server.kill()
+            server.start()
+        time.sleep(1)
+
+    case.settle("the server killed (`kill -9`)", 3)
+
+
+def test_killed_function(case: Case) -> None:
+    pool = FunctionPool(case.address, 4)
+    kills = 12
+    try:
+        with case.sending(pool):
+            time.sleep(2)
+            for number in range(kills):
+                time.sleep(0.4)
+                pool.kill_one(number)
+            time.sleep(1)
+    finally:
+        pool.close()
+
+    assert case.tally.refused["no answer"] > 0
+    case.settle("an instance of the function killed (`kill -9`)", kills)
+
+
+# --- the way to the database
+
+
+def test_connections_cut_in_the_middle(case: Case, server: Server) -> None:
+    cuts = 0
+    with case.sending(server):
+        for _ in range(40):
+            time.sleep(0.13)
+            cuts += case.postgres.relay.cut()
+
+    assert cuts > 10
+    case.settle("connections to the database cut", cuts)
+
+
+def test_failover_to_another_server(case: Case, server: Server) -> None:
+    """The old server turns read-only, as a replaced primary does, and the address leads on."""
+    rounds = 3
+    with case.sending(server):
+        for _ in range(rounds):
+            time.sleep(1)
+            case.postgres.ask(case.name, "alter system set default_transaction_read_only = on")
+            case.postgres.ask(case.name, "select pg_reload_conf()")
+            time.sleep(1)
+            case.postgres.ask(case.name, "alter system reset default_transaction_read_only")
+            case.postgres.start_again()  # on another port: a new address behind the same name
+        time.sleep(1)
+
+    case.settle("failover: the server read-only, then another address", rounds)
+
+
+# --- a database that cannot
+
+
+def test_no_connection_left(case: Case, server: Server) -> None:
+    held: list[Connection] = []
+    with case.sending(server):
+        time.sleep(1)
+        end = time.monotonic() + 20
+        while not case.tally.refused["503"] and time.monotonic() < end:
+            case.postgres.relay.cut()
+            for _ in range(150):  # what is given back is taken at once
+                try:
+                    held.append(case.connect())
+                except OperationalError:
+                    time.sleep(0.01)
+        for connection in held:
+            connection.close()
+        time.sleep(1)
+
+    assert case.tally.refused["503"] > 0
+    case.settle("every connection of the database taken", len(held))
+
+
+def test_database_too_slow(case: Case, server: Server) -> None:
+    with case.sending(server):
+        time.sleep(1)
+        blocker = case.connect()
+        blocker.exec_driver_sql("lock table leads in access exclusive mode")
+        time.sleep(storing.LONGEST_SECONDS + 1)
+        blocker.close()
+        time.sleep(1)
+
+    assert case.tally.refused["503"] > 0
+    case.settle("statements slower than their limit", case.tally.refused["503"])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own that PostgreSQL can fill."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        reason = "the full disk was not tested: this account may not mount a tmpfs"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_full_disk(
+    small_disk: Path,
+    tmp_path: Path,
+    counts: list[dict[str, Any]],
+    pointed_at: Callable[[str], None],
+) -> None:
+    postgres = Postgres(small_disk / "data")
+    try:
+        case = prepared(postgres, counts, pointed_at)
+        with running(Server(case.address, tmp_path)) as server:
+            with case.sending(server):
+                time.sleep(1)
+                ballast = small_disk / "ballast"
+                with ballast.open("wb") as file:
+                    free = shutil.disk_usage(small_disk).free
+                    file.write(bytes(max(free - 256 * 1024, 0)))
+                time.sleep(5)
+                ballast.unlink()
+                if not case.is_up():
+                    postgres.start_again()
+                time.sleep(1)
+            assert case.tally.refused["503"] > 0
+            case.settle("the database's disk full", 1)
+    finally:
+        pointed_at("postgresql://nobody@127.0.0.1:1/none")
+        postgres.stop()
+
+
+# --- clocks
+
+
+@pytest.mark.parametrize("hours", [-3, 960])
+def test_clock_of_the_server_is_wrong(case: Case, tmp_path: Path, hours: int) -> None:
+    ours = datetime.now(UTC) + timedelta(hours=hours)
+
+    with running(Server(case.address, tmp_path, hours)) as server:
+        with case.sending(server):
+            time.sleep(2)
+        with server.client() as client:
+            statuses = {}
+            for minutes in (-1, 4, 6):
+                moment = (ours + timedelta(minutes=minutes)).isoformat()
+                sent = lead("ahead", action(timestamp=moment), customer_id="gamma")
+                statuses[minutes] = client.post("/leads", json=sent).status_code
+            month = datetime.now(UTC).strftime("%Y-%m")
+            closing = client.post(f"/billing/periods/{month}/close", json={})
+
+    # The five minutes are the function's own; whether a month is over is the database's to say.
+    assert statuses == {-1: 202, 4: 202, 6: 422}  # 202: of an unknown customer, so quarantined
+    assert closing.status_code == 409
+    ((skewed,),) = case.postgres.ask(
+        case.name,
+        "select count(*) from leads where received_at not between now() - interval '5 minutes' "
+        "and now()",
+    )
+    assert skewed == 0
+    case.settle(f"the server's clock wrong by {hours:+d} hours", 1)
+
+
+def test_when_it_arrived_decides_nothing(case: Case, server: Server) -> None:
+    with case.sending(server):
+        time.sleep(2)
+    for table in ("leads", "actions"):  # as a database with a jumping clock would have stored it
+        case.postgres.ask(
+            case.name,
+            f"update {table} set received_at = received_at + (random() - 0.5) * interval '2 years'",
+        )
+
+    case.settle("the database's clock jumping by up to a year", 1)
+
+
+# --- the queue
+
+
+def test_leads_that_waited_are_stored_once(case: Case) -> None:
+    """The database is killed; messages come twice, and in any order."""
+    from functions.ingest.handler import handler  # noqa: PLC0415
+    from scripts.gateway import LambdaContext  # noqa: PLC0415
+
+    case.point(case.address)
+
+    def post(leads: list[Any]) -> None:
+        answer = handler(event(json.dumps(leads)), LambdaContext(aws_request_id="aws-1"))
+        assert case.tally.note(answer["statusCode"], json.loads(answer["body"]), leads)
+
+    with pytest.MonkeyPatch.context() as patch, a_queue(patch) as queue:
+        post(batch(0))
+        case.postgres.kill()
+        for number in range(12):
+            post(batch(number % 8))
+        assert case.tally.queued == 12 * LEADS_PER_BATCH
+        case.postgres.start_again()
+        patch.setattr(storing, "_away_until", 0.0)
+        while received := queue.receive():
+            for again in (received, received[::-1]):
+                assert invoke(again) == {"batchItemFailures": []}
+            for message in received:
+                queue.delete(message)
+        post(batch(8))
+        assert queue.depth(queue.dead_letters_url)["Messages"] == 0
+
+    case.settle("PostgreSQL killed where a queue is set, each message twice", 1)

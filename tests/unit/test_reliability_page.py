@@ -1,0 +1,27 @@
+"""docs/reliability.md: its table is the fault suite's, of every fault there is."""
+
+import re
+
+from tests.api import PROJECT
+from tests.faults.document import PAGE
+
+SUITE = (PROJECT / "tests" / "faults" / "test_faults.py").read_text(encoding="utf-8")
+
+
+def rows() -> list[list[str]]:
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+
+
+def test_table_tells_of_every_fault() -> None:
+    told = [row[0] for row in rows()]
+
+    for settled in re.findall(r'\.settle\(\s*f?"([^"{]+)', SUITE):
+        assert any(what.startswith(settled) for what in told), settled
+
+
+def test_nothing_acknowledged_was_lost_or_doubled() -> None:
+    for what, *counts in rows():
+        acknowledged, stored, lost, doubled = counts[-4:]
+        assert acknowledged == stored != "0", what
+        assert (lost, doubled) == ("0", "0"), what
