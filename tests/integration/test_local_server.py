@@ -230,9 +230,12 @@ def test_user_is_erased_by_command_beside_a_running_server(tmp_path: Path) -> No
         erased = command(
             *("scripts.manage", "--data-dir", tmp_path, "erase"),
             *("--customer", "customer-123", "--user", "ann@people.test"),
+            USER="ann@people.test",  # as make hands it on
         )
         status, said, complaint = outcome(erased)
         stored = client.get("/leads/uuid-1").json()
+        audited = client.get("/audit").text
 
+    assert "ann@people.test" not in audited
     assert (status, said.strip()) == (0, "erased from 1 leads and 0 in quarantine"), complaint
     assert "ann@people.test" not in json.dumps(stored)
