@@ -120,18 +120,16 @@ def test_route_without_a_rule_answers_nobody(
     assert admin.get("/customers").status_code == 403
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(RULES))
-def test_without_a_key_nothing_is_answered_but_health_and_sign_in(
-    client_as: As, method: str, path: str
-) -> None:
-    address = re.sub(r"{[^}]*}", "x", path)
+def test_without_a_key_nothing_is_answered_but_health_and_sign_in(client_as: As) -> None:
+    stranger = client_as("", key="")
 
-    answer = client_as("", key="").request(method, address, headers=JSON_ALONE)
-
-    is_open = not RULES[method, path].roles
-    assert (answer.status_code == 401) != is_open, answer.text
-    if not is_open:
-        assert answer.headers["www-authenticate"].startswith("Bearer")
+    for (method, path), rule in RULES.items():
+        answer = stranger.request(method, re.sub(r"{[^}]*}", "x", path), headers=JSON_ALONE)
+        if rule.roles:
+            assert answer.status_code == 401, (method, path)
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        else:
+            assert answer.status_code != 401, (method, path)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -144,24 +142,24 @@ def test_role_opens_what_its_rules_say_and_nothing_else(client_as: As, role: Rol
             assert answer.status_code == 403, (method, path)
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        "",
-        "Bearer",
-        "Bearer nonsense",
-        "Bearer lbk_000000000000_" + "A" * 43,
-        "Basic bGJrOmxiaw==",
-        "Bearer lbk_000000000000_" + "A" * 5000,
-    ],
-)
-@pytest.mark.parametrize(("method", "path"), [("GET", "/customers"), ("POST", "/leads")])
-def test_what_is_no_key_is_401(client_as: As, method: str, path: str, authorization: str) -> None:
-    headers = {"authorization": authorization}
+NO_KEYS = [
+    "",
+    "Bearer",
+    "Bearer nonsense",
+    "Bearer lbk_000000000000_" + "A" * 43,
+    "Basic bGJrOmxiaw==",
+    "Bearer lbk_000000000000_" + "A" * 5000,
+]
 
-    answer = client_as("", key="").request(method, path, headers=headers, content=b"[]")
 
-    assert answer.status_code == 401
+def test_what_is_no_key_is_401(client_as: As) -> None:
+    stranger = client_as("", key="")
+
+    for method, path in (("GET", "/customers"), ("POST", "/leads")):
+        for authorization in NO_KEYS:
+            headers = {"authorization": authorization}
+            answer = stranger.request(method, path, headers=headers, content=b"[]")
+            assert answer.status_code == 401, (path, authorization[:30])
 
 
 def test_key_with_another_secret_is_401(admin: httpx.Client, client_as: As) -> None:
