@@ -18,6 +18,8 @@ from common.catalog import customer as customer_of
 from common.identifiers import UserKind
 from common.models import Lead, QuarantinedLead
 from common.problems import FieldError, Invalid
+from common.recording import require_known_hash_key
+from common.settings import Settings
 
 _Identity = tuple[UserKind, str]
 
@@ -43,7 +45,7 @@ class Erased:
         return {"leads": self.leads, "quarantined_leads": self.quarantined_leads}
 
 
-def erase_user(connection: Connection, customer: str, user: str, secret: bytes) -> Erased:
+def erase_user(connection: Connection, customer: str, user: str, settings: Settings) -> Erased:
     """Takes out of a customer's leads, stored and quarantined, who a user is.
 
     `user` is an email, a phone number, an external id or a user key: its leads are those billed
@@ -55,7 +57,8 @@ def erase_user(connection: Connection, customer: str, user: str, secret: bytes) 
     customer_id = customer_of(connection, customer).customer_id
     # What is being stored at this moment is either seen below, or stored after we are done.
     connection.execute(_HOLD_STORING)
-    person = _Person(customer_id, user, secret)
+    require_known_hash_key(connection, settings)  # with another one nobody would be found
+    person = _Person(customer_id, user, settings.user_secret)
     if not person.keys:
         raise Invalid("the user is empty", [FieldError("/user", "empty", "must not be empty")])
     leads: list[UUID] = []

@@ -49,7 +49,7 @@ def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[thr
     """
     with _open_only_here(listener), owned_database(data_dir, say):
         if not os.environ.get("USER_HASH_KEY"):
-            os.environ["USER_HASH_KEY"] = _kept_key(data_dir / "user_hash_key")
+            os.environ["USER_HASH_KEY"] = kept_key(data_dir / "user_hash_key")
         os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
         say("Bringing the schema up to date")
         upgrade_configured_database()
@@ -167,7 +167,8 @@ def main() -> None:
         raise CommandError("the server stopped by itself; the log above says why.")
 
 
-def _kept_key(path: Path) -> str:
+def kept_key(path: Path) -> str:
+    """The user hash key of a data directory, made when there is none yet."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = path.with_suffix(".new")

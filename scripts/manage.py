@@ -4,6 +4,7 @@ The key itself goes to standard output, everything else to standard error.
 """
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from common.problems import Problem
 from scripts.api_client import api_client, json_of
 from scripts.command import CommandError, ending_as_a_command
 from scripts.database import shared_database
+from scripts.local_server import kept_key
 from scripts.migrate import upgrade_configured_database
 
 
@@ -34,12 +36,14 @@ def main() -> None:
             with api_client(own.api) as client:
                 _ask(client, asked)
             return
+        if not os.environ.get("USER_HASH_KEY") and not os.environ.get("DATABASE_URL"):
+            os.environ["USER_HASH_KEY"] = kept_key(own.data_dir / "user_hash_key")
         with shared_database(own.data_dir, say):
             upgrade_configured_database()
             try:
                 manage.run(asked)
-            except Problem as problem:
-                raise CommandError(problem.detail) from problem
+            except (Problem, LookupError, RuntimeError) as problem:
+                raise CommandError(str(problem)) from problem
 
 
 def _ask(client: httpx.Client, asked: argparse.Namespace) -> None:

@@ -5,7 +5,8 @@ here is printed, and a task's output is logged: there, make the key elsewhere an
 """
 
 import argparse
-import getpass
+import os
+import pwd
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -69,8 +70,7 @@ def run(asked: argparse.Namespace) -> None:
                 key, token = keys.rotate_key(connection, asked.key_id, overlap)
                 lines = [describe(key), token.text]
             case "erase":
-                secret = settings().user_secret
-                lines = [str(erase_user(connection, asked.customer, asked.user, secret))]
+                lines = [str(erase_user(connection, asked.customer, asked.user, settings()))]
             case _:
                 lines = [describe(keys.revoke_key(connection, asked.key_id))]
     # Not before it is committed: what is shown works.
@@ -105,10 +105,11 @@ def _hash(text: str) -> bytes:
 
 
 def _whoami() -> str:
+    # Not from the environment, where `make erase USER=...` puts the very person to be erased.
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name
-        return "an account without a name"
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"account {os.geteuid()}"
 
 
 if __name__ == "__main__":

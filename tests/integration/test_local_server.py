@@ -1,5 +1,6 @@
 """The server that `make run` and `make demo` start, as a process of its own."""
 
+import json
 import os
 import signal
 import socket
@@ -218,3 +219,23 @@ def test_keys_are_made_by_command_and_open_the_server(tmp_path: Path) -> None:
     assert refused.status_code == 401
     assert [each["name"] for each in listed] == ["me"]
     assert entry["actor"].startswith("command key-create by ")
+
+
+def test_user_is_erased_by_command_beside_a_running_server(tmp_path: Path) -> None:
+    lead = json.loads(SAMPLE)[0] | {"user": {"email": "ann@people.test"}}
+    with running(tmp_path) as (_, client):
+        register_the_sample(client)
+        client.post("/leads", json=lead).raise_for_status()
+
+        erased = command(
+            *("scripts.manage", "--data-dir", tmp_path, "erase"),
+            *("--customer", "customer-123", "--user", "ann@people.test"),
+            USER="ann@people.test",  # as make hands it on
+        )
+        status, said, complaint = outcome(erased)
+        stored = client.get("/leads/uuid-1").json()
+        audited = client.get("/audit").text
+
+    assert "ann@people.test" not in audited
+    assert (status, said.strip()) == (0, "erased from 1 leads and 0 in quarantine"), complaint
+    assert "ann@people.test" not in json.dumps(stored)

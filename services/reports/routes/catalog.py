@@ -99,7 +99,7 @@ def erase(connection: Transaction, customer_id: Id, body: ErasureBody) -> dict[s
     What remains is the keyed hash the user is billed under: a later lead of theirs still counts as
     a repeat, and is stored without them too.
     """
-    return erase_user(connection, customer_id, body.user, settings().user_secret).document()
+    return erase_user(connection, customer_id, body.user, settings()).document()
 
 
 @router.get("/products", response_model=None, responses={200: {"model": ProductListShape}})
