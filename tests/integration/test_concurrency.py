@@ -144,7 +144,8 @@ for batch in json.load(sys.stdin):
         "version": "2.0", "routeKey": "POST /leads", "rawPath": "/leads", "rawQueryString": "",
         "headers": {"content-type": "application/json"},
         "requestContext": {
-            "http": {"method": "POST", "path": "/leads"}, "requestId": "r", "stage": "$default"
+            "http": {"method": "POST", "path": "/leads", "sourceIp": "127.0.0.1"},
+            "requestId": "r", "stage": "$default"
         },
         "body": json.dumps(batch), "isBase64Encoded": False,
     }
