@@ -93,25 +93,29 @@ def _stored_or_queued(leads: dict[int, Lead]) -> list[Result]:
 
 @app.exception_handler(Problem)  # type: ignore[untyped-decorator]
 def refuse(problem: Problem) -> Response[str]:
-    return _problem_response(problem)
+    return _counted(problem)
 
 
 @app.not_found
 def no_such_route(_error: NotFoundError) -> Response[str]:
-    return _problem_response(NotFound("the function answers POST /leads"))
+    return _counted(NotFound("the function answers POST /leads"))
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def fail(_error: Exception) -> Response[str]:
     logger.exception("unexpected error")
-    return _problem_response(Internal("the error was logged"))
+    return _counted(Internal("the error was logged"))
+
+
+def _counted(problem: Problem) -> Response[str]:
+    """Answers with a problem that no lead's result has counted already."""
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        logger.warning("the database is away", exc_info=problem)
+    _count(Metric.REFUSED, code=problem.code)
+    return _problem_response(problem)
 
 
 def _problem_response(problem: Problem) -> Response[str]:
-    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        logger.warning("the database is away", exc_info=problem)
-    if "results" not in problem.extra:  # a lead's own refusal is counted by its own code
-        _count(Metric.REFUSED, code=problem.code)
     return Response(
         status_code=problem.status,
         content_type=PROBLEM_JSON,
