@@ -180,6 +180,7 @@ class Line(NamedTuple):
     duplicate_of_action_id: str | None
     duplicate_of_timestamp: datetime | None
     rate: str = RateKind.LEVEL
+    names_user: bool = True  # also where the user was erased since, and `user` is None
 
     @property
     def outcome(self) -> Outcome:
@@ -190,15 +191,23 @@ class Line(NamedTuple):
         return Outcome.PARTIALLY_CAPPED if self.billed_cents else Outcome.CAPPED
 
     @property
+    def cap_used_after_cents(self) -> int:
+        return self.cap_used_before_cents + self.billed_cents
+
+    @property
     def explanation(self) -> str:
         """One sentence a customer understands: what happened, and the arithmetic of it."""
         what = f"{self.action_type} ({self.engagement_level})"
-        whose = "this user" if self.user is not None else "the leads that name no user"
+        whose = "this user" if self.names_user else "the leads that name no user"
         price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
         match self.outcome:
             case Outcome.BILLED:
                 comma = "," if self._rate_name else ""
-                return f"{what} is charged at its full price of {price}{comma}{self._rate_name}."
+                return (
+                    f"{what} is charged at its full price of {price}{comma}{self._rate_name}: "
+                    f"{whose} had cost {money(self.cap_used_before_cents)} of the month's cap of "
+                    f"{cap}, with it {money(self.cap_used_after_cents)}."
+                )
             case Outcome.DUPLICATE:
                 return (
                     f"{what} is not charged: it repeats the one of lead "
@@ -252,7 +261,7 @@ class Line(NamedTuple):
                 "action_id": self.duplicate_of_action_id,
             },
             "cap_used_before": amount(self.cap_used_before_cents),
-            "cap_used_after": amount(self.cap_used_before_cents + self.billed_cents),
+            "cap_used_after": amount(self.cap_used_after_cents),
             "cap_limit": amount(self.cap_limit_cents),
             "explanation": self.explanation,
         }

@@ -155,7 +155,8 @@ select
     duplicate_cents, cap_cents, leads, actions, unpriced
 from grouped
 left join products using (product_id)
-order by gross_cents desc, product, lead_type, user_name, user_key, lead
+-- Not by the user's name: erasing it must not move anything.
+order by gross_cents desc, product, lead_type, user_key, lead
 """
     )
 
@@ -224,6 +225,7 @@ select
     case when is_repeat then first_leads.external_id end as first_lead,
     case when is_repeat then first_action_id end::text as first_action_id,
     case when is_repeat then first_timestamp end as first_timestamp, selected.rate,
+    leads.names_user,
     selected.lead_created_at, selected.lead_id, selected.action_key, selected.occurrence
 from selected
 join leads on leads.lead_id = selected.lead_id

@@ -154,7 +154,7 @@ select
     final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
     final.cap_limit_cents, final.cap_used_before_cents, first_leads.external_id as first_lead,
     final.duplicate_of_action_id::text as first_action_id,
-    final.duplicate_of_timestamp as first_timestamp, final.rate,
+    final.duplicate_of_timestamp as first_timestamp, final.rate, leads.names_user,
     final.line_number, final.report_id
 from billing_report_lines as final
 cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads

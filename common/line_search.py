@@ -116,7 +116,8 @@ _FINAL_PLACE = "line_number"
 _MEMBERS = (
     "period, action_id, lead, product, lead_type, user_name, user_key, action_type, "
     "engagement_level, timestamp, gross_cents, billed_cents, duplicate_cents, cap_cents, "
-    "cap_limit_cents, cap_used_before_cents, first_lead, first_action_id, first_timestamp, rate"
+    "cap_limit_cents, cap_used_before_cents, first_lead, first_action_id, first_timestamp, rate, "
+    "names_user"
 )
 
 

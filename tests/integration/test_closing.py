@@ -1,5 +1,7 @@
 """Closing a month: what is final stays, and what comes late is billed on the next report."""
 
+import csv
+import io
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -281,6 +283,12 @@ def test_every_format_shows_prior_period_lines(spring: httpx.Client, extension: 
 
     assert "Download (High) is charged" in draft
     assert "Download (High) is charged" in final
+    if extension == ".csv":
+        rows = list(csv.DictReader(io.StringIO(final.removeprefix("\ufeff"), newline="")))
+        (download,) = (row for row in rows if row["action_type"] == "Download")
+        assert (download["period"], download["report_period"]) == ("2024-04", "2024-05")
+        assert (download["rate"], download["report_status"]) == ("level", "final")
+        assert (download["cap_used_before"], download["cap_used_after"]) == ("17.00", "27.00")
 
 
 def test_time_zone_is_fixed_by_a_final_report(spring: httpx.Client) -> None:

@@ -81,7 +81,7 @@ def test_documented_sample_card_is_posted_and_bills(acme: httpx.Client, clock: C
     }
     explained = {line["lead_type"]: (line["rate"], line["explanation"]) for line in bill["lines"]}
     assert explained["Referral"][0] == "lead_type"
-    assert explained["Referral"][1].endswith("20.00 USD, at the rate for Referral.")
+    assert "20.00 USD, at the rate for Referral: " in explained["Referral"][1]
     assert explained["Webinar"][0] == "level"
     assert "rate for" not in explained["Webinar"][1]
 
@@ -128,7 +128,7 @@ def test_most_specific_rate_wins_and_is_named(api: httpx.Client, clock: Clock) -
         "type": ("11.00", "lead_type"),
         "level": ("10.00", "level"),
     }
-    assert lines["both"]["explanation"].endswith("at the rate for Event of abc.")
+    assert "at the rate for Event of abc: " in lines["both"]["explanation"]
 
 
 def test_card_prices_from_its_month_on_and_no_month_before(

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import httpx
@@ -485,7 +486,7 @@ def test_html_shows_the_totals_and_every_line(busy: httpx.Client) -> None:
 
     assert bill["totals"]["billed"] in page
     for line in bill["lines"]:
-        assert line["explanation"] in page
+        assert line["explanation"] in unescape(page)
 
 
 HOSTILE = [

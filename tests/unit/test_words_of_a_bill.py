@@ -69,7 +69,10 @@ def test_what_is_no_month_is_no_period(text: str) -> None:
 
 
 def test_full_price_is_explained() -> None:
-    assert line().explanation == "Call (High) is charged at its full price of 10.00 USD."
+    assert line(cap_used_before_cents=700).explanation == (
+        "Call (High) is charged at its full price of 10.00 USD: this user had cost 7.00 USD of the "
+        "month's cap of 100.00 USD, with it 17.00 USD."
+    )
 
 
 def test_duplicate_is_explained_by_what_it_repeats() -> None:
@@ -88,7 +91,7 @@ def test_duplicate_is_explained_by_what_it_repeats() -> None:
 
 
 def test_split_is_explained_by_its_arithmetic() -> None:
-    split = line(billed_cents=600, cap_cents=400, cap_used_before_cents=9400, user=None)
+    split = line(billed_cents=600, cap_cents=400, cap_used_before_cents=9400, names_user=False)
 
     assert split.explanation == (
         "Call (High) is charged 6.00 USD of its price of 10.00 USD: the leads that name no user "
@@ -96,8 +99,8 @@ def test_split_is_explained_by_its_arithmetic() -> None:
     )
 
 
-def test_spent_cap_is_explained() -> None:
-    capped = line(billed_cents=0, cap_cents=1000, cap_used_before_cents=10_000)
+def test_spent_cap_is_explained_also_of_a_user_who_was_erased() -> None:
+    capped = line(billed_cents=0, cap_cents=1000, cap_used_before_cents=10_000, user=None)
 
     assert capped.explanation == (
         "Call (High) is not charged: this user had already reached the month's cap of 100.00 USD, "

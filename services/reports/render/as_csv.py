@@ -31,6 +31,11 @@ COLUMNS = [
     "credit",
     "dispute_id",
     "user_key",
+    "rate",
+    "cap_used_after",
+    "cap_limit",
+    "report_period",
+    "report_status",
 ]
 _LINES_AT_ONCE = 500
 _BYTE_ORDER_MARK = "\ufeff"  # without it spreadsheets take UTF-8 for something else
@@ -44,17 +49,17 @@ def render(report: Report) -> Iterator[bytes]:
     piece.write(_BYTE_ORDER_MARK)
     rows.writerow(COLUMNS)
     for number, line in enumerate(chain(report.prior_period, report.lines), start=1):
-        rows.writerow([_inert(cell) for cell in _row(line)])
+        rows.writerow([_inert(cell) for cell in _row(line, report)])
         if number % _LINES_AT_ONCE == 0:
             yield piece.getvalue().encode()
             piece.seek(0)
             piece.truncate()
     for credit in report.credits:
-        rows.writerow([_inert(cell) for cell in _credit_row(credit)])
+        rows.writerow([_inert(cell) for cell in _credit_row(credit, report)])
     yield piece.getvalue().encode()
 
 
-def _row(line: Line) -> list[str]:
+def _row(line: Line, report: Report) -> list[str]:
     return [
         str(Period(line.period)),
         instant(line.timestamp),
@@ -78,10 +83,15 @@ def _row(line: Line) -> list[str]:
         "",
         "",
         line.user_key,
+        line.rate,
+        amount(line.cap_used_after_cents),
+        amount(line.cap_limit_cents),
+        str(report.period),
+        report.status.value,
     ]
 
 
-def _credit_row(credit: Credit) -> list[str]:
+def _credit_row(credit: Credit, report: Report) -> list[str]:
     told = {
         "period": str(Period(credit.report_period)),
         "timestamp": instant(credit.accepted_at),
@@ -94,6 +104,8 @@ def _credit_row(credit: Credit) -> list[str]:
         "explanation": credit.explanation,
         "credit": amount(credit.amount_cents),
         "dispute_id": credit.dispute_id,
+        "report_period": str(report.period),
+        "report_status": report.status.value,
     }
     return [told.get(column, "") for column in COLUMNS]
 
