@@ -17,6 +17,12 @@ from pathlib import Path
 from typing import Any
 
 _FORMS = (1, 2)
+_BREAKDOWNS = {  # with the member of a line that says which of its parts the line belongs to
+    "by_product": "product_id",
+    "by_lead_type": "lead_type",
+    "by_user": "user_key",
+    "by_lead": "lead_id",
+}
 
 
 class Refused(Exception):
@@ -166,11 +172,10 @@ def _check(report: dict[str, Any]) -> None:
     if report["next_cursor"] is not None or len(report["lines"]) < report["totals"]["actions"]:
         raise Refused("not all lines are in it: download it with ?limit=10000")
     for number, line in enumerate(report["lines"] + report["prior_period"]["lines"], start=1):
-        savings = line["savings"]
-        parts = cents(line["billed"]) + cents(savings["duplicate"]) + cents(savings["cap"])
-        if cents(line["gross"]) != parts:
-            raise Refused(f"line {number} does not add up: gross is not billed and savings")
+        _check_line(line, number)
     _check_sums(report["totals"], report["lines"], "its totals")
+    for breakdown, member in _BREAKDOWNS.items():
+        _check_breakdown(report, breakdown, member)
     prior = report["prior_period"]
     _check_sums(prior["totals"], prior["lines"], "the totals of its prior periods")
     credits = credits_of(report)
@@ -186,6 +191,19 @@ def _check(report: dict[str, Any]) -> None:
         raise Refused(f"its hash is {report['content_hash']}, but what it holds gives {found}")
 
 
+def _check_line(line: dict[str, Any], number: int) -> None:
+    savings = line["savings"]
+    parts = cents(line["billed"]) + cents(savings["duplicate"]) + cents(savings["cap"])
+    if cents(line["gross"]) != parts:
+        raise Refused(f"line {number} does not add up: gross is not billed and savings")
+    if cents(savings["total"]) != cents(savings["duplicate"]) + cents(savings["cap"]):
+        raise Refused(f"line {number} does not add up: its savings are not their total")
+    after = cents(line["cap_used_before"]) + cents(line["billed"])
+    # Reports downloaded before it stood on a line lack it.
+    if "cap_used_after" in line and cents(line["cap_used_after"]) != after:
+        raise Refused(f"line {number} does not add up: cap_used_after")
+
+
 def _check_sums(totals: dict[str, Any], lines: list[dict[str, Any]], name: str) -> None:
     sums = {
         "gross": sum(cents(line["gross"]) for line in lines),
@@ -193,11 +211,29 @@ def _check_sums(totals: dict[str, Any], lines: list[dict[str, Any]], name: str) 
         "duplicate": sum(cents(line["savings"]["duplicate"]) for line in lines),
         "cap": sum(cents(line["savings"]["cap"]) for line in lines),
     }
+    sums["total"] = sums["duplicate"] + sums["cap"]
     for member, total in (totals | totals["savings"]).items():
         if member in sums and cents(total) != sums[member]:
             raise Refused(f"{name} do not add up: {member} is {total}")
-    if totals["actions"] != len(lines):
-        raise Refused(f"{name} count {totals['actions']} actions, and there are {len(lines)}")
+    for member, count in (
+        ("actions", len(lines)),
+        ("leads", len({line["lead_id"] for line in lines})),
+    ):
+        if totals[member] != count:
+            raise Refused(f"{name} count {totals[member]} {member}, and there are {count}")
+
+
+def _check_breakdown(report: dict[str, Any], breakdown: str, member: str) -> None:
+    """Each part comes to what its lines do, and each line is in one."""
+    lines: dict[str, list[dict[str, Any]]] = {}
+    for line in report["lines"]:
+        lines.setdefault(line[member], []).append(line)
+    named = [part[member] for part in report[breakdown]]
+    if sorted(named) != sorted(lines):
+        raise Refused(f"{breakdown} is not of the lines: it lacks a {member}, or has another")
+    for part in report[breakdown]:
+        name = f"the totals of {part[member]} {breakdown}"
+        _check_sums(part["totals"], lines[part[member]], name)
 
 
 def _check_chain(reports: list[dict[str, Any]]) -> None:

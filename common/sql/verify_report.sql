@@ -98,11 +98,18 @@ differing as (
     select
         hashed_again.line_number, hashed_again.lead, hashed_again.action_id,
         hashed_again.hash_again <> hashed_again.line_hash as is_changed,
-        hashed.line_hash is distinct from hashed_again.hash_again as is_decided_otherwise
+        hashed.line_hash is distinct from hashed_again.hash_again
+            or is_told_otherwise as is_decided_otherwise
     from hashed_again
     left join hashed using (lead_id, action_id)
+    -- When the repeated action happened is told, but not hashed: its own line's hash holds it.
+    cross join lateral (
+        select case when hashed.is_repeat then hashed.first_timestamp end
+            is distinct from hashed_again.duplicate_of_timestamp as is_told_otherwise
+    ) as told
     where hashed_again.hash_again <> hashed_again.line_hash
         or hashed.line_hash is distinct from hashed_again.hash_again
+        or is_told_otherwise
     union all
     select number, null, null, true, true
     from header, generate_series(1, header.action_count + header.prior_action_count) as number

@@ -41,6 +41,12 @@ def tamper(table: str, change: str) -> None:
         connection.execute(text(f"alter table {table} enable trigger user"))
 
 
+def columns_of(table: str) -> list[str]:
+    with db.transaction() as connection:
+        names = text("select column_name from information_schema.columns where table_name = :table")
+        return list(connection.scalars(names, {"table": table}))
+
+
 def credit(client: httpx.Client, *actions: str) -> None:
     """Has lines of l-1 disputed, and accepts it."""
     for action_id in actions:
@@ -138,6 +144,35 @@ def test_deleted_line_is_named_by_its_number(settled: httpx.Client) -> None:
     assert answer["verified"] is False
     missing = [each["line_number"] for each in answer["tampered_lines"] if not each["action_id"]]
     assert missing == [11]
+
+
+def test_line_that_tells_another_moment_of_what_it_repeats_is_named(settled: httpx.Client) -> None:
+    tamper(
+        "billing_report_lines",
+        "update billing_report_lines set duplicate_of_timestamp = '2024-04-01T00:00:00Z' "
+        "where outcome = 'duplicate' and line_number = 2 and period = '2024-04-01'",
+    )
+
+    (line,) = verified(settled, "2024-04")["tampered_lines"]
+
+    assert line["line_number"] == 2
+    assert "decided again" in line["detail"]
+
+
+def test_added_line_is_named(settled: httpx.Client) -> None:
+    columns = columns_of("billing_report_lines")
+    copied = ", ".join(
+        {"line_number": "13", "action_id": "gen_random_uuid()"}.get(name, name) for name in columns
+    )
+    tamper(
+        "billing_report_lines",
+        f"insert into billing_report_lines ({', '.join(columns)}) select {copied} "
+        "from billing_report_lines where line_number = 11",
+    )
+
+    (line,) = verified(settled, "2024-04")["tampered_lines"]
+
+    assert (line["line_number"], line["lead_id"]) == (13, "l-1")
 
 
 def test_tampered_action_is_named(settled: httpx.Client) -> None:
@@ -309,6 +344,11 @@ def test_downloaded_reports_and_their_chain_are_verified_offline(
         (lambda report: report["lines"][2].update(rate="product"), "hash"),
         (lambda report: report.update(canonical_form=1), "hash"),
         (lambda report: report.update(canonical_form=9), "form 9"),
+        (lambda report: report["lines"][2].update(cap_used_after="1.00"), "line 3"),
+        (lambda report: report["by_lead"][0]["totals"].update(billed="1.00"), "l-1 by_lead"),
+        (lambda report: report["by_user"][0]["totals"].update(actions=1), "by_user count 1"),
+        (lambda report: report["by_product"].pop(), "by_product"),
+        (lambda report: report["by_lead_type"][0].update(lead_type="Event"), "by_lead_type"),
     ],
 )
 def test_changed_download_is_refused_offline(
