@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from common import deciding
+from common.billing import Totals
 from common.deciding import Scope
 from common.disputes import CreditCount, count_credits
 from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
@@ -40,11 +41,25 @@ class Parked(NamedTuple):
     parked_at: datetime
 
 
+class RunSums(NamedTuple):
+    """What the reports that a run made final come to: their own lines, and what makes `due`."""
+
+    reports: int
+    totals: Totals
+    prior_billed_cents: int
+    credit_cents: int
+    due_cents: int
+
+
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A billing run, and the customers that it parked and no later run has taken up."""
+    """A billing run, what it made final, and the customers it parked that no later run took up.
+
+    `sums` are those of its reports, also where it was cut short and could not say so itself.
+    """
 
     run: BillingRun
+    sums: RunSums
     parked: list[Parked]
 
     @property
@@ -85,28 +100,57 @@ def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]
             .order_by(Customer.external_id)
         )
     ]
+    sums = _sums(connection, [run.run_id for run in found])
     if connection.scalar(select(func.own_customer())) is not None:
-        found = [_own_part(connection, run, parked) for run in found]
-    return [PastRun(run, [each for each in parked if each.run_id == run.run_id]) for run in found]
+        found = [_own_part(run, parked) for run in found]
+    return [
+        PastRun(run, sums[run.run_id], [each for each in parked if each.run_id == run.run_id])
+        for run in found
+    ]
 
 
-def _own_part(connection: Connection, run: BillingRun, parked: list[Parked]) -> BillingRun:
-    """A run as one customer's key is shown it: what it did about that customer alone."""
-    closed, due = connection.execute(
-        select(func.count(), func.coalesce(func.sum(BillingReport.due_cents), 0)).where(
-            BillingReport.run_id == run.run_id
-        )
-    ).one()
+def _sums(connection: Connection, run_ids: list[UUID]) -> dict[UUID, RunSums]:
+    report = BillingReport
+    query = select(
+        report.run_id,
+        func.count(),
+        *(
+            func.sum(column)
+            for column in (
+                report.gross_cents,
+                report.billed_cents,
+                report.duplicate_cents,
+                report.cap_cents,
+                report.lead_count,
+                report.action_count,
+                report.prior_billed_cents,
+                report.credit_cents,
+                report.due_cents,
+            )
+        ),
+    )
+    sums = dict.fromkeys(run_ids, RunSums(0, Totals(), 0, 0, 0))
+    for run_id, count, *rest in connection.execute(
+        query.where(report.run_id.in_(run_ids)).group_by(report.run_id)
+    ):
+        *totals, prior, credit, due = map(int, rest)
+        sums[run_id] = RunSums(count, Totals(*totals), prior, credit, due)
+    return sums
+
+
+def _own_part(run: BillingRun, parked: list[Parked]) -> BillingRun:
+    """A run as one customer's key is shown it: what it did about that customer alone.
+
+    What it made final the database narrows by itself.
+    """
     return BillingRun(
         run_id=run.run_id,
         period=run.period,
         actor="the operator",
         started_at=run.started_at,
         finished_at=run.finished_at,
-        closed=closed,
         already_closed=0,
         failed=sum(each.run_id == run.run_id for each in parked),
-        due_cents=int(due),
     )
 
 

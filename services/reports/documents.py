@@ -148,10 +148,13 @@ def run_document(past: PastRun) -> dict[str, Any]:
         "started_at": instant(run.started_at),
         "finished_at": run.finished_at and instant(run.finished_at),
         "duration_seconds": past.duration_seconds,
-        "closed": run.closed,
+        "closed": past.sums.reports,
         "already_closed": run.already_closed,
         "failed": run.failed,
-        "due": amount(run.due_cents),
+        "totals": past.sums.totals.document(),
+        "prior_period_billed": amount(past.sums.prior_billed_cents),
+        "credits": amount(past.sums.credit_cents),
+        "due": amount(past.sums.due_cents),
         "parked": [
             {
                 "customer_id": parked.customer,

@@ -264,6 +264,9 @@ class PastRunShape(Shape):
     closed: int
     already_closed: int
     failed: int
+    totals: TotalsShape
+    prior_period_billed: str = Amount
+    credits: str = Amount
     due: str = Amount
     parked: list[ParkedCustomerShape]
 

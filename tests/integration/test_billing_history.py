@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.api import action, lead, post, register
+from tests.api import action, amounts, lead, post, register
 from tests.integration.test_closing import close, closed, execute, forget_price
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -36,18 +36,27 @@ def test_history_says_who_closed_what_and_who_still_waits(api: httpx.Client) -> 
     assert (newest["closed"], newest["already_closed"], newest["failed"]) == (0, 1, 0)
     assert (oldest["closed"], oldest["already_closed"], oldest["failed"]) == (1, 0, 1)
     assert (oldest["actor"], oldest["due"]) == ("api", "5.00")
+    assert amounts(oldest["totals"]) == ("5.00", "5.00", "0.00", "0.00")
+    assert (oldest["totals"]["leads"], oldest["totals"]["actions"]) == (1, 1)
+    assert (oldest["prior_period_billed"], oldest["credits"]) == ("0.00", "0.00")
+    assert (newest["totals"]["actions"], newest["due"]) == (0, "0.00")
     assert 0 <= oldest["duration_seconds"] < 60
     assert [each["customer_id"] for each in oldest["parked"]] == ["beta"]
     assert "no price" in oldest["parked"][0]["reason"]
     assert newest["parked"] == []
 
 
-def test_run_that_was_cut_short_stays_in_the_history(api: httpx.Client) -> None:
-    execute("insert into billing_runs (period, actor) values ('2024-04-01', 'somebody')")
+def test_run_that_was_cut_short_stays_in_the_history_with_what_it_closed(
+    api: httpx.Client,
+) -> None:
+    two_customers(api)
+    closed(api, "2024-04")
+    execute("update billing_runs set finished_at = null, closed = 0, due_cents = 0")
 
     (run,) = api.get("/billing/runs").json()["data"]
 
     assert (run["finished_at"], run["duration_seconds"]) == (None, None)
+    assert (run["closed"], run["totals"]["billed"], run["due"]) == (2, "10.00", "10.00")
 
 
 def test_history_comes_page_by_page(api: httpx.Client) -> None:

@@ -203,10 +203,12 @@ def close(period: str, body: CloseBody | None = None) -> dict[str, Any]:
 
 @router.get("/runs", response_model=None, responses={200: {"model": RunListShape}})
 def list_runs(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> dict[str, Any]:
-    """Who closed what and when, the newest first, with counts, the sum that became due, and time.
+    """Who closed what and when, the newest first, with counts, totals and time.
 
-    `parked` are the customers that the run could not close and no later one has. A run without
-    `finished_at` is under way, or was cut short: what it closed is closed.
+    `totals` are of the own lines of the reports that the run made final; with
+    `prior_period_billed` and less `credits` their `billed` is what became `due`. `parked` are the
+    customers that the run could not close and no later one has. A run without `finished_at` is
+    under way, or was cut short: what it closed is closed.
     """
     after = None if cursor is None else from_cursor(cursor, RunKey)
     found = runs(connection, after, limit + 1)
