@@ -20,10 +20,12 @@ from sqlalchemy.exc import OperationalError
 from scripts.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 
 PROJECT = Path(__file__).resolve().parents[2]
+# A shell's background job ignores SIGINT, and what it starts inherits that.
 OWNER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from scripts.embedded_postgres import EmbeddedPostgres
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with EmbeddedPostgres(Path(sys.argv[1])) as url:
     print(url, flush=True)
     time.sleep(600)
