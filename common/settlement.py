@@ -6,12 +6,14 @@ month with actions; what is final never changes (rules.md, "Closing a period").
 
 import logging
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -49,26 +51,39 @@ from common.settings import settings
 logger = logging.getLogger("lead_billing.settlement")
 
 
-CANONICAL_FORM = 2  # the newest, which a report is closed in (docs/verification.md)
+CANONICAL_FORM = 3  # the newest, which a report is closed in (docs/verification.md)
+_FORMS_WITH_NAMES = {1, 2}  # of leads and products; later ones hold their UUIDs
 
 
-def _behind_decided(names: list[str], form: int) -> TextClause:
-    """A statement that goes on from what is decided, numbered and hashed in a canonical form."""
+def _behind_decided(names: list[str], form: int) -> str:
+    """A statement that goes on from what is decided, in a canonical form."""
     folder = files("common").joinpath("sql")
-    rest = ",\n".join(folder.joinpath(f"{name}.sql").read_text() for name in names)
-    for part, file in (
-        ("line", f"canonical_line_{form}"),
-        ("report", f"canonical_report_{form}"),
-        ("credit", "canonical_credit"),
+
+    def part(name: str) -> str:
+        return folder.joinpath(f"{name}.sql").read_text().strip()
+
+    rest = ",\n\n".join(part(name) for name in ["number_lines", *names])
+    for placeholder, content in (
+        ("canonical_line", part(f"canonical_line_{form}")),
+        ("canonical_report", part(f"canonical_report_{form}")),
+        ("canonical_credit", part("canonical_credit")),
+        ("line_source", "named" if form in _FORMS_WITH_NAMES else "placed"),
+        ("form", str(form)),
     ):
-        text_of = folder.joinpath(f"{file}.sql").read_text().strip()
-        rest = rest.replace(f"{{canonical_{part}}}", text_of)
-    return text(f"with {deciding.DECIDED},\n{rest.replace('{form}', str(form))}")
+        rest = rest.replace(f"{{{placeholder}}}", content)
+    return f"with {deciding.DECIDED},\n\n{rest}"
+
+
+def _verifying(form: int) -> TextClause:
+    names = ["name_lines"] if form in _FORMS_WITH_NAMES else []
+    return text(_behind_decided([*names, "hash_lines", "sum_lines", "verify_report"], form))
 
 
 _CLOSE = PreparedStatement(
     "close_period",
-    _behind_decided(["number_lines", "pending_credits", "close_period"], CANONICAL_FORM).text,
+    _behind_decided(
+        ["store_lines", "sum_lines", "pending_credits", "close_period"], CANONICAL_FORM
+    ),
     Scope.TYPES
     | {
         "report_id": "uuid",
@@ -78,10 +93,7 @@ _CLOSE = PreparedStatement(
         "rate_card_id": "uuid",
     },
 )
-_VERIFY = {
-    form: _behind_decided(["number_lines", "verify_report"], form)
-    for form in range(1, CANONICAL_FORM + 1)
-}
+_VERIFY = {form: _verifying(form) for form in range(1, CANONICAL_FORM + 1)}
 _MOST_NAMED_LINES = 100
 
 _FIRST_ZONE = timedelta(hours=14)  # no clock is further ahead of UTC
@@ -325,6 +337,7 @@ class Verification:
     differing_count: int
     lines: list[DifferingLine]
     credits: list[int]
+    names: list[str]
 
     @property
     def is_verified(self) -> bool:
@@ -334,6 +347,7 @@ class Verification:
             and not self.fields
             and not self.differing_count
             and not self.credits
+            and not self.names
         )
 
     @property
@@ -345,6 +359,8 @@ class Verification:
             parts.append(f"{self.differing_count} lines differ")
         if self.credits:
             parts.append(f"credits differ: {', '.join(map(str, self.credits))}")
+        if self.names:
+            parts.append(f"leads or products have other names: {', '.join(self.names)}")
         if self.fields:
             parts.append(f"totals differ: {', '.join(self.fields)}")
         if self.previous_hash != self.hash_before:
@@ -364,6 +380,7 @@ class Verification:
             "tampered_line_count": self.differing_count,
             "tampered_lines": [line.document() for line in self.lines],
             "tampered_credits": self.credits,
+            "tampered_names": self.names,
             "detail": self.detail,
         }
 
@@ -398,7 +415,39 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         row.differing_count,
         [DifferingLine(**line) for line in row.differing],
         row.differing_credits,
+        list(islice(_misnamed(connection, report.report_id), _MOST_NAMED_LINES)),
     )
+
+
+_NAMED_ON_REPORT = text(
+    """
+with line as (
+    select lead_id, duplicate_of_lead_id, product_id
+    from billing_report_lines
+    where report_id = :report_id
+)
+
+select true as is_lead, leads.lead_id as entity_id, leads.external_id
+from (select lead_id from line union select duplicate_of_lead_id from line) as named
+join leads using (lead_id)
+union all
+select false, products.product_id, products.external_id
+from (select distinct product_id from line) as named
+join products using (product_id)
+"""
+)
+
+
+def _misnamed(connection: Connection, report_id: UUID) -> Iterator[str]:
+    """The names on a report whose UUID, which the lines are hashed with, is another one."""
+    for is_lead, entity_id, name in connection.execute(
+        _NAMED_ON_REPORT,
+        {"report_id": str(report_id)},
+        execution_options={"stream_results": True, "yield_per": deciding.LINES_AT_ONCE},
+    ):
+        id_of = identifiers.lead_id if is_lead else identifiers.product_id
+        if id_of(name) != entity_id:
+            yield name
 
 
 def _close_or_park_all(

@@ -10,19 +10,22 @@ hashed and how.
 import argparse
 import hashlib
 import json
+import re
 import sys
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-_FORMS = (1, 2)
+_FORMS = (1, 2, 3)
 _BREAKDOWNS = {  # with the member of a line that says which of its parts the line belongs to
     "by_product": "product_id",
     "by_lead_type": "lead_type",
     "by_user": "user_key",
     "by_lead": "lead_id",
 }
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Refused(Exception):
@@ -46,13 +49,15 @@ def canonical(values: list[Any]) -> bytes:
 
 
 def line_hash(line: dict[str, Any], period: str, form: int) -> bytes:
-    """SHA-256 over a line's canonical form."""
+    """SHA-256 over a line's canonical form; `period` is the report's."""
+    if form > 2:
+        return hashlib.sha256("\n".join(map(str, line_members(line, period))).encode()).digest()
     repeated = line["duplicate_of"] or {"lead_id": None, "action_id": None}
     moment = datetime.fromisoformat(line["timestamp"]).astimezone(UTC).replace(tzinfo=None)
     return hashlib.sha256(
         canonical(
             [
-                period,
+                line.get("period", period),
                 moment.isoformat(timespec="microseconds") + "Z",
                 line["lead_id"],
                 line["product_id"],
@@ -74,6 +79,40 @@ def line_hash(line: dict[str, Any], period: str, form: int) -> bytes:
             ]
         )
     ).digest()
+
+
+def line_members(line: dict[str, Any], period: str) -> list[Any]:
+    """What a line's canonical form holds from the third form on."""
+    since_epoch = datetime.fromisoformat(line["timestamp"]) - datetime(1970, 1, 1, tzinfo=UTC)
+    repeated = line["duplicate_of"]
+    own_period = line.get("period", period)
+    return [
+        *([] if own_period == period else [own_period]),
+        since_epoch // timedelta(microseconds=1),
+        entity_id("lead", line["lead_id"]),
+        entity_id("product", line["product_id"]),
+        line["user_key"],
+        line["action_id"],
+        line["engagement_level"],
+        cents(line["gross"]),
+        cents(line["billed"]),
+        cents(line["savings"]["duplicate"]),
+        cents(line["savings"]["cap"]),
+        cents(line["cap_limit"]),
+        cents(line["cap_used_before"]),
+        line["outcome"],
+        line["rate"],
+        *([entity_id("lead", repeated["lead_id"]), repeated["action_id"]] if repeated else []),
+        line["lead_type"],
+        json.dumps(line["action_type"], ensure_ascii=False),
+    ]
+
+
+def entity_id(kind: str, text: str) -> uuid.UUID:
+    """The UUID that a lead or product has by the id that its sender gave it."""
+    if _UUID.fullmatch(text):
+        return uuid.UUID(text)
+    return uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:lead-billing:{kind}"), text)
 
 
 def credit_hash(credit: dict[str, Any]) -> bytes:
@@ -120,7 +159,7 @@ def content_hash(report: dict[str, Any]) -> str:
     for line in report["lines"]:
         digest.update(line_hash(line, report["period"], form))
     for line in prior["lines"]:
-        digest.update(line_hash(line, line["period"], form))
+        digest.update(line_hash(line, report["period"], form))
     for credit in credits["lines"]:
         digest.update(credit_hash(credit))
     return digest.hexdigest()

@@ -4,7 +4,7 @@ sha256(convert_to(concat(
             to_json(lead), ', ', to_json(product), ', ', to_json(lead_type), ', "', user_key, '", ',
             to_json(action_type), ', "', engagement_level, '", "', action_id, '", ', gross_cents,
             ', ', billed_cents, ', ', duplicate_cents, ', ', cap_cents, ', ', cap_limit_cents, ', ',
-            cap_used_before_cents, ', "', outcome, '", ', coalesce(to_json(first_lead)::text, 'null'),
+            cap_used_before_cents, ', "', outcome, '", ', coalesce(to_json(repeated_lead)::text, 'null'),
             ', ', coalesce('"' || repeated_action_id || '"', 'null'),
             ', ', to_json(rate), ']'
         ), 'UTF8'))

@@ -1,21 +1,5 @@
--- Stores the final report of what is decided, behind the common table expressions of
--- decide_actions.sql, number_lines.sql and pending_credits.sql, in one statement.
-stored as (
-    insert into billing_report_lines (
-        report_id, line_number, customer_id, period, lead_id, action_id, product_id, user_key,
-        lead_type, action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
-        duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents, duplicate_of_lead_id,
-        duplicate_of_action_id, duplicate_of_timestamp, rate, line_hash
-    )
-    select
-        cast(:report_id as uuid), line_number, customer_id, period, lead_id, action_id, product_id,
-        user_key, lead_type, action_type, engagement_level, timestamp, outcome::outcome, gross_cents,
-        billed_cents, duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents,
-        case when is_repeat then first_lead_id end, repeated_action_id,
-        case when is_repeat then first_timestamp end, rate, line_hash
-    from hashed
-),
-
+-- Stores the final report of `lines`, behind the common table expressions of store_lines.sql,
+-- sum_lines.sql and pending_credits.sql, in one statement.
 stored_breakdown as (
     insert into billing_report_breakdowns (
         report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
@@ -67,7 +51,7 @@ header as (
         (
             select coalesce(jsonb_object_agg(products.external_id, products.name), '{}')
             from products
-            where product_id in (select selected.product_id from selected)
+            where product_id in (select numbered.product_id from numbered)
         ) as product_names,
         (
             select content_hash

@@ -1,10 +1,11 @@
 -- Holds a final report against its own lines and against the actions they name, behind the common
--- table expressions of decide_actions.sql (as of the report) and number_lines.sql.
+-- table expressions of decide_actions.sql (as of the report), hash_lines.sql and sum_lines.sql.
 -- What is looked up one by one is so by `limit 1`: all else is joined by hashes (settlement.py).
 stored as materialized (
     select
         final.*, leads.external_id as lead, products.external_id as product,
-        first_leads.external_id as first_lead, duplicate_of_action_id as repeated_action_id
+        repeated.external_id as repeated_lead, duplicate_of_lead_id as repeated_lead_id,
+        duplicate_of_action_id as repeated_action_id
     from billing_report_lines as final
     left join lateral (
         select external_id from leads where leads.lead_id = final.lead_id limit 1
@@ -12,15 +13,15 @@ stored as materialized (
     left join products on products.product_id = final.product_id
     left join lateral (
         select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
-    ) as first_leads on true
+    ) as repeated on true
     where final.report_id = :report_id
 ),
 
 hashed_again as materialized (
     select
-        stored.*,
+        line.*,
         {canonical_line} as hash_again
-    from stored
+    from stored as line
 ),
 
 -- A credit is what its line had billed, decided again: the line's own amount.
@@ -98,17 +99,17 @@ differing as (
     select
         hashed_again.line_number, hashed_again.lead, hashed_again.action_id,
         hashed_again.hash_again <> hashed_again.line_hash as is_changed,
-        hashed.line_hash is distinct from hashed_again.hash_again
+        lines.line_hash is distinct from hashed_again.hash_again
             or is_told_otherwise as is_decided_otherwise
     from hashed_again
-    left join hashed using (lead_id, action_id)
+    left join lines using (lead_id, action_id)
     -- When the repeated action happened is told, but not hashed: its own line's hash holds it.
     cross join lateral (
-        select case when hashed.is_repeat then hashed.first_timestamp end
-            is distinct from hashed_again.duplicate_of_timestamp as is_told_otherwise
+        select lines.repeated_timestamp is distinct from hashed_again.duplicate_of_timestamp
+            as is_told_otherwise
     ) as told
     where hashed_again.hash_again <> hashed_again.line_hash
-        or hashed.line_hash is distinct from hashed_again.hash_again
+        or lines.line_hash is distinct from hashed_again.hash_again
         or is_told_otherwise
     union all
     select number, null, null, true, true

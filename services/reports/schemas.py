@@ -228,6 +228,9 @@ class VerificationShape(Shape):
     tampered_line_count: int
     tampered_lines: list[DifferingLineShape]
     tampered_credits: list[int] = Field(description="By their number on the report.")
+    tampered_names: list[str] = Field(
+        description="Leads and products that were given another name since."
+    )
     detail: str
 
 

@@ -268,14 +268,14 @@ def test_canonical_form_holds_no_note_of_a_dispute(settled: httpx.Client) -> Non
     assert verified(settled, "2024-05")["verified"] is True
 
 
-def test_report_of_the_first_form_is_verified_as_it_was_hashed(
-    settled: httpx.Client, tmp_path: Path
+@pytest.mark.parametrize("form", [1, 2])
+def test_report_of_an_earlier_form_is_verified_as_it_was_hashed(
+    settled: httpx.Client, tmp_path: Path, form: int
 ) -> None:
-    """As a report stands that was closed before there were credits in the form."""
     document = json.loads(downloaded(settled, tmp_path)[0].read_bytes())
-    document["canonical_form"] = 1
+    document["canonical_form"] = form
     for number, line in enumerate(document["lines"], start=1):
-        digest = verify_report.line_hash(line, "2024-04", 1).hex()
+        digest = verify_report.line_hash(line, "2024-04", form).hex()
         tamper(
             "billing_report_lines",
             f"update billing_report_lines set line_hash = '\\x{digest}' "
@@ -285,7 +285,7 @@ def test_report_of_the_first_form_is_verified_as_it_was_hashed(
     content_hash = verify_report.content_hash(document)
     tamper(
         "billing_reports",
-        f"update billing_reports set canonical_form = 1, content_hash = '{content_hash}' "
+        f"update billing_reports set canonical_form = {form}, content_hash = '{content_hash}' "
         "where period = '2024-04-01'",
     )
 
@@ -297,11 +297,29 @@ def test_report_of_the_first_form_is_verified_as_it_was_hashed(
     assert run_offline(tmp_path / "2024-04.json").returncode == 0
 
 
-def test_reports_downloaded_before_there_were_credits_are_still_verified() -> None:
-    ended = run_offline(*sorted((PROJECT / "tests" / "closed").glob("form-1-*.json")))
+@pytest.mark.parametrize("form", [1, 2])
+def test_reports_downloaded_in_an_earlier_form_are_still_verified(form: int) -> None:
+    ended = run_offline(*sorted((PROJECT / "tests" / "closed").glob(f"form-{form}-*.json")))
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "chain of 2" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "name"),
+    [
+        ("leads", "update leads set external_id = 'l-9' where external_id = 'l-1'", "l-9"),
+        ("products", "update products set external_id = 'x' where external_id = 'abc'", "x"),
+    ],
+)
+def test_lead_or_product_with_another_name_is_found_and_named(
+    settled: httpx.Client, table: str, change: str, name: str
+) -> None:
+    tamper(table, change)
+
+    answer = verified(settled, "2024-04")
+
+    assert (answer["verified"], answer["tampered_names"]) == (False, [name])
 
 
 def downloaded(client: httpx.Client, folder: Path) -> list[Path]:
@@ -342,6 +360,7 @@ def test_downloaded_reports_and_their_chain_are_verified_offline(
         (lambda report: report.update(next_cursor="MQ"), "limit=10000"),
         (lambda report: report.update(status="draft"), "draft"),
         (lambda report: report["lines"][2].update(rate="product"), "hash"),
+        (lambda report: report["lines"][1]["duplicate_of"].update(lead_id="l-9"), "hash"),
         (lambda report: report.update(canonical_form=1), "hash"),
         (lambda report: report.update(canonical_form=9), "form 9"),
         (lambda report: report["lines"][2].update(cap_used_after="1.00"), "line 3"),
