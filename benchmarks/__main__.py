@@ -8,8 +8,8 @@ import json
 import os
 import platform
 import sys
-import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +76,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller, for use while developing")
     parser.add_argument("--out", type=Path, help="where to write the findings as JSON")
+    parser.add_argument(
+        "--only",
+        choices=list(PARTS),
+        nargs="+",
+        default=list(PARTS),
+        help="parts to measure; what --out holds of the others is kept",
+    )
     parser.add_argument("--strict", action="store_true", help="end with 1 when a target is missed")
     arguments = parser.parse_args()
+    if _kept(arguments.out).get("quick", arguments.quick) != arguments.quick:
+        parser.error(f"{arguments.out} holds findings of another size")
     console = Console()
-    began = time.monotonic()
     with databases() as available:
         facts = machine() | server_facts(available)
-        findings = measured(available, QUICK if arguments.quick else FULL, console)
-    document = {
-        "quick": arguments.quick,
-        "seconds": round(time.monotonic() - began),
-        "machine": facts,
-        "findings": [finding.document() for finding in findings],
-    }
+        sizes = QUICK if arguments.quick else FULL
+        findings = measured(Months(available), sizes, arguments.only, console)
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        _keep(arguments.out, {"quick": arguments.quick, "machine": facts}, findings)
     console.print(table(findings))
     short = [finding for finding in findings if finding.is_short]
     for finding in short:
@@ -99,45 +102,76 @@ def main() -> None:
         sys.exit(1)
 
 
-def measured(available: Databases, sizes: Sizes, console: Console) -> list[Finding]:
-    """Every finding, each measured while nothing else of ours runs."""
+class Months:
+    """The databases of one run, with months that several parts read and none changes."""
+
+    def __init__(self, available: Databases) -> None:
+        self.available = available
+        self._urls: dict[int, str] = {}
+
+    def of(self, actions: int) -> str:
+        """The URL of a database that holds a month of that many actions."""
+        if actions not in self._urls:
+            self._urls[actions] = billing.stored_month(self.available, actions)
+        return self._urls[actions]
+
+
+Part = Callable[[Months, Sizes], list[Finding]]
+
+PARTS: dict[str, Part] = {
+    "ingest": lambda months, sizes: ingest.measure(months.available, sizes.batches, sizes.singles),
+    "batches": lambda months, sizes: [
+        versus.measure_batches(months.available, sizes.baseline_batches)
+    ],
+    "deciding": lambda months, sizes: billing.measure_deciding(
+        {actions: months.of(actions) for actions in (sizes.month, sizes.month * 10)}, sizes.decided
+    ),
+    "closing": lambda months, sizes: closing.measure(
+        months.available, sizes.closed, sizes.closes, sizes.readings
+    ),
+    "report": lambda months, sizes: billing.measure_report(
+        months.of(_MILLION), sizes.reports, sizes.streams
+    ),
+    "console": lambda months, sizes: console_pages.measure(months.of(_MILLION), sizes.decided),
+    "reports": lambda months, sizes: versus.measure_reports(
+        months.available,
+        months.of(sizes.month),
+        sizes.month,
+        sizes.baseline_months,
+        sizes.baseline_reports,
+    ),
+}
+
+
+def measured(months: Months, sizes: Sizes, parts: Sequence[str], console: Console) -> list[Finding]:
+    """The findings of these parts, each measured while nothing else of ours runs."""
     findings: list[Finding] = []
-
-    def say(step: str) -> None:
-        console.print(f"[bold blue]>[/] {step}")
-
-    def tell(*found: Finding) -> None:
-        findings.extend(found)
-        for finding in found:
-            say(f"  {finding.name}: {finding.reached:.2f}{finding.unit}, wanted {wanted(finding)}")
-
-    say("Taking leads in")
-    tell(*ingest.measure(available, sizes.batches, sizes.singles))
-    say("Taking leads in, against the baseline")
-    tell(versus.measure_batches(available, sizes.baseline_batches))
-    months = {}
-    for actions in (sizes.month, sizes.month * 10):
-        say(f"Storing a month of {actions:,} actions")
-        months[actions] = billing.stored_month(available, actions)
-    say("Deciding both months")
-    tell(*billing.measure_deciding(months, sizes.decided))
-    say("Closing a month, and reading what is final")
-    tell(*closing.measure(available, sizes.closed, sizes.closes, sizes.readings))
-    say("Reporting over HTTP")
-    tell(*billing.measure_report(months[_MILLION], sizes.reports, sizes.streams))
-    say("The console's pages")
-    tell(*console_pages.measure(months[_MILLION], sizes.decided))
-    say("Reporting, against the baseline")
-    tell(
-        *versus.measure_reports(
-            available,
-            months[sizes.month],
-            sizes.month,
-            sizes.baseline_months,
-            sizes.baseline_reports,
-        )
-    )
+    for part in parts:
+        load = os.getloadavg()[0]
+        console.print(f"[bold blue]>[/] {part}, at a load of {load:.1f}")
+        for finding in PARTS[part](months, sizes):
+            findings.append(replace(finding, part=part, load=round(load, 1)))
+            reached = f"{finding.reached:.2f}{finding.unit}"
+            console.print(f"  {finding.name}: {reached}, wanted {wanted(finding)}")
     return findings
+
+
+def _keep(file: Path, run: dict[str, Any], findings: list[Finding]) -> None:
+    """Writes the findings in the order of their parts; what the file holds of others stays."""
+    found = {finding.part for finding in findings}
+    before = map(Finding.read, _kept(file).get("findings", []))
+    kept = [each for each in before if each.part not in found]
+    ordered = sorted([*kept, *findings], key=lambda finding: list(PARTS).index(finding.part))
+    document = run | {"findings": [finding.document() for finding in ordered]}
+    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _kept(file: Path | None) -> dict[str, Any]:
+    """What an earlier run wrote there, if one did."""
+    if file is None or not file.exists():
+        return {}
+    written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return written
 
 
 def machine() -> dict[str, Any]:

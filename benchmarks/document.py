@@ -24,8 +24,8 @@ def main() -> None:
 
 
 def _lines(run: dict[str, Any]) -> Iterator[str]:
-    yield "| what | reached | wanted | | medians |"
-    yield "|---|---:|---:|---|---|"
+    yield "| what | reached | wanted | | load | medians |"
+    yield "|---|---:|---:|---|---:|---|"
     for finding in map(Finding.read, run["findings"]):
         verdict = "" if finding.wanted is None else "**short**" if finding.is_short else "ok"
         reached = f"{finding.reached:.2f}{finding.unit}"
@@ -34,16 +34,19 @@ def _lines(run: dict[str, Any]) -> Iterator[str]:
             for name, value in finding.details.items()
             if name.endswith("_ms")
         )
-        yield f"| {finding.what} | {reached} | {wanted(finding)} | {verdict} | {medians} |"
+        load = "" if finding.load is None else f"{finding.load:.1f}"
+        target = wanted(finding)
+        yield f"| {finding.what} | {reached} | {target} | {verdict} | {load} | {medians} |"
     machine = run["machine"]
     settings = ", ".join(
         f"{name} {value}" for name, value in machine["postgresql_settings"].items()
     )
     yield ""
     yield (
-        f"A {'quick' if run['quick'] else 'full'} run of {run['seconds']} seconds on "
-        f"{machine['cores']} cores ({machine['architecture']}, {machine['system']}), Python "
-        f"{machine['python']}, PostgreSQL {machine['postgresql']} ({settings})."
+        f"{'Quick' if run['quick'] else 'Full'} size, on {machine['cores']} cores "
+        f"({machine['architecture']}, {machine['system']}), Python {machine['python']}, "
+        f"PostgreSQL {machine['postgresql']} ({settings}). Load: the average before that part "
+        "was measured; a busy machine is above 0."
     )
 
 

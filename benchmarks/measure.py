@@ -15,7 +15,10 @@ Side = Callable[[int], object]  # takes the number of the round
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured figure beside what is wanted of it; None: nothing is, it is only told."""
+    """One measured figure beside what is wanted of it; None: nothing is, it is only told.
+
+    `part` of the benchmarks that it is of; `load`: the machine's load average before that part.
+    """
 
     name: str
     what: str
@@ -24,6 +27,8 @@ class Finding:
     unit: str = "x"
     at_least: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    part: str = ""
+    load: float | None = None
 
     @property
     def is_short(self) -> bool:
@@ -38,6 +43,7 @@ class Finding:
 
     def document(self) -> dict[str, Any]:
         return {
+            "part": self.part,
             "name": self.name,
             "what": self.what,
             "reached": round(self.reached, 3),
@@ -45,6 +51,7 @@ class Finding:
             "unit": self.unit,
             "at_least": self.at_least,
             "short": self.is_short,
+            "load": self.load,
             "details": dict(self.details),
         }
 
