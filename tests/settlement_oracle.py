@@ -59,7 +59,7 @@ class Ledger:
         self.disputes: list[Dispute] = []
         self._accepted: list[Dispute] = []  # and on no report yet, in the order of acceptance
         self._zones = {name: ZoneInfo(zone) for name, zone in zones.items()}
-        self._cards = list(cards)
+        self.cards = list(cards)
 
     def post(self, leads: Iterable[Mapping[str, Any]]) -> None:
         self.leads += leads
@@ -78,6 +78,17 @@ class Ledger:
         self._accepted = [each for each in self._accepted if each.customer != customer]
         self.closed_through[customer] = month
         return "closed"
+
+    def newest_version(self, owner: str | None) -> int:
+        return max((card.version for card in self.cards if card.customer_id == owner), default=0)
+
+    def change_card(self, card: Card) -> str:
+        """Adds a card's version; says "added", or "refused" where it would price a closed month."""
+        for customer, through in self.closed_through.items():
+            if card.customer_id in {None, customer} and card.valid_from <= through:
+                return "refused"
+        self.cards.append(card)
+        return "added"
 
     def dispute(self, customer: str, lead_id: str, action: Action | None) -> str:
         """Disputes a lead's final lines, or that of one action; says "open" or "refused"."""
@@ -171,7 +182,7 @@ class Ledger:
         ]
 
     def _card(self, customer: str, month: date) -> Card:
-        return oracle.card_in_force(self._cards, customer, month)
+        return oracle.card_in_force(self.cards, customer, month)
 
 
 def _key(event: Event) -> EventKey:

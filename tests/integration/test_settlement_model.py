@@ -1,5 +1,5 @@
-"""Settlement as a state machine: whatever is posted, closed and disputed in whatever order, it
-adds up."""
+"""Settlement as a state machine: whatever is posted, closed, disputed and repriced in whatever
+order, it adds up."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -20,13 +20,14 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, insert
 
-from common import disputes
-from common.billing import DisputeStatus, Line, Period, Report
+from common import disputes, rate_cards
+from common.billing import DisputeStatus, Line, Period, Report, amount
 from common.billing_history import reconcile
 from common.catalog import customer
 from common.disputes import Decision, NewDispute
 from common.models import BillingRun
 from common.problems import Conflict
+from common.rate_cards import NewCard
 from common.reports import EntryFilter, draft_report, final_report, final_report_of, list_entries
 from common.settlement import close_period, verify_report
 from services.reports.render import as_json
@@ -49,6 +50,7 @@ SMALL_CAP = oracle.Card(
 )
 LOW_CAP = oracle.Card(oracle.DEFAULT_CARD.rates, None, 2, date(2024, 3, 1), 2500)
 BACK_TO_LOW_CAP = oracle.Card((), "beta/öl", 3, date(2024, 5, 1), follows_default=True)
+BEFORE_ALL = datetime(2024, 2, 1, tzinfo=UTC)  # when none of the months has begun
 CARDS = [oracle.DEFAULT_CARD, SMALL_CAP, LOW_CAP, BACK_TO_LOW_CAP]
 WINDOW = timedelta(days=60)
 
@@ -60,6 +62,20 @@ actions = st.sampled_from(MONTHS).flatmap(
             "engagement_level": st.sampled_from(["High", "High", "medium", "LOW"]),
         }
     )
+)
+card_terms = st.fixed_dictionaries(
+    {
+        "rates": st.sampled_from(
+            [
+                oracle.DEFAULT_CARD.rates,
+                (*SMALL_CAP.rates, oracle.Rate("High", 2501, None, "Referral")),
+                (*SMALL_CAP.rates, oracle.Rate("High", 0, "def"), oracle.Rate("Low", 1, "abc")),
+            ]
+        ),
+        "cap_cents": st.sampled_from([0, 1500, 10_000]),
+        "cap_scope": st.sampled_from(["user", "user_and_product"]),
+        "duplicates_charged_for": st.sampled_from([(), ("Referral",)]),
+    }
 )
 contents = st.fixed_dictionaries(
     {
@@ -74,7 +90,8 @@ contents = st.fixed_dictionaries(
 
 
 class Settlement(RuleBasedStateMachine):
-    """Posts, repeats, late arrivals, closes and disputes, beside a ledger in plain Python."""
+    """Posts, repeats, late arrivals, closes, card changes and disputes, beside a ledger in plain
+    Python."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()
@@ -143,6 +160,24 @@ class Settlement(RuleBasedStateMachine):
             if through < month <= MONTHS[-1]:
                 self._close(name, month)
                 break
+
+    @rule(
+        owner=st.sampled_from([None, *ZONES]),
+        month=st.sampled_from([MONTHS[0], MONTHS[1], MONTHS[1], MONTHS[2], MONTHS[2]]),
+        terms=card_terms,
+        follows=st.sampled_from([False] * 4 + [True]),
+    )
+    def change_card(self, owner: str | None, month: date, terms: Wire, follows: bool) -> None:
+        version = self.ledger.newest_version(owner) + 1
+        card = oracle.Card(customer_id=owner, version=version, valid_from=month, **terms)
+        if follows and owner is not None:
+            card = oracle.Card((), owner, version, month, follows_default=True)
+        answer = "refused"
+        with suppress(Conflict):
+            stored = rate_cards.add_card(self._own, _as_new_card(card), BEFORE_ALL)
+            assert stored.version == version
+            answer = "added"
+        assert answer == self.ledger.change_card(card)
 
     @precondition(lambda self: self.leads and self.ledger.final)
     @rule(
@@ -243,7 +278,7 @@ class Settlement(RuleBasedStateMachine):
         assert seen == Counter(dict.fromkeys(known, 1))
         assert all(cents == billed[line] for line, cents in credited.items())  # never twice
         for (name, month, *_), cost in costs.items():
-            assert cost <= oracle.card_in_force(CARDS, name, month).cap_cents
+            assert cost <= oracle.card_in_force(self.ledger.cards, name, month).cap_cents
 
     def _require_list(self) -> None:
         """The list says what is due as the reports do, and lacks only what is empty."""
@@ -260,7 +295,7 @@ class Settlement(RuleBasedStateMachine):
         assert not any(due for place, due in dues.items() if place not in listed)
 
     def _capped(self, name: str, line: Line, known: "Known") -> tuple[Any, ...]:
-        card = oracle.card_in_force(CARDS, name, line.period)
+        card = oracle.card_in_force(self.ledger.cards, name, line.period)
         _, user_key = known[line.action_id, line.lead_id]
         product = line.product_id if card.cap_scope == "user_and_product" else None
         return name, line.period, user_key, product
@@ -314,7 +349,32 @@ def _as_oracle(line: Line, known: Known) -> oracle.Line:
         line.cap_used_before_cents,
         line.outcome.value,
         repeated,
+        line.rate,
     )
+
+
+def _as_new_card(card: oracle.Card) -> NewCard:
+    asked: Wire = {
+        "name": "Changed",
+        "customer_id": card.customer_id,
+        "valid_from": f"{card.valid_from:%Y-%m}",
+        "follows_default": card.follows_default,
+    }
+    if not card.follows_default:
+        asked |= {
+            "rates": [
+                {
+                    "engagement_level": rate.level,
+                    "amount": amount(rate.cents),
+                    "product_id": rate.product_id,
+                    "lead_type": rate.lead_type,
+                }
+                for rate in card.rates
+            ],
+            "cap": {"amount": amount(card.cap_cents), "scope": card.cap_scope},
+            "duplicates_charged_for": list(card.duplicates_charged_for),
+        }
+    return NewCard.model_validate(asked)
 
 
 def _require_sums(report: Report) -> None:
