@@ -340,6 +340,16 @@ class Group:
         return self.members | {"totals": self.totals.document()}
 
 
+class CardName(NamedTuple):
+    """Which version of which rate card."""
+
+    name: str
+    version: int
+
+    def document(self) -> dict[str, Any]:
+        return self._asdict()
+
+
 class Notice(NamedTuple):
     """Something about a report that its reader should know: a stable code and a sentence."""
 
@@ -385,6 +395,7 @@ class Report:
     previous_hash: str | None = None
     canonical_form: int | None = None
     prior_period: list[Line] = field(default_factory=list)
+    prior_cards: dict[date, CardName] = field(default_factory=dict)  # by the lines' own month
     credits: list[Credit] = field(default_factory=list)
 
     @property

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from common import deciding, disputes, final_reports, identifiers
 from common.billing import (
+    CardName,
     Credit,
     Group,
     Line,
@@ -27,7 +28,6 @@ from common.billing import (
     notices_of,
 )
 from common.deciding import Entry, LineKey, Part, Scope, SummaryRow
-from common.final_reports import FinalLine
 from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
 
@@ -205,9 +205,10 @@ def final_report(
         page = list(found)
         lines = [each.line for each in page[:most]]
         next_page = page[most - 1].line_number if len(page) > most else None
-    prior: Iterable[FinalLine] = []
+    prior: list[Line] = []
     if stored.prior_action_count:
-        prior = final_reports.final_lines(connection, stored.report_id, after=stored.action_count)
+        late = final_reports.final_lines(connection, stored.report_id, after=stored.action_count)
+        prior = [each.line for each in late]
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
@@ -231,7 +232,8 @@ def final_report(
             content_hash=stored.content_hash,
             previous_hash=stored.previous_hash,
             canonical_form=stored.canonical_form,
-            prior_period=[each.line for each in prior],
+            prior_period=prior,
+            prior_cards=_cards_of_lines(connection, stored.customer_id, prior),
             credits=disputes.final_credits(connection, stored.report_id),
         ),
         next_page,
@@ -310,6 +312,7 @@ def draft_report(
         page = list(deciding.lines(connection, scope, after=after, most=most + 1))
         lines = [line for line, _ in page[:most]]
         next_page = page[most - 1][1] if len(page) > most else None
+    prior = late_lines(connection, customer, period)
     return (
         Report(
             report_id=str(identifiers.report_id(customer.customer_id, str(period))),
@@ -325,7 +328,8 @@ def draft_report(
             lines=lines,
             notices=notices_of(totals, without_user),
             generated_at=datetime.now(UTC),
-            prior_period=late_lines(connection, customer, period),
+            prior_period=prior,
+            prior_cards=_cards_of_lines(connection, customer.customer_id, prior),
             credits=credits_of_draft(connection, customer, period),
         ),
         next_page,
@@ -351,11 +355,12 @@ def credits_of_draft(connection: Connection, customer: Customer, period: Period)
 
 
 class DecidedLine(NamedTuple):
-    """A line, and the report it stands on."""
+    """A line, the report it stands on, and the card of its own month, which priced it."""
 
     line: Line
     report_period: date
     status: ReportStatus
+    card: CardName
 
 
 def lead_lines(
@@ -366,18 +371,44 @@ def lead_lines(
     final_lines = list(
         final_reports.final_lines_of_lead(connection, customer.customer_id, lead_id, periods)
     )
+    cards = _cards_of(connection, customer.customer_id, periods)
     months = final_reports.periods_of(connection, {each.report_id for each in final_lines})
     final = [
-        DecidedLine(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines
+        DecidedLine(each.line, months[each.report_id], ReportStatus.FINAL, cards[each.line.period])
+        for each in final_lines
     ]
     scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)
     through = final_reports.closed_through(connection, customer.customer_id)
     first_open = None if through is None else Period(through).end
     draft = [
-        DecidedLine(line, max(line.period, first_open or line.period), ReportStatus.DRAFT)
+        DecidedLine(
+            line,
+            max(line.period, first_open or line.period),
+            ReportStatus.DRAFT,
+            cards[line.period],
+        )
         for line, _ in deciding.lines(connection, scope, lead_id=lead_id)
     ]
     return sorted([*final, *draft], key=lambda decided: decided.line.timestamp)
+
+
+def _cards_of(
+    connection: Connection, customer_id: UUID, periods: Iterable[date]
+) -> dict[date, CardName]:
+    """The card that priced each month, for ever: none is added for a month that has begun."""
+    found = {}
+    for period in set(periods):
+        card = deciding.rate_card_in_force(connection, customer_id, period)
+        if card is None:
+            raise Unpriced(f"no rate card is in force in {Period(period)}")
+        found[period] = CardName(card.name, card.version)
+    return found
+
+
+def _cards_of_lines(
+    connection: Connection, customer_id: UUID, lines: list[Line]
+) -> dict[date, CardName]:
+    return _cards_of(connection, customer_id, (line.period for line in lines))
 
 
 def _parts(summary: list[SummaryRow]) -> Parts:

@@ -239,6 +239,7 @@ def decided_lead_document(
         each.line.document()
         | {
             "period": str(Period(each.line.period)),
+            "rate_card": each.card.document(),
             "report_id": str(report_id(found.lead.customer_id, str(Period(each.report_period)))),
             "report_period": str(Period(each.report_period)),
             "report_status": each.status.value,

@@ -124,6 +124,7 @@ class RateCardShape(Shape):
 
 class PriorPeriodLineShape(LineShape):
     period: str
+    rate_card: RateCardShape = Field(description="The card of its own month, which priced it.")
 
 
 class PriorPeriodShape(Shape):
@@ -382,6 +383,7 @@ class DisputeOfActionShape(Shape):
 
 class DecidedActionShape(LineShape):
     period: str
+    rate_card: RateCardShape = Field(description="The card of its own month, which priced it.")
     report_id: str
     report_period: str
     report_status: ReportStatus

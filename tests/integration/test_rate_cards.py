@@ -143,6 +143,29 @@ def test_card_prices_from_its_month_on_and_no_month_before(
     assert billed == ["10.00", "1.00", "1.00"]
 
 
+@pytest.mark.parametrize("is_final", [False, True])
+def test_late_line_names_the_card_of_its_own_month(
+    acme: httpx.Client, clock: Clock, is_final: bool
+) -> None:
+    dear = [rate(level, "30.00") for level, _ in LEVELS]
+    accepted(acme, card(name="Dear", rates=dear, valid_from="2024-05"))
+    acme.post("/billing/periods/2024-04/close", json={"customer_ids": ["acme"]}).raise_for_status()
+    may = action("Call", "2024-05-02T00:00:00Z")
+    post(acme, lead("late", action(), may)).raise_for_status()
+    if is_final:
+        acme.post("/billing/periods/2024-05/close").raise_for_status()
+
+    bill = report(acme, "acme", "2024-05")
+    late, own = acme.get("/leads/late").json()["actions"]
+    page = acme.get("/billing/reports/acme/2024-05.html").text
+
+    (line,) = bill["prior_period"]["lines"]
+    assert (bill["rate_card"]["name"], bill["due"]) == ("Dear", "40.00")
+    assert line["rate_card"] == late["rate_card"] == {"name": "Default", "version": 1}
+    assert own["rate_card"] == {"name": "Dear", "version": 2}
+    assert "on Default, version 1" in page
+
+
 def test_customers_own_card_goes_before_a_newer_default_one(
     api: httpx.Client, clock: Clock
 ) -> None:

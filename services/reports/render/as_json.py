@@ -40,7 +40,11 @@ def _before_lines(report: Report) -> dict[str, Any]:
         "prior_period": {
             "totals": total_of(report.prior_period).document(),
             "lines": [
-                line.document() | {"period": str(Period(line.period))}
+                line.document()
+                | {
+                    "period": str(Period(line.period)),
+                    "rate_card": report.prior_cards[line.period].document(),
+                }
                 for line in report.prior_period
             ],
         },
