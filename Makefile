@@ -30,7 +30,7 @@ TARGETS := $(shell sed -n 's/^\([a-z][a-z0-9-]*\):.*\#\# .*/\1/p' $(MADE_OF))
 
 help: ## List the targets
 	@echo "usage: make TARGET [NAME=value ...]"
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  \1|\2/p' $(MADE_OF) | awk -F '|' '{printf "%-18s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MADE_OF)
 
 demo: $(VENV)/demo ## Start everything, bill the sample leads, keep serving (PORT=, DATA_DIR=, ONCE=1)
 	@$(PY) -m scripts.demo $(port) $(data_dir) $(if $(ONCE),--once)
@@ -182,7 +182,7 @@ endif
 
 # $(1): the lock. Both ways keep what the lock does not name, so demo and dev share $(VENV).
 define install
-$(if $(UV),$(UV) pip install --compile-bytecode --python $(PY),$(PY) -m pip install --disable-pip-version-check) --require-hashes -r $(1)
+$(if $(UV),$(UV) pip install --compile-bytecode --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check) --require-hashes -r $(1)
 endef
 
 $(VENV)/created:

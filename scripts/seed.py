@@ -109,14 +109,29 @@ def campaign(seed: int, leads: int, until: datetime) -> Campaign:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.seed", description=__doc__)
-    parser.add_argument("--leads", type=int, default=2000, help="how many (%(default)s)")
+    parser.add_argument("--leads", type=_count, default=2000, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="which ones (%(default)s)")
-    parser.add_argument("--until", default=_UNTIL, help="the day after the last lead (%(default)s)")
+    parser.add_argument(
+        "--until", type=_day, default=_UNTIL, help="the day after the last lead (%(default)s)"
+    )
     parser.add_argument("--api", default=DEFAULT_API, help="address of the API (%(default)s)")
     arguments = parser.parse_args()
-    until = datetime.fromisoformat(arguments.until).replace(tzinfo=UTC)
     with ending_as_a_command():
-        _send(campaign(arguments.seed, arguments.leads, until), arguments.api)
+        _send(campaign(arguments.seed, arguments.leads, arguments.until), arguments.api)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of leads")
+    return int(text)
+
+
+def _day(text: str) -> datetime:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return day - _SPAN + _SPAN
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as {_UNTIL}") from error
 
 
 def _send(sent: Campaign, api: str) -> None:

@@ -40,13 +40,12 @@ def seeded_counts(output: str) -> dict[str, int]:
 
 def test_help_lists_every_target() -> None:
     makefile = (PROJECT / "Makefile").read_text()
-    targets = re.findall(r"^([a-z][a-z-]*):(?!=)", makefile, re.MULTILINE)
+    targets = dict(re.findall(r"^([a-z][a-z-]*):(?!=)[^#\n]*(?:## (.*))?", makefile, re.MULTILINE))
 
-    listed = run("make", "help").stdout
+    listed = dict(line.split(maxsplit=1) for line in run("make", "help").stdout.splitlines()[1:])
 
     assert {"demo", "run", "seed", "report", "migrate", "test", "check"} <= set(targets)
-    for target in targets:
-        assert re.search(rf"^  {target}\s+\w", listed, re.MULTILINE), target
+    assert listed.items() >= targets.items()
 
 
 def test_make_without_a_target_prints_the_help() -> None:
@@ -118,6 +117,16 @@ def test_report_of_an_unknown_customer_is_one_sentence(gateway: httpx.Client) ->
     assert re.match(
         r"error: GET /billing/reports/nobody/2024-04 answered 404: .+\n$", printed.stderr
     )
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--until", "soon"), ("--until", "0001-01-01"), ("--leads", "-5")]
+)
+def test_wrong_argument_of_seed_is_named(wrong: tuple[str, str]) -> None:
+    refused = run_module("scripts.seed", *wrong)
+
+    assert refused.returncode == 2
+    assert re.search(rf"error: argument {wrong[0]}: '{wrong[1]}' is no .+\n$", refused.stderr)
 
 
 @pytest.mark.parametrize("module", ["scripts.report", "scripts.seed"])

@@ -1,0 +1,133 @@
+"""README.md and docs/, read as a newcomer does: every command, route, table and link is there."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from common.models import Base
+from services.reports.app import app
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / "SECURITY.md",
+    *sorted((PROJECT / "docs").rglob("*.md")),
+    *sorted((PROJECT / "terraform").glob("*/*/README.md")),
+]
+MADE_OF = "".join(
+    (PROJECT / part).read_text(encoding="utf-8") for part in ("Makefile", "scripts/stack/stack.mk")
+)
+
+
+def rows_of(title: str) -> str:
+    """The rows of the README's table with this heading."""
+    return README.split(title, 1)[1].split("\n\n", 1)[0]
+
+
+def curl_commands() -> Iterator[tuple[str, str, dict[str, str], bytes | None]]:
+    """Method, path, headers and body of each curl command of the README, in its order."""
+    for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+        words = shlex.split(block.replace("\\\n", ""), comments=True)
+        for start in (at for at, word in enumerate(words, 1) if word == "curl"):
+            method, path, headers, body = "GET", "", {}, None
+            rest = iter(words[start:])
+            for word in rest:
+                match word:
+                    case "-X":
+                        method = next(rest)
+                    case "-H":
+                        name, _, value = next(rest).partition(": ")
+                        headers[name] = value
+                    case "-d":
+                        data = next(rest)
+                        file = PROJECT / data.removeprefix("@")
+                        body = file.read_bytes() if data.startswith("@") else data.encode()
+                    case _ if word.startswith("localhost:8080/"):
+                        path = word.removeprefix("localhost:8080")
+                    case _:
+                        break  # the next command of the block
+            yield method, path, headers, body
+
+
+def test_every_curl_of_the_readme_works_in_its_order(gateway: httpx.Client) -> None:
+    answers: dict[str, int] = {}
+    dispute = ""
+    for method, path, headers, body in curl_commands():
+        answer = gateway.request(
+            method,
+            path.replace("{dispute_id}", dispute),
+            headers={name: value for name, value in headers.items() if "$" not in value},
+            content=body,
+        )
+        answers[f"{method} {path}"] = answer.status_code
+        assert answer.is_success, (method, path, answer.text)
+        dispute = answer.json().get("dispute_id", dispute)
+
+    assert len(answers) > 10
+    credited = gateway.get("/billing/reports/acme/2024-05").json()
+    assert (credited["credits"]["total"], credited["due"]) == ("2.00", "-2.00")
+
+
+def test_readme_lists_the_routes_there_are() -> None:
+    described = {
+        f"{method.upper()} {path}"
+        for path, methods in app.openapi()["paths"].items()
+        for method in methods
+    }
+    shapes = {re.sub(r"{\w+}", "{}", route) for route in described}
+
+    listed = set()
+    for row in re.findall(r"^\| (`.*?) \|", rows_of("| route | what |"), re.MULTILINE):
+        method = path = ""
+        for route in re.findall(r"`([^`]+)`", row):
+            method, _, named = route.rpartition(" ") if " " in route else (method, "", route)
+            named = re.sub(r"{\w+}", "{}", named)
+            if named.startswith("…"):  # goes on from the route before, or from what it ends on
+                goings_on = (before + named[1:] for before in (path, path.rpartition("/")[0]))
+                named = next(each for each in goings_on if f"{method} {each}" in shapes)
+            path = named
+            listed.add(f"{method} {path}")
+
+    assert listed == shapes | {"GET /docs", "GET /openapi.json", "GET /metrics"}
+
+
+def test_readme_names_every_table() -> None:
+    named = set()
+    for row in re.findall(r"^\| (`.*?) \|", rows_of("| table | what | belongs to |"), re.MULTILINE):
+        named |= set(re.findall(r"`(\w+)`", row))
+
+    assert named == set(Base.metadata.tables)
+
+
+def test_every_command_that_is_told_can_be_made() -> None:
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):.*## ", MADE_OF, re.MULTILINE))
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        told = re.findall(
+            r"(?:^|`)(?:\S+=\S* )?make ([a-z0-9-]+)((?: [A-Z_]+=)*)", text, re.MULTILINE
+        )
+        for target, variables in told:
+            assert target in targets, (page.name, target)
+            for variable in variables.replace("=", "").split():
+                assert re.search(rf"\b{variable}\b", MADE_OF), (page.name, target, variable)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+
+    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", text):
+        path, _, anchor = "".join(target).partition("#")
+        if path.startswith("http"):
+            continue
+        led_to = page.parent / path if path else page
+        assert led_to.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", led_to.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+            assert anchor in anchors, target
