@@ -106,6 +106,8 @@ def main() -> None:
         f"{fuzzer.slowest_seconds:.2f} s, largest {fuzzer.largest_answer / 1e6:.2f} MB; "
         f"memory {memory.before / 1e6:.0f} MB before, {memory.peak / 1e6:.0f} MB at the most"
     )
+    if not fuzzer.bodies:
+        sys.exit("error: there was no time to post a single body; raise FUZZ_SECONDS")
     if memory.peak > _MOST_MEMORY:
         sys.exit("error: the server took more memory than the function has")
     if not keeps_its_word:

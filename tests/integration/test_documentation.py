@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import create_engine
 
 from common.models import Base
 from services.reports.app import app
@@ -131,3 +132,18 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             headings = re.findall(r"^#+ (.*)$", led_to.read_text(encoding="utf-8"), re.MULTILINE)
             anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
             assert anchor in anchors, target
+
+
+def test_statements_of_the_runbooks_can_be_run(database_url: str) -> None:
+    statements = [
+        statement
+        for page in (PROJECT / "docs" / "runbooks").glob("*.md")
+        for statement in re.findall(r"^```sql\n(.*?)^```", page.read_text(), re.M | re.S)
+    ]
+
+    assert len(statements) >= 8
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()

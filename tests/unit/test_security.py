@@ -1,4 +1,4 @@
-"""SECURITY.md names tests, and every one of them is there."""
+"""SECURITY.md and docs/access.md name tests, and every one of them is there."""
 
 import re
 
@@ -22,6 +22,14 @@ def test_every_test_that_the_threat_model_names_is_there() -> None:
         if not re.search(rf'^(def {name}\(|run "{name}" )', files.get(file, ""), re.MULTILINE)
     ]
     assert missing == []
+
+
+def test_every_test_that_the_page_of_access_names_is_there() -> None:
+    named = re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "access.md").read_text())
+    written = "".join(file.read_text() for file in (PROJECT / "tests").rglob("test_*.py"))
+
+    assert len(named) > 30
+    assert [name for name in named if f"\ndef {name}(" not in written] == []
 
 
 def test_every_threat_has_a_test() -> None:
