@@ -145,5 +145,5 @@ def test_statements_of_the_runbooks_can_be_run(database_url: str) -> None:
     engine = create_engine(database_url)
     with engine.connect() as connection:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            connection.exec_driver_sql(statement.replace("%", "%%"))
     engine.dispose()
