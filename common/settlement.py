@@ -308,6 +308,8 @@ class DifferingLine:
     def detail(self) -> str:
         if self.action_id is None:
             return "is missing"
+        if not self.is_changed and not self.is_decided_otherwise:
+            return "stands where another line did"
         if not self.is_changed:
             return "is not what its action, decided again, comes to"
         if not self.is_decided_otherwise:

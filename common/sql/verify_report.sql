@@ -95,7 +95,7 @@ lines_again as (
     from hashed_again
 ),
 
-differing as (
+changed as materialized (
     select
         hashed_again.line_number, hashed_again.lead, hashed_again.action_id,
         hashed_again.hash_again <> hashed_again.line_hash as is_changed,
@@ -115,6 +115,16 @@ differing as (
     select number, null, null, true, true
     from header, generate_series(1, header.action_count + header.prior_action_count) as number
     where not exists (select from hashed_again where hashed_again.line_number = number)
+),
+
+-- Numbers are told only where nothing else is: one line that is gone moves all behind it.
+differing as (
+    select * from changed
+    union all
+    select hashed_again.line_number, hashed_again.lead, hashed_again.action_id, false, false
+    from hashed_again
+    join lines using (lead_id, action_id)
+    where hashed_again.line_number <> lines.line_number and not exists (select from changed)
 )
 
 select

@@ -159,6 +159,20 @@ def test_line_that_tells_another_moment_of_what_it_repeats_is_named(settled: htt
     assert "decided again" in line["detail"]
 
 
+def test_lines_that_changed_places_are_named(settled: httpx.Client) -> None:
+    for number, other in (("3", "900"), ("4", "3"), ("900", "4")):
+        tamper(
+            "billing_report_lines",
+            f"update billing_report_lines set line_number = {other} where line_number = {number} "
+            "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
+        )
+
+    answer = verified(settled, "2024-04")
+
+    assert [line["line_number"] for line in answer["tampered_lines"]] == [3, 4]
+    assert "another line" in answer["tampered_lines"][0]["detail"]
+
+
 def test_added_line_is_named(settled: httpx.Client) -> None:
     columns = columns_of("billing_report_lines")
     copied = ", ".join(
