@@ -25,6 +25,8 @@ MAX_BODY_BYTES = 10 * 1024 * 1024  # an HTTP API takes no larger request
 _MAX_DISCARDED_BYTES = 10 * MAX_BODY_BYTES
 _TEXT_TYPES = {"application/json", "application/javascript", "application/xml"}
 _FUNCTION_TIMEOUT_SECONDS = 30.0
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
+_MARK_OF_OUTSIDE = b"x-gateway-request-id"
 _ACCOUNT_ID = "000000000000"
 _API_ID = "local"
 _REGION = "us-east-1"
@@ -84,7 +86,7 @@ class LocalGateway:
             await response(scope, receive, send)
         else:
             with in_role(self._service_role):
-                await self._service(scope, receive, send)
+                await self._service(_marked(scope), receive, send)
 
     async def _invoke(self, request: Request) -> Response:
         try:
@@ -102,6 +104,18 @@ class LocalGateway:
     def _call(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         with self._instance, in_role(self._function_role):
             return self._function(event, context)
+
+
+def _marked(scope: Scope) -> Scope:
+    """What others than this machine ask for, marked as a gateway marks what comes from outside.
+
+    The service keeps from those what is for the inside of its network (/metrics).
+    """
+    host = (scope.get("client") or ("127.0.0.1", 0))[0]
+    if scope["type"] != "http" or host.startswith(_LOOPBACK):
+        return scope
+    mark = (_MARK_OF_OUTSIDE, str(uuid.uuid4()).encode())
+    return {**scope, "headers": [*scope["headers"], mark]}
 
 
 def http_event(request: Request, body: bytes) -> dict[str, Any]:

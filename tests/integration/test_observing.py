@@ -1,5 +1,6 @@
 """What is seen from outside: ids from the gateway to the database, logs, metrics."""
 
+import asyncio
 import io
 import json
 import logging
@@ -16,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from common import metrics
 from common.metrics import Metric
+from scripts.local_server import load_gateway
 from services.reports.observing import log_as_json, write_to_cloudwatch
 from tests.api import JSON, PROJECT, action, lead, post
 
@@ -245,6 +247,18 @@ def test_metrics_are_not_for_those_outside(acme: httpx.Client) -> None:
     answer = acme.get("/metrics", headers={"x-gateway-request-id": "any"})
 
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(("address", "status"), [("127.0.0.1", 200), ("192.0.2.7", 404)])
+def test_metrics_of_the_local_server_are_for_this_machine(
+    configured_database: str, address: str, status: int
+) -> None:
+    async def ask() -> int:
+        transport = httpx.ASGITransport(load_gateway(), client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return (await client.get("/metrics")).status_code
+
+    assert asyncio.run(ask()) == status
 
 
 def test_service_writes_its_metrics_for_cloudwatch(
