@@ -21,7 +21,7 @@ from common.problems import FieldError, Invalid
 from common.recording import require_known_hash_key
 from common.settings import Settings
 
-_Identity = tuple[UserKind, str]
+_IN_ORDER = (UserKind.EMAIL, UserKind.PHONE, UserKind.EXTERNAL_ID)
 
 _ERASE = text(
     "select * from erase_users(:customer, :users, :leads, :held, :held_users)"
@@ -85,15 +85,10 @@ class _Person:
     def __init__(self, customer_id: UUID, user: str, secret: bytes) -> None:
         self._customer_id = customer_id
         self._secret = secret
-        self._asked = {
-            UserKind.EMAIL: identifiers.normal_email(user),
-            UserKind.PHONE: identifiers.normal_phone(user),
-            UserKind.EXTERNAL_ID: identifiers.normal_external_id(user),
-        }
-        self.keys = {self._key(kind, value) for kind, value in self._asked.items() if value}
-        as_key = identifiers.canonical_uuid(user)
-        if as_key is not None:
-            self.keys.add(as_key)
+        self._asked = identifiers.identities(user)
+        self.keys = {self._key(kind, value) for kind, value in self._asked.items()}
+        # No key of theirs before a lead of this customer is found under it.
+        self._asked_key = identifiers.canonical_uuid(user)
         self._known = 0
 
     def has_grown(self) -> bool:
@@ -108,10 +103,10 @@ class _Person:
             UserKind.PHONE: Lead.user_phone,
             UserKind.EXTERNAL_ID: Lead.user_external_id,
         }
-        carries = [columns[kind] == value for kind, value in self._asked.items() if value]
+        carries = [columns[kind] == value for kind, value in self._asked.items()]
         query = select(Lead.lead_id, Lead.user_key, *columns.values()).where(
             Lead.customer_id == self._customer_id,
-            or_(Lead.user_key.in_(self.keys), *carries),
+            or_(Lead.user_key.in_({*self.keys, self._asked_key} - {None}), *carries),
         )
         found = []
         for lead_id, key, *values in connection.execute(query):
@@ -128,10 +123,10 @@ class _Person:
         found = {}
         for each in Session(connection).scalars(query):
             user = each.lead["user"]
-            values = {kind: user.get(kind.value) for kind in self._asked}
+            values = {kind: user.get(kind.value) for kind in _IN_ORDER}
             key = next(self._key(kind, value) for kind, value in values.items() if value)
-            if key in self.keys or any(
-                value and value == self._asked[kind] for kind, value in values.items()
+            if key in {*self.keys, self._asked_key} or any(
+                value and value == self._asked.get(kind) for kind, value in values.items()
             ):
                 found[each.quarantine_id] = key
                 self.keys.add(key)

@@ -98,6 +98,18 @@ def normal_external_id(text: str) -> str:
     return text.strip()
 
 
+def identities(text: str) -> dict[UserKind, str]:
+    """All that a user who is asked for by a text may be known by, as it is stored."""
+    named = {
+        UserKind.EMAIL: normal_email(text),
+        UserKind.EXTERNAL_ID: normal_external_id(text),
+    }
+    # The digits in an email, or in "crm-42", are nobody's phone number.
+    if not any(sign == "@" or sign.isalpha() for sign in text):
+        named[UserKind.PHONE] = normal_phone(text)
+    return {kind: value for kind, value in named.items() if value}
+
+
 @lru_cache(maxsize=4096)
 def action_key(action_type: str) -> str:
     """An action type as repeats are told by: trimmed, inner spaces folded, case folded."""

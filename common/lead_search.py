@@ -24,7 +24,6 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing import EngagementLevel
-from common.identifiers import UserKind
 from common.models import Action, Customer, Lead, QuarantinedLead
 from common.problems import NotFound
 
@@ -206,15 +205,10 @@ def _user_keys(connection: Connection, wanted: LeadFilter, secret: bytes) -> lis
     else:
         customers = connection.scalars(select(Customer.customer_id))
     text = wanted.user or ""
-    identities = {
-        UserKind.EMAIL: identifiers.normal_email(text),
-        UserKind.PHONE: identifiers.normal_phone(text),
-        UserKind.EXTERNAL_ID: identifiers.normal_external_id(text),
-    }
     keys = [
         identifiers.user_key(secret, customer, kind, value)
         for customer in customers
-        for kind, value in identities.items()
+        for kind, value in identifiers.identities(text).items()
     ]
     as_key = identifiers.canonical_uuid(text)
     return [*keys, as_key] if as_key else keys

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -95,6 +96,48 @@ def test_erased_user_is_nowhere_and_every_report_as_it_was(
     assert billed.get("/billing/reconciliation").json()["reconciled"] is True
 
 
+@pytest.mark.parametrize("named_by", ["phone", "external id", "user key"])
+def test_user_is_erased_by_whatever_names_them(
+    billed: httpx.Client, database: Engine, named_by: str
+) -> None:
+    may = action(timestamp="2024-05-03T09:00:00Z")
+    post(billed, anns("by-id", may, user={"email": ANN, "external_id": "crm-15550100888"}))
+    post(billed, lead("somebody", may, user={"phone": "15550100888"}))
+    names = {
+        "phone": "+1 (555) 010-0777",
+        "external id": "crm-15550100888",
+        "user key": report(billed, "acme", "2024-04")["lines"][0]["user_key"],
+    }
+    before = report(billed, "acme", "2024-04")["content_hash"]
+
+    erase(billed, names[named_by])
+
+    left = everything(database)
+    assert not any(told in left for told in (ANN, PHONE, "crm-15550100888"))
+    # Neither somebody whose phone number has the digits of that id, nor anybody else.
+    assert billed.get("/leads/somebody").json()["user"]["phone"] == "15550100888"
+    assert "bob@people.test" in left
+    assert report(billed, "acme", "2024-04")["content_hash"] == before
+
+
+def test_user_is_gone_however_many_send_their_leads_meanwhile(
+    billed: httpx.Client, database: Engine
+) -> None:
+    def send(number: int) -> int:
+        stray = {} if number % 3 else {"product_id": "later"}
+        with httpx.Client(base_url=billed.base_url, timeout=60, trust_env=False) as sender:
+            return post(sender, anns(f"meanwhile-{number}", action(), **stray)).status_code
+
+    with ThreadPoolExecutor(4) as senders:
+        sent = senders.map(send, range(24))
+        erase(billed, ANN)
+        codes = set(sent)
+
+    assert codes == {201, 202}
+    assert ANN not in everything(database)
+    assert PHONE not in everything(database)
+
+
 def test_erasing_is_audited_without_the_person(billed: httpx.Client) -> None:
     erase(billed, ANN)
 
@@ -164,11 +207,16 @@ def test_erased_lead_in_quarantine_is_replayed_under_its_user(
 
 def test_user_of_another_customer_stays(billed: httpx.Client) -> None:
     register(billed, customers={"acme": "UTC", "beta": "UTC"})
-    post(billed, anns("theirs", customer_id="beta"))
+    post(billed, anns("theirs", action(), customer_id="beta"))
+
+    theirs = report(billed, "beta", "2024-04")
 
     erase(billed, ANN)
+    erase(billed, theirs["lines"][0]["user_key"])
+    post(billed, anns("theirs-later", customer_id="beta"))
 
-    assert billed.get("/leads/theirs").json()["user"]["email"] == ANN
+    for each in ("theirs", "theirs-later"):
+        assert billed.get(f"/leads/{each}").json()["user"]["email"] == ANN
 
 
 def test_erasing_again_or_nobody_changes_nothing(billed: httpx.Client) -> None:
