@@ -50,7 +50,9 @@ def close_due(now: datetime, grace_days: int, actor: str) -> Iterator[dict[str, 
         months = months_due(connection, now, grace_days)
     for month in months:
         try:
-            yield run_billing(month, None, actor).document()
+            with db.acting_as(actor):
+                run = run_billing(month, None, actor)
+            yield run.document()
         except Conflict as conflict:  # not one customer could be closed, and it says why
             if "results" not in conflict.extra:
                 raise

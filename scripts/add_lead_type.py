@@ -3,13 +3,12 @@
 import argparse
 from pathlib import Path
 
-from sqlalchemy.dialects.postgresql import insert
-
-from common.db import transaction
-from common.models import LeadType
+from common import catalog
+from common.db import acting_as, transaction
 from scripts.command import ending_as_a_command
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database
+from services.reports.manage import account
 
 
 def main() -> None:
@@ -22,10 +21,11 @@ def main() -> None:
         parser.error("the name is empty")
     with ending_as_a_command(), shared_database(arguments.data_dir, print):
         upgrade_configured_database()
-        with transaction() as connection:
-            added = connection.execute(
-                insert(LeadType).values(lead_type=name).on_conflict_do_nothing()
-            ).rowcount
+        with (
+            acting_as(f"command add-lead-type by {account()}"),
+            transaction() as connection,
+        ):
+            added = catalog.add_lead_type(connection, name)
     print(f"Lead type {name!r} " + ("is added." if added else "was known already."))
 
 

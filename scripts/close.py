@@ -1,7 +1,6 @@
 """Closes a month over the API and prints what became of each customer (`make close`)."""
 
 import argparse
-import getpass
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from rich.text import Text
 from scripts.api_client import DEFAULT_API, api_client, json_of
 from scripts.command import CommandError, ending_as_a_command
 from scripts.report import terminal
+from services.reports.manage import account
 
 _STYLES = {"closed": "green", "already_closed": "dim", "failed": "red"}
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 def close_month(client: httpx.Client, period: str, customers: list[str] | None) -> Any:
     """The run's summary. Raises CommandError when the month itself is refused."""
-    body = {"actor": whoami("make close")} | ({"customer_ids": customers} if customers else {})
+    body = {"actor": account()} | ({"customer_ids": customers} if customers else {})
     # As long as it takes: what was closed by then would be closed all the same.
     answer = client.post(f"/billing/periods/{period}/close", json=body, timeout=None)
     if answer.status_code == httpx.codes.CONFLICT and "results" in answer.json():
@@ -62,14 +62,6 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
         f"{run['period']}: {run['closed']} closed, {run['already_closed']} closed before, "
         f"{run['failed']} failed. Newly due: {run['due']}."
     )
-
-
-def whoami(otherwise: str) -> str:
-    """Who asks, for the run history."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name
-        return otherwise
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.closing_due import MOST_GRACE_DAYS, close_due
-from scripts.close import print_run, whoami
+from scripts.close import print_run
 from scripts.command import CommandError, ending_as_a_command
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database
 from scripts.report import terminal
+from services.reports.manage import account
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with ending_as_a_command(), shared_database(arguments.data_dir, _say):
         upgrade_configured_database()
-        runs = list(close_due(datetime.now(UTC), arguments.grace_days, whoami("make close-due")))
+        runs = list(close_due(datetime.now(UTC), arguments.grace_days, account()))
         for run in runs:
             print_run(terminal(), run)
         if not runs:

@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(asked: argparse.Namespace) -> None:
     """Does what a parsed command asks. Raises Problem."""
-    with db.acting_as(f"command {asked.command} by {_whoami()}"), db.transaction() as connection:
+    with db.acting_as(f"command {asked.command} by {account()}"), db.transaction() as connection:
         match asked.command:
             case "key-create" if asked.key_hash:
                 material = KeyMaterial(asked.key_id, asked.key_hash)
@@ -104,7 +104,8 @@ def _hash(text: str) -> bytes:
     return made
 
 
-def _whoami() -> str:
+def account() -> str:
+    """Who gives a command, for the audit."""
     # Not from the environment, where `make erase USER=...` puts the very person to be erased.
     try:
         return pwd.getpwuid(os.geteuid()).pw_name

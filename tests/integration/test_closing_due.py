@@ -63,6 +63,8 @@ def test_everything_that_is_due_is_closed_oldest_first_and_only_once(api: httpx.
     assert next_month == [("2024-05", 2, 0, 0)]
     assert report(api, "acme", "2024-05")["status"] == "final"
     assert [run["actor"] for run in api.get("/billing/runs").json()["data"]] == ["schedule"] * 3
+    closed = api.get("/audit", params={"subject": "report"}).json()["data"]
+    assert [entry["actor"] for entry in closed] == ["schedule"] * 5
 
 
 def test_customer_that_fails_stops_nobody_and_is_taken_up_by_the_next_run(

@@ -1,6 +1,8 @@
 """The commands a person types: make, and what its targets run."""
 
 import hashlib
+import os
+import pwd
 import re
 import subprocess
 import sys
@@ -158,3 +160,8 @@ def test_added_lead_type_is_accepted_from_then_on(gateway: httpx.Client) -> None
     assert "is added" in added.stdout, added.stderr
     assert "was known already" in repeated.stdout
     assert (refused.status_code, accepted.status_code) == (422, 201)
+    (entry,) = gateway.get("/audit", params={"subject": "lead_type", "actor": "command"}).json()[
+        "data"
+    ]
+    assert entry["actor"] == f"command add-lead-type by {pwd.getpwuid(os.geteuid()).pw_name}"
+    assert (entry["action"], entry["subject_id"]) == ("created", "Podcast")
