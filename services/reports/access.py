@@ -113,10 +113,10 @@ async def authorised(request: Request) -> Caller | None:
     caller = await run_in_threadpool(_caller, request)
     if rule is None:
         raise Forbidden("no rule says who may use this address")
+    request.state.caller = caller  # also of what is refused, which a page tells them
     if caller.role not in rule.roles:
         allowed = " or ".join(sorted(rule.roles))
         raise Forbidden(f"this takes a key with the role {allowed}; yours is {caller.role}")
-    request.state.caller = caller
     db.ACTING.set(Acting(caller.actor, caller.customer_id))
     return caller
 

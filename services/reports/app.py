@@ -54,7 +54,7 @@ from services.reports.routes import (
 )
 from services.reports.routes.metrics import keep_for_prometheus
 from services.reports.schemas import ProblemShape
-from services.reports.sessions import RenewedSessions
+from services.reports.sessions import RenewedSessions, had_one
 
 logger = logging.getLogger("lead_billing.reports")
 
@@ -108,7 +108,8 @@ def refuse(request: Request, problem: Problem) -> Response:
             wanted = request.scope["path"].lstrip("/")
             if request.url.query:
                 wanted += f"?{request.url.query}"
-            return see_other(request, "console/sign-in?" + query({"next": wanted}))
+            where = {"next": wanted} | ({"ended": "true"} if had_one(request) else {})
+            return see_other(request, "console/sign-in?" + query(where))
         answer = page(request, "error.html", "", int(problem.status), problem=problem)
         answer.headers.update(problem.headers)
         return answer

@@ -4,6 +4,7 @@ Invariant: everything in a page is escaped, every link in it is relative to the 
 (so that it works behind any prefix), and a name that a template lacks is an error.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,6 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from common.billing import CURRENCY, Period
+from common.key_format import Role
 from common.keys import Caller
 from services.reports.render.words import local, money
 
@@ -25,16 +27,23 @@ MEDIA_TYPE = "text/html; charset=utf-8"
 REPORT_ROOT = "../../../"
 
 # Name, address from the root, and what the page says it is in `here`.
-NAVIGATION = [
+_FOR_READERS = [
     ("Overview", "", "overview"),
     ("Reports", "console/reports", "reports"),
     ("Leads", "console/leads", "leads"),
     ("Quarantine", "console/quarantine", "quarantine"),
     ("Disputes", "console/disputes", "disputes"),
-    ("Close a month", "console/close", "close"),
+    ("Billing runs", "console/runs", "runs"),
     ("Customers", "console/customers", "customers"),
     ("Products", "console/products", "products"),
     ("Rate cards", "console/rate-cards", "rate_cards"),
+]
+_FOR_ADMINS = [
+    *_FOR_READERS[:5],
+    ("Close a month", "console/close", "close"),
+    *_FOR_READERS[5:],
+    ("API keys", "console/keys", "keys"),
+    ("Audit", "console/audit", "audit"),
 ]
 
 
@@ -45,6 +54,15 @@ class Frame:
     root: str
     here: str = ""
     caller: Caller | None = None
+
+    @property
+    def may_change(self) -> bool:
+        """Whether to show what only an admin may open or press (services/reports/access.py)."""
+        return self.caller is not None and self.caller.role is Role.ADMIN
+
+    @property
+    def navigation(self) -> list[tuple[str, str, str]]:
+        return _FOR_ADMINS if self.may_change else _FOR_READERS
 
 
 def frame_of(request: Request, here: str = "") -> Frame:
@@ -82,6 +100,7 @@ def environment() -> Environment:
         count="{:,}".format,
         local=local,
         short=_short,
+        plain=_plain,
         iso=_iso,
         sentence=_sentence,
         place=_place,
@@ -90,7 +109,7 @@ def environment() -> Environment:
         period_name=lambda month: Period(month).name if month > date.min else "the beginning",
         period=lambda month: str(Period(month)),
     )
-    made.globals.update(currency=CURRENCY, navigation=NAVIGATION)
+    made.globals.update(currency=CURRENCY)
     return made
 
 
@@ -102,6 +121,15 @@ def query(values: Mapping[str, Any]) -> str:
 def _sentence(detail: str) -> str:
     """An error's words as a sentence; ours begin small and end without a stop."""
     return detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "?")) else ".")
+
+
+def _plain(value: object) -> str:
+    """A value of a JSON document for people."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _place(pointer: str) -> str:

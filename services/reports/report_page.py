@@ -16,6 +16,7 @@ from common.models import Customer
 from common.problems import Invalid, NotFound
 from common.reports import final_report_of
 from common.settlement import verify_report
+from services.reports.access import caller_of
 from services.reports.reading import report_of
 from services.reports.render import as_html
 from services.reports.requests import Id, Text
@@ -74,7 +75,7 @@ def report_page(
         if stored is None:
             raise NotFound("only a final report that was stored can be verified")
         verification = verify_report(connection, stored)
-    return as_html.render(report, found, asked.filters(), verification)
+    return as_html.render(report, found, asked.filters(), verification, caller_of(request))
 
 
 def _asked(request: Request) -> _Asked:

@@ -63,9 +63,14 @@ def key_of(request: Request) -> str | None:
     return session.key_id
 
 
+def had_one(request: Request) -> bool:
+    """Whether the browser has a session's cookie, be it over: it outlives an idle session."""
+    return bool(request.cookies.get(COOKIE))
+
+
 def open_session(request: Request, response: Response, key_id: str) -> None:
     now = int(time.time())
-    _put(request, response, Session(key_id, now, now).text(), settings().session_idle_minutes * 60)
+    _put(request, response, Session(key_id, now, now).text(), LONGEST_SECONDS)
 
 
 def close_session(request: Request, response: Response) -> None:
@@ -85,8 +90,7 @@ class RenewedSessions:
                 headers = MutableHeaders(scope=message)
                 if "set-cookie" not in headers:
                     carrier = Response()
-                    seconds = settings().session_idle_minutes * 60
-                    _put(Request(scope), carrier, renewed.text(), seconds)
+                    _put(Request(scope), carrier, renewed.text(), LONGEST_SECONDS)
                     headers.append("set-cookie", carrier.headers["set-cookie"])
             await send(message)
 

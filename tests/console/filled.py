@@ -61,6 +61,14 @@ PAGES: Sequence[Page] = (
     Page("disputes", "/console/disputes", "Disputes"),
     Page("dispute", "/console/disputes", "Dispute of lead uuid-2", "main table a"),
     Page("new-dispute", "/console/new-dispute?lead_id=uuid-1", "Dispute lead uuid-1"),
+    Page(
+        "statement",
+        "/console/statement?customer_id=customer-123&period=2024-04",
+        "Statement of April 2024",
+    ),
+    Page("keys", "/console/keys", "API keys"),
+    Page("audit", "/console/audit", "Audit"),
+    Page("sign-in", "/console/sign-in?ended=true", "Sign in"),
 )
 
 
@@ -105,6 +113,12 @@ def fill(client: httpx.Client, leads: int = 600) -> None:
     }
     client.post("/billing/disputes", json=dispute).raise_for_status()
     client.post("/rate-cards", json=OWN_CARD | {"valid_from": _next_month()}).raise_for_status()
+    for name, role, whose in (
+        ("Partner feed", "ingest", None),
+        ("Bob of Acme", "viewer", "customer-123"),
+    ):
+        key = {"name": name, "role": role, "customer_id": whose}
+        client.post("/keys", json=key).raise_for_status()
     late = lead(
         "late-1",
         action("Webinar", "2024-04-20T10:05:00Z", "Medium"),

@@ -201,6 +201,12 @@ def test_month_is_closed_from_preview_to_result(
     expect(page.get_by_role("row", name="The acme")).to_contain_text("10.00")
     page.get_by_label("Close The beta").uncheck()
     press(page, "Close April 2024")
+    assert page.get_by_label("I have looked at the amounts").evaluate(
+        "it => it.matches(':invalid')"
+    )
+    heading(page, "Close April 2024")
+    page.get_by_label("I have looked at the amounts").check()
+    press(page, "Close April 2024")
     heading(page, "Closing April 2024")
 
     expect(page.get_by_text("Every report of this run is final.")).to_be_visible(timeout=15_000)
@@ -218,6 +224,7 @@ def test_month_is_closed_from_preview_to_result(
 def test_run_goes_on_when_the_browser_goes_away(console: Console) -> None:
     fill(console.api, leads=120)
     page = console.visit("/console/close?period=2024-05")
+    page.get_by_label("I have looked at the amounts").check()
     press(page, "Close May 2024")
     page.close()
 

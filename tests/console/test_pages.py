@@ -12,6 +12,12 @@ from tests.console.filled import PAGES, Page, fill
 PHONE = {"width": 320, "height": 640}
 DESK = {"width": 1280, "height": 800}
 Theme = Literal["light", "dark"]
+# What stands in too little room, over its neighbour.
+_TOO_NARROW = (
+    "[...document.querySelectorAll('th, td, dt, dd, button, .button, .menu a')]"
+    ".filter(it => it.scrollWidth > it.clientWidth + 1 && it.checkVisibility()"
+    " && getComputedStyle(it).display != 'inline').map(it => it.outerHTML.slice(0, 200))"
+)
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
@@ -36,6 +42,7 @@ def test_page_has_no_serious_violation_in_either_theme_nor_on_a_phone(
             assert filled.violations() == [], (theme, size)
             width = shown.evaluate("document.documentElement.scrollWidth")
             assert width <= size["width"], f"{width} px wide on {size['width']}"
+            assert shown.evaluate(_TOO_NARROW) == [], (theme, size)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,8 +4,9 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from html import unescape
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from services.reports.access import RULES
 from services.reports.app import app
 from services.reports.sessions import LONGEST_SECONDS, Session
 from tests.api import JSON, Wire, action, check_shape, lead, post, refusals, register, without
+from tests.console.filled import fill
 
 As = Callable[..., httpx.Client]
 
@@ -874,6 +876,68 @@ def test_console_signs_in_with_a_key_and_out_again(admin: httpx.Client, client_a
     assert (shown.status_code, "the admin" in shown.text) == (200, True)
     browser.post("/console/sign-out")
     assert browser.get("/console/leads", headers=PAGE).status_code == 303
+
+
+@pytest.mark.parametrize("customer", [None, "customer-123"], ids=["of all", "of one customer"])
+def test_pages_offer_a_viewer_nothing_that_is_refused(
+    admin: httpx.Client, client_as: As, customer: str | None
+) -> None:
+    fill(admin, leads=40)
+    viewer = client_as("viewer", customer)
+    waiting, seen = [str(viewer.base_url)], set()
+
+    while waiting:
+        address = waiting.pop()
+        parts = urlsplit(address)
+        kind = parts.path if parts.path.startswith("/console/") else parts.path.rpartition(".")[2]
+        if (kind, *parse_qs(parts.query)) in seen:
+            continue
+        seen.add((kind, *parse_qs(parts.query)))
+        page = viewer.get(address, headers=PAGE)
+
+        assert page.status_code == 200, address
+        if page.headers["content-type"].startswith("text/html") and kind != "/docs":
+            found = re.findall(r'<a [^>]*href="([^"#]+)', page.text)
+            waiting += [urljoin(address, unescape(link)) for link in found]
+            for target in re.findall(r'<form [^>]*action="([^"]+)" method="post"', page.text):
+                rule = RULES["POST", urlsplit(urljoin(address, target)).path]
+                assert not rule.roles or Role.VIEWER in rule.roles, (address, target)
+
+    assert {"/console/lead", "/console/quarantine", "/console/rate-card", "/console/run"} <= {
+        kind for kind, *_ in seen
+    }
+    assert any(kind == "/console/dispute" for kind, *_ in seen) == (customer is None)
+
+
+def test_session_that_has_ended_says_so(
+    admin: httpx.Client, client_as: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = client_as("", key="")
+    sign_in(browser, admin.headers["authorization"].removeprefix("Bearer "))
+    later = time.time() + settings().session_idle_minutes * 60 + 1
+    monkeypatch.setattr("services.reports.sessions.time.time", lambda: later)
+
+    sent_away = browser.get("/console/leads?user=ann", headers=PAGE)
+    shown = browser.get(sent_away.headers["location"].removeprefix(".."), headers=PAGE)
+    refused = browser.post("/console/product", data={"id": "abc", "name": "ABC"}, headers=PAGE)
+
+    assert "Your session has ended." in shown.text
+    assert 'name="next" value="console/leads?user=ann"' in shown.text
+    assert (refused.status_code, "Nothing was saved." in refused.text) == (401, True)
+    assert "session has ended" not in client_as("", key="").get("/console/sign-in").text
+
+
+def test_page_of_another_site_cannot_post_in_a_signed_in_browser(
+    admin: httpx.Client, client_as: As
+) -> None:
+    browser = client_as("", key="")
+    sign_in(browser, admin.headers["authorization"].removeprefix("Bearer "))
+    form = {"seen": "", "id": "abc", "name": "ABC"}
+
+    for origin in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+        assert browser.post("/console/product", data=form, headers=origin).status_code == 403
+    own = {"sec-fetch-site": "same-origin"}
+    assert browser.post("/console/product", data=form, headers=own).status_code != 403
 
 
 def test_session_cookie_is_secure_off_this_machine(admin: httpx.Client) -> None:

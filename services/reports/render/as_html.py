@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from common.billing import EngagementLevel, Outcome, Report, total_of
+from common.keys import Caller
 from common.line_search import LinesFound
 from common.settlement import Verification
 from services.reports.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment
@@ -22,14 +23,15 @@ def render(
     found: LinesFound,
     filters: Mapping[str, str],
     verification: Verification | None = None,
+    caller: Caller | None = None,
 ) -> Iterator[bytes]:
-    """The page in pieces. `filters`: what narrows the lines, as links carry it on."""
+    """The page in pieces, for `caller`. `filters`: what narrows the lines, as links carry it on."""
     count = report.totals.actions + len(report.prior_period)
     stream = (
         environment()
         .get_template("report.html")
         .stream(
-            frame=Frame(REPORT_ROOT, "reports"),
+            frame=Frame(REPORT_ROOT, "reports", caller),
             report=report,
             found=found,
             filters=filters,

@@ -61,7 +61,7 @@ class _Column(NamedTuple):
 
 _COLUMNS = (
     _Column("No.", 15, 11),
-    _Column("Time ({zone})", 26, 28),
+    _Column("Time", 26, 28),
     _Column("Lead", 54, 48),
     _Column("Product", 102, 25),
     _Column("Lead type", 127, 21),
@@ -346,9 +346,10 @@ class _Statement:
 
     def _draw_section_head(self, title: str) -> None:
         self._put(_MARGIN, 5, title, size=11, bold=True)
+        self._put_right(self._right, 5, f"times in {self._report.timezone}", size=8, colour=_QUIET)
         self._y += 8
         for column in _COLUMNS:
-            name = column.name.format(zone=self._report.timezone, currency=CURRENCY)
+            name = column.name.format(currency=CURRENCY)
             if column.is_amount:
                 self._put_right(column.left + column.width, 3, name, size=7, colour=_QUIET)
             else:

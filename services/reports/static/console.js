@@ -25,6 +25,7 @@
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.querySelector("#progress");
+      if (answer.redirected) location.reload(); // signed out meanwhile
       if (answer.ok && next) document.querySelector("#progress").replaceChildren(...next.childNodes);
     } catch {
       // The next try may reach the server again.
@@ -66,6 +67,10 @@
       each.hidden = false;
       each.addEventListener("click", () => addRow(each));
     }
+    // On a phone the menu is a row that scrolls: the page one is on is to be seen in it.
+    const here = document.querySelector('.menu [aria-current="page"]');
+    const row = here && here.closest("ul");
+    if (row) row.scrollLeft = here.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
     setTimeout(follow, 1500);
   });
 })();

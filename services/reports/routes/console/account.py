@@ -11,6 +11,7 @@ from common.audit import AuditFilter, audit_entries
 from common.key_format import Role
 from common.keys import KeyPlace, gatekeeper
 from common.problems import Problem, Unauthenticated
+from common.settings import settings
 from services.reports import sessions
 from services.reports.forms import Form, parsed
 from services.reports.pages import page, see_other
@@ -25,8 +26,9 @@ ENTRIES_A_PAGE = 100
 
 
 @router.get("/console/sign-in", response_class=HTMLResponse)
-def show_sign_in(request: Request, next: str = "") -> HTMLResponse:
-    return page(request, "sign_in.html", "", problem=None, next=_own_address(next))
+def show_sign_in(request: Request, next: str = "", ended: bool = False) -> HTMLResponse:
+    """`ended`: whether a session that is over led here."""
+    return _sign_in_page(request, _own_address(next), ended=ended)
 
 
 @router.post("/console/sign-in", response_class=HTMLResponse)
@@ -39,7 +41,7 @@ def sign_in(request: Request, form: Form) -> Response:
         if caller.role is Role.INGEST:
             raise Unauthenticated("an ingest key sends leads and reads nothing: take another one")
     except Unauthenticated as problem:
-        return page(request, "sign_in.html", "", 401, problem=problem, next=address)
+        return _sign_in_page(request, address, problem)
     answer = see_other(request, address)
     sessions.open_session(request, answer, caller.key_id)
     return answer
@@ -50,6 +52,21 @@ def sign_out(request: Request) -> Response:
     answer = see_other(request, "console/sign-in")
     sessions.close_session(request, answer)
     return answer
+
+
+def _sign_in_page(
+    request: Request, address: str, problem: Problem | None = None, *, ended: bool = False
+) -> HTMLResponse:
+    return page(
+        request,
+        "sign_in.html",
+        "",
+        200 if problem is None else int(problem.status),
+        problem=problem,
+        next=address,
+        ended=ended,
+        idle_minutes=settings().session_idle_minutes,
+    )
 
 
 @router.get("/console/keys", response_class=HTMLResponse)
@@ -119,12 +136,14 @@ def show_audit(
     after = None if cursor is None else from_cursor(cursor, int)
     found = audit_entries(connection, wanted, after, ENTRIES_A_PAGE + 1)
     more = len(found) > ENTRIES_A_PAGE
+    filters = {"actor": actor, "subject": subject, "subject_id": subject_id}
     return page(
         request,
         "audit.html",
         "audit",
         entries=found[:ENTRIES_A_PAGE],
-        filters={"actor": actor, "subject": subject, "subject_id": subject_id},
+        filters=filters,
+        is_filtered=any(filters.values()),
         next_cursor=to_cursor(found[ENTRIES_A_PAGE - 1].entry_id) if more else None,
     )
 

@@ -54,6 +54,11 @@ def start_close(request: Request, form: Form, background: BackgroundTasks) -> Re
             "no customer was chosen",
             [FieldError("/customer_id", "none_chosen", "choose at least one customer to close")],
         )
+    if form.get("confirmed") != "true":
+        raise Invalid(
+            "the close was not confirmed",
+            [FieldError("/confirmed", "missing", "tick that you have looked at the amounts")],
+        )
     started = start_run(period, chosen, ACTOR)
     background.add_task(finish_run, started)
     watched = {"id": str(started.run_id), "of": str(len(started.customers))}
@@ -71,7 +76,7 @@ def show_run(
     return page(
         request,
         "run.html",
-        "close",
+        "runs",
         run=run,
         progress=progress,
         status=_status(run.finished_at, progress.last_sign, now),
@@ -92,7 +97,7 @@ def list_runs(
     return page(
         request,
         "runs.html",
-        "close",
+        "runs",
         runs=[(each, _status(each.run.finished_at, each.run.started_at, now)) for each in shown],
         next_cursor=last and to_cursor(RunKey(last.started_at, last.run_id)),
     )

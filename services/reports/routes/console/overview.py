@@ -121,7 +121,7 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
             waits.open_disputes,
             "open dispute",
             "open disputes",
-            "Accept or reject.",
+            "Waiting to be accepted or rejected.",
             "console/disputes?" + query({"status": "open"}),
         ),
         Attention(

@@ -166,6 +166,7 @@ def _review(request: Request, connection: Connection, form: Fields, now: datetim
         "rate_card_review.html",
         "rate_cards",
         card=card,
+        begins=Period.parse(card.valid_from).name,
         owner=None if card.customer_id is None else catalog.customer(connection, card.customer_id),
         lines=list(_proposed(card).items()),
         fields=[(name, text) for name, text in form.multi_items() if name != "step"],
