@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 from common import roles
 from common.db import transaction
 from common.keys import has_admin
+from common.recording import require_known_hash_key
 from common.settings import settings
 from scripts.command import CommandError, ending_as_a_command
 from scripts.database import Say, owned_database
@@ -45,7 +46,7 @@ def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[thr
     Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, and OPEN_ACCESS where
     nobody else reaches the listener, so it comes before anything that reads the settings. Takes
     standard output from whoever has not kept it before. Raises EmbeddedPostgresError, and
-    CommandError where it would be open to others.
+    CommandError where it would be open to others, or has not the key of the database's users.
     """
     with _open_only_here(listener), owned_database(data_dir, say):
         if not os.environ.get("USER_HASH_KEY"):
@@ -53,6 +54,7 @@ def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[thr
         os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
         say("Bringing the schema up to date")
         upgrade_configured_database()
+        _require_the_hash_key(data_dir)
         _require_a_key(listener)
         with (
             # What the function prints is its metrics, and nothing collects them here.
@@ -94,6 +96,17 @@ def _open_only_here(listener: socket.socket) -> Iterator[None]:
     finally:
         if chosen is None:
             os.environ.pop("OPEN_ACCESS", None)
+
+
+def _require_the_hash_key(data_dir: Path) -> None:
+    with transaction() as connection:
+        try:
+            require_known_hash_key(connection, settings())
+        except RuntimeError as error:
+            raise CommandError(
+                f"{error}. Set it to that key: where `make run` had made one, it is in the "
+                f"`user_hash_key` of that DATA_DIR (this one's is {data_dir})."
+            ) from error
 
 
 def _require_a_key(listener: socket.socket) -> None:

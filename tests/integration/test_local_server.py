@@ -116,6 +116,12 @@ def test_database_url_takes_the_place_of_the_embedded_database(
 
     assert not (tmp_path / "postgres").exists()
 
+    other = {"DATABASE_URL": empty_database_url, "USER_HASH_KEY": "another" * 8}
+    refused = command("scripts.local_server", "--port", 0, "--data-dir", tmp_path, **other)
+    status, _, errors = outcome(refused)
+    assert status == 1
+    assert "is not the key that this database's users are hashed with" in errors
+
 
 def test_key_of_users_is_made_once_and_kept_private(tmp_path: Path) -> None:
     with running(tmp_path):
