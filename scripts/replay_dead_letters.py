@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 10
 _VISIBILITY_SECONDS = 60
+# Of a message's attributes; how often it was put back is counted anew.
+_KEPT = "correlation_id"
 
 
 def replay(client: "SQSClient", dead_letters_url: str, queue_url: str) -> int:
@@ -26,11 +28,20 @@ def replay(client: "SQSClient", dead_letters_url: str, queue_url: str) -> int:
             MaxNumberOfMessages=_MOST_ENTRIES,
             VisibilityTimeout=_VISIBILITY_SECONDS,
             WaitTimeSeconds=1,
+            MessageAttributeNames=[_KEPT],
         ).get("Messages", [])
         if not received:
             return moved
         for message in received:
-            client.send_message(QueueUrl=queue_url, MessageBody=message["Body"])
+            attributes = message.get("MessageAttributes", {})
+            client.send_message(
+                QueueUrl=queue_url,
+                MessageBody=message["Body"],
+                MessageAttributes={
+                    name: {"DataType": value["DataType"], "StringValue": value["StringValue"]}
+                    for name, value in attributes.items()
+                },
+            )
             client.delete_message(QueueUrl=dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
             moved += 1
 

@@ -16,12 +16,13 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from common import correlation
 from common.db import StatementRefused
 from common.leads import Lead, Result, Status
 from common.problems import DatabaseUnavailable
 from common.settings import Settings
 from functions.ingest.storing import store, store_unless_away
-from functions.ingest.waiting import MOST_RETURNS, leads_of, put_back
+from functions.ingest.waiting import CORRELATION_ID, MOST_RETURNS, RETURNS, leads_of, put_back
 
 logger = Logger(service="lead-billing-queue")
 metrics = Metrics(namespace="LeadBilling", service="lead-billing-queue")
@@ -47,6 +48,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 
 def _store_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    """Under the id of the request that the leads came with, so that they are found by it."""
+    told = correlation.id_of(
+        {"x-correlation-id": _attribute(record, CORRELATION_ID)}, otherwise=record.message_id
+    )
+    logger.set_correlation_id(told)
+    with correlation.correlated(told):
+        _store_leads_of(record, lambda_context)
+
+
+def _store_leads_of(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         leads = dict(enumerate(leads_of(record.body)))
         try:
@@ -78,8 +89,7 @@ def _stored(leads: dict[int, Lead], context: LambdaContext) -> list[Result]:
 
 
 def _wait_on(record: SQSRecord) -> None:
-    attribute = record.message_attributes["returns"]
-    returns = int((attribute and attribute.string_value) or 0)
+    returns = int(_attribute(record, RETURNS) or 0)
     if returns >= MOST_RETURNS:
         raise TimeoutError("the message has waited as long as it may")
     put_back(record.body, str(Settings().queue_url), returns)
@@ -88,6 +98,11 @@ def _wait_on(record: SQSRecord) -> None:
         "the database is away: a message was put back",
         extra={"message_id": record.message_id, "returns": returns + 1},
     )
+
+
+def _attribute(record: SQSRecord, name: str) -> str:
+    attribute = record.message_attributes[name]
+    return (attribute and attribute.string_value) or ""
 
 
 def _account_for(record: SQSRecord, results: list[Result]) -> None:

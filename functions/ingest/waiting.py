@@ -1,7 +1,7 @@
 """The SQS queue where valid leads wait while the database is away, and how they lie in messages.
 
 Invariant: `enqueue` returns only when every lead is on the queue. A lead may be there twice, or in
-parts, which storing puts together again.
+parts, which storing puts together again. A message carries the id of the request it came with.
 """
 
 import random
@@ -16,21 +16,28 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter, ValidationError
 
+from common import correlation
 from common.identifiers import action_key
 from common.leads import Action, Lead
 from common.problems import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 # SQS takes 1 MiB by now, in a message and in a call. A quarter of it was its limit for long, is
 # still that of older queues and of emulators, and lets ten messages fit into a function's event.
-MOST_BYTES = 256 * 1024
+# Attributes count too: what ten messages say of themselves fits into what is left free.
+MOST_BYTES = 254 * 1024
 _MOST_ENTRIES = 10  # of one call to SQS
 _MOST_ATTEMPTS = 3
 _LONGEST_DELAY_SECONDS = 900  # the longest SQS hides a new message
 # Put back every quarter of an hour, a message has then waited for about two weeks.
 MOST_RETURNS = 1_300
+
+# A message's attributes: how often it was put back, and the id of the request it came with.
+RETURNS = "returns"
+CORRELATION_ID = "correlation_id"
 
 _LEADS = TypeAdapter(list[Lead])
 
@@ -90,11 +97,19 @@ def put_back(message: str, queue_url: str, returns: int) -> None:
             MessageBody=message,
             DelaySeconds=random.randint(longest // 2, longest),  # noqa: S311
             MessageAttributes={
-                "returns": {"DataType": "Number", "StringValue": str(returns + 1)},
+                RETURNS: {"DataType": "Number", "StringValue": str(returns + 1)},
+                **_correlation(),
             },
         )
     except (BotoCoreError, ClientError) as error:
         raise DatabaseUnavailable("neither database nor queue could be reached") from error
+
+
+def _correlation() -> dict[str, "MessageAttributeValueTypeDef"]:
+    correlation_id = correlation.current()
+    if correlation_id is None:
+        return {}
+    return {CORRELATION_ID: {"DataType": "String", "StringValue": correlation_id}}
 
 
 def _parts(lead: Lead) -> Iterator[str]:
@@ -155,7 +170,10 @@ def _send(bodies: list[str], queue_url: str) -> None:
         try:
             answer = _client().send_message_batch(
                 QueueUrl=queue_url,
-                Entries=[{"Id": key, "MessageBody": body} for key, body in unsent.items()],
+                Entries=[
+                    {"Id": key, "MessageBody": body, "MessageAttributes": _correlation()}
+                    for key, body in unsent.items()
+                ],
             )
         except (BotoCoreError, ClientError) as error:
             raise DatabaseUnavailable("neither database nor queue could be reached") from error

@@ -1,5 +1,6 @@
 """What the function does while the database is away, and what becomes of the leads that waited."""
 
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from common import db
 from common.catalog import register_customer, register_product
 from common.settings import settings
-from functions.ingest import storing, waiting
+from functions.ingest import queue, storing, waiting
 from functions.ingest.handler import handler
 from scripts.gateway import LambdaContext
 from scripts.replay_dead_letters import replay
@@ -513,6 +514,48 @@ def test_replayed_dead_letters_are_stored_once_the_reason_is_gone(
     assert waiting_room.depth(waiting_room.dead_letters_url)["Messages"] == 0
     assert waiting_room.drain() == (25, 0)
     assert stored(ready) == {f"l{number}": 1 for number in range(25)}
+
+
+def test_id_of_the_request_goes_with_its_leads_until_they_are_stored(
+    ready: Engine,
+    waiting_room: Queue,
+    impatient: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = event(json.dumps(lead("l1", action())))
+    sent["headers"]["x-correlation-id"] = "order-7"
+    fails(ready, raising("57P01"))
+    handler(sent, LambdaContext(aws_request_id="aws-1"))
+    monkeypatch.setattr("random.randint", lambda _least, _most: 0)  # put back, seen at once
+    (first,) = waiting_room.receive()
+    invoke([first])
+    waiting_room.delete(first)
+    (again,) = waiting_room.receive()
+    waiting_room.delete(again)
+    boto3.client("sqs").send_message(
+        QueueUrl=waiting_room.dead_letters_url,
+        MessageBody=again["Body"],
+        MessageAttributes=again["MessageAttributes"],
+    )
+    replay(boto3.client("sqs"), waiting_room.dead_letters_url, waiting_room.url)
+    with ready.begin() as connection:
+        connection.exec_driver_sql("create table seen as select current_query() as statement")
+    fails(ready, "insert into seen select current_query()")
+    log = io.StringIO()
+    monkeypatch.setattr(queue.logger.registered_handler, "stream", log)
+
+    (replayed,) = waiting_room.receive()
+    answer = invoke([replayed])
+
+    assert answer == {"batchItemFailures": []}
+    assert "returns" not in replayed["MessageAttributes"]
+    with ready.connect() as connection:
+        assert connection.scalar(
+            text("select count(*) from seen where statement like '/* order-7 */ execute%'")
+        )
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    (told,) = [line for line in lines if line.get("message") == "queued leads stored"]
+    assert told["correlation_id"] == "order-7"
 
 
 def test_503_document_is_the_contracts(ready: Engine, impatient: None) -> None:
