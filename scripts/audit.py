@@ -1,11 +1,13 @@
 """`make audit`: locks, known vulnerabilities, secrets, the image, and a bill of materials.
 
-Invariant: what could not be asked for want of its service is said by name, never passed over.
-Terraform is checked by checkov, with `make test-infra`.
+Invariant: what could not be asked for want of its service is said by name, never passed over; in CI
+that is a failure unless CI_MAY_SKIP allows it. Terraform is checked by checkov, with `make
+test-infra`.
 """
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -39,6 +41,7 @@ _SECRETS = (
     *("PrivateKeyDetector", "PypiTokenDetector", "SendGridDetector", "SlackDetector"),
     *("SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector"),
 )
+_SKIPPED = "SKIPPED"
 _NO_TEXT = {".png", ".pdf", ".zip", ".woff2"}
 
 
@@ -77,18 +80,16 @@ def check_advisories() -> str:
     try:
         packages = json.loads(asked.stdout)["dependencies"]
     except ValueError:
-        return f"SKIPPED: the advisory service does not answer ({_last_line(asked.stderr)})"
+        return f"{_SKIPPED}: the advisory service does not answer ({_last_line(asked.stderr)})"
     known = [each for each in packages if "skip_reason" not in each]
     vulnerable = [each for each in known if each["vulns"]]
     if vulnerable:
         told = (f"{v['name']} {v['version']}: {v['vulns'][0]['id']}" for v in vulnerable)
         raise CommandError(f"known vulnerabilities: {'; '.join(told)}")
     if not known:
-        return (
-            f"SKIPPED: the advisory service that is reached knows none of {len(packages)} packages"
-        )
+        return f"{_SKIPPED}: the advisory service knows nothing of {len(packages)} packages"
     unknown = len(packages) - len(known)
-    left_out = f"; SKIPPED: the advisory service knows nothing of {unknown} others"
+    left_out = f"; {_SKIPPED}: it knows nothing of {unknown} others"
     return f"none known in {len(known)} of {len(packages)} packages{left_out if unknown else ''}"
 
 
@@ -98,13 +99,13 @@ def check_npm() -> str:
     if not folders:
         return "no lock of npm's"
     if shutil.which("npm") is None:
-        return "SKIPPED: npm is not on this machine"
+        return f"{_SKIPPED}: npm is not on this machine"
     for lock in sorted(folders):
         asked = _run("npm", "audit", "--package-lock-only", "--json", folder=lock.parent)
         try:
             counts: dict[str, int] = json.loads(asked.stdout)["metadata"]["vulnerabilities"]
         except (ValueError, KeyError):
-            return "SKIPPED: npm's advisory service does not answer"
+            return f"{_SKIPPED}: npm's advisory service does not answer"
         if counts["high"] + counts["critical"]:
             raise CommandError(f"{lock.parent.relative_to(ROOT)}: npm audit finds {counts}")
     return "none known that is high or critical"
@@ -171,8 +172,25 @@ def main() -> None:
     parser.add_argument("--sbom", action="store_true", help="only the bill of materials")
     checks = {"bill of materials": make_sbom} if parser.parse_args().sbom else CHECKS
     with ending_as_a_command():
-        for name, check in checks.items():
-            print(f"{name}: {check()}", flush=True)
+        run(checks)
+
+
+def run(checks: dict[str, Callable[[], str]]) -> None:
+    """Tells each check's outcome. Raises CommandError where one is skipped that may not be."""
+    skipped = []
+    for name, check in checks.items():
+        outcome = check()
+        print(f"{name}: {outcome}", flush=True)
+        if _SKIPPED in outcome:
+            skipped.append(name)
+    if skipped and os.environ.get("CI") and "advisories" not in _may_be_skipped():
+        raise CommandError(
+            f"skipped, which fails in CI unless CI_MAY_SKIP has advisories: {', '.join(skipped)}"
+        )
+
+
+def _may_be_skipped() -> list[str]:
+    return os.environ.get("CI_MAY_SKIP", "").split()
 
 
 def _secrets(files: list[Path]) -> Iterator[str]:

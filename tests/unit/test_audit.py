@@ -1,6 +1,7 @@
 """What `make audit` must find, and what it must say when it could not ask."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -57,6 +58,44 @@ def test_advisories_that_cannot_be_asked_for_are_skipped_by_name(
     answering(monkeypatch, output)
 
     assert audit.check_advisories().startswith("SKIPPED: ")
+
+
+def test_skipped_check_fails_in_ci_unless_it_may_be_skipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = {"advisories": lambda: "SKIPPED: no answer", "image": lambda: "fine"}
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("CI_MAY_SKIP", raising=False)
+    audit.run(checks)
+    monkeypatch.setenv("CI", "true")
+
+    with pytest.raises(CommandError, match="advisories"):
+        audit.run(checks)
+
+    monkeypatch.setenv("CI_MAY_SKIP", "terraform advisories")
+    audit.run(checks)
+    assert capsys.readouterr().out.count("image: fine") == 3
+
+
+@pytest.mark.parametrize("allowed", ["", "docker", "docker terraform"])
+def test_infrastructure_that_cannot_be_tested_fails_in_ci_unless_it_may_be_skipped(
+    tmp_path: Path, allowed: str
+) -> None:
+    for program in ("bash", "dirname"):
+        found = shutil.which(program)
+        assert found
+        (tmp_path / program).symlink_to(found)
+
+    said = subprocess.run(
+        ["bash", audit.ROOT / "scripts" / "stack" / "ci.sh"],
+        env={"PATH": str(tmp_path), "CI": "true", "CI_MAY_SKIP": allowed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.stdout.startswith("skipped: test-infra and test-e2e (terraform")
+    assert said.returncode == (0 if "terraform" in allowed else 1)
 
 
 def test_bill_of_materials_is_the_same_for_the_same_locks(
