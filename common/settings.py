@@ -111,7 +111,11 @@ class Settings(BaseSettings):
         max_length=200,
         description="Who bills, as PDF statements name them.",
     )
-    trace: bool = Field(default=False, description="Whether the function sends X-Ray traces.")
+    trace: bool = Field(
+        default=False,
+        description="Whether X-Ray traces are sent: by the functions where Lambda runs them, by "
+        "the service to the daemon at `AWS_XRAY_DAEMON_ADDRESS`, 127.0.0.1:2000 unless set.",
+    )
 
     @field_validator("user_hash_key")
     @classmethod

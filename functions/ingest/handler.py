@@ -41,7 +41,12 @@ from functions.ingest.storing import store, store_unless_away
 
 logger = Logger(service="lead-billing-ingest")
 metrics = Metrics(namespace=NAMESPACE, service="lead-billing-ingest")
-tracer = Tracer(service="lead-billing-ingest", disabled=not Settings().trace)
+tracer = Tracer(
+    service="lead-billing-ingest",
+    # None: on where Lambda runs it, off elsewhere, where nobody begins a segment.
+    disabled=None if Settings().trace else True,
+    patch_modules=["botocore"],  # not psycopg2: SQLAlchemy needs the driver's own connections
+)
 app = APIGatewayHttpResolver()
 
 
@@ -74,6 +79,7 @@ def post_leads() -> Response[str]:
     return _answer(posted, results)
 
 
+@tracer.capture_method(capture_response=False, capture_error=False)
 def _stored_or_queued(leads: dict[int, Lead]) -> list[Result]:
     queue_url = Settings().queue_url
     if queue_url is None:

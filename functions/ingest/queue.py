@@ -26,7 +26,12 @@ from functions.ingest.waiting import CORRELATION_ID, MOST_RETURNS, RETURNS, lead
 
 logger = Logger(service="lead-billing-queue")
 metrics = Metrics(namespace="LeadBilling", service="lead-billing-queue")
-tracer = Tracer(service="lead-billing-queue", disabled=not Settings().trace)
+tracer = Tracer(
+    service="lead-billing-queue",
+    # None: on where Lambda runs it, off elsewhere, where nobody begins a segment.
+    disabled=None if Settings().trace else True,
+    patch_modules=["botocore"],  # not psycopg2: SQLAlchemy needs the driver's own connections
+)
 processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 
@@ -47,6 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     )
 
 
+@tracer.capture_method(capture_response=False, capture_error=False)
 def _store_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
     """Under the id of the request that the leads came with, so that they are found by it."""
     told = correlation.id_of(

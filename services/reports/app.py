@@ -38,7 +38,12 @@ from services.reports.access import authorised
 from services.reports.body_limit import BodyLimit
 from services.reports.description import describe
 from services.reports.formats import prefers_page
-from services.reports.observing import Observed, telling_the_backlog, write_to_cloudwatch
+from services.reports.observing import (
+    SERVICE,
+    Observed,
+    telling_the_backlog,
+    write_to_cloudwatch,
+)
 from services.reports.pages import page, query, see_other
 from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
 from services.reports.routes import (
@@ -55,6 +60,7 @@ from services.reports.routes import (
 from services.reports.routes.metrics import keep_for_prometheus
 from services.reports.schemas import ProblemShape
 from services.reports.sessions import RenewedSessions, had_one
+from services.reports.tracing import Tracing
 
 logger = logging.getLogger("lead_billing.reports")
 
@@ -150,7 +156,7 @@ def fail(request: Request, error: Exception) -> Response:
 
 
 # The outermost: what the others refuse is logged and counted too.
-app.add_middleware(Observed, on_error=fail)
+app.add_middleware(Observed, on_error=fail, tracing=Tracing(SERVICE) if Settings().trace else None)
 
 
 def _allowed_at(request: Request) -> str:

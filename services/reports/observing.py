@@ -23,6 +23,7 @@ from common import correlation, db
 from common.backlog import backlog
 from common.metrics import NAMESPACE, Metric, record
 from common.problems import Problem
+from services.reports.tracing import Tracing
 
 SERVICE = "lead-billing-reports"
 GATEWAY_REQUEST_ID = "x-gateway-request-id"  # set by API Gateway on all that comes through it
@@ -37,9 +38,15 @@ class Observed:
     `on_error` answers what nobody has handled, while the request's id is still known.
     """
 
-    def __init__(self, app: ASGIApp, on_error: Callable[[Request, Exception], Response]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_error: Callable[[Request, Exception], Response],
+        tracing: Tracing | None = None,
+    ) -> None:
         self._app = app
         self._on_error = on_error
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,6 +56,9 @@ class Observed:
         mine = correlation.id_of({"x-request-id": _id_of_gateway(scope, headers)}, uuid.uuid4().hex)
         correlation_id = correlation.id_of(headers, mine)
         began, status = time.perf_counter(), 0
+        # Where Lambda runs us, it has begun a segment itself.
+        tracing = None if "aws.event" in scope else self._tracing
+        segment = tracing and tracing.begin(headers.get("x-amzn-trace-id"))
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -65,7 +75,9 @@ class Observed:
                     raise
                 await self._on_error(Request(scope), error)(scope, receive, send_with_id)
             finally:
-                _account_for(scope, status, time.perf_counter() - began)
+                route, method = _account_for(scope, status, time.perf_counter() - began)
+                if tracing and segment:
+                    tracing.end(segment, route, method, status, correlation_id)
 
 
 def log_as_json(level: int = logging.INFO, stream: TextIO | None = None) -> None:
@@ -120,13 +132,15 @@ def _id_of_gateway(scope: Scope, headers: Headers) -> str:
     return str(of_event or headers.get(GATEWAY_REQUEST_ID, ""))
 
 
-def _account_for(scope: Scope, status: int, seconds: float) -> None:
+def _account_for(scope: Scope, status: int, seconds: float) -> tuple[str, str]:
+    """Gives the route and the method that it counted the request under."""
     route = getattr(scope.get("route"), "path", "none")
     method = scope["method"] if route != "none" else "any"
     record(Metric.REQUESTS, route=route, method=method, status=str(status))
     record(Metric.REQUEST_SECONDS, seconds, route=route, method=method)
     told = {"route": route, "method": method, "status": status, "seconds": round(seconds, 4)}
     logger.info("answered", extra=told)
+    return route, method
 
 
 def _with_correlation_id(line: logging.LogRecord) -> bool:

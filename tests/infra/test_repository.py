@@ -47,3 +47,14 @@ def test_events_are_what_the_gateway_sends(file: Path) -> None:
     assert event["version"] == "2.0"
     assert event["routeKey"] == "POST /leads"
     assert isinstance(event["body"], str)
+
+
+def test_every_process_of_a_deployment_limits_what_a_key_may_make() -> None:
+    wiring = (ROOT / "terraform" / "envs" / "local" / "main.tf").read_text()
+
+    # What all functions are given, and the task.
+    shared = wiring.partition("function_environment = ")[2].partition("})")[0]
+    task = wiring.partition('module "reports_task"')[2].partition("secret_fields")[0]
+    for environment in (shared, task):
+        assert "RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)" in environment
+    assert wiring.count("merge(local.function_environment") == wiring.count("modules/lambda")

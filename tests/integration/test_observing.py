@@ -4,7 +4,11 @@ import asyncio
 import io
 import json
 import logging
+import os
 import re
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +18,15 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, text
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from common import metrics
 from common.metrics import Metric
 from scripts.local_server import load_gateway
-from services.reports.observing import log_as_json, write_to_cloudwatch
+from services.reports.observing import Observed, log_as_json, write_to_cloudwatch
+from services.reports.tracing import Tracing
 from tests.api import JSON, PROJECT, action, lead, post
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -287,3 +295,98 @@ def test_every_metric_is_recorded_somewhere() -> None:
 
     unused = {m.name for m in Metric if f"Metric.{m.name}" not in code} - by_status
     assert unused == set()
+
+
+# --- traces
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Where X-Ray's daemon would listen."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(10)
+        monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", f"127.0.0.1:{listener.getsockname()[1]}")
+        yield listener
+
+
+def traced(header: str) -> httpx.Response:
+    """What a service with traces on answers."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("found nothing", 404)(scope, receive, send)
+
+    def on_error(_request: Request, error: Exception) -> Response:
+        raise error
+
+    tracing = Tracing("lead-billing-reports")
+
+    async def ask() -> httpx.Response:
+        observed = Observed(answer, on_error, tracing)
+        transport = httpx.ASGITransport(observed)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.get(
+                "/leads/ann?user=private",
+                headers={"x-amzn-trace-id": header, "x-request-id": "r-7"},
+            )
+
+    try:
+        return asyncio.run(ask())
+    finally:
+        tracing._emitter._socket.close()
+
+
+def test_service_sends_a_segment_of_its_request_when_traces_are_on(daemon: socket.socket) -> None:
+    traced(_SAMPLED)
+
+    header, _, sent = daemon.recv(65536).partition(b"\n")
+    segment = json.loads(sent)
+    assert json.loads(header) == {"format": "json", "version": 1}
+    assert segment["trace_id"] == "1-66000000-aaaaaaaaaaaaaaaaaaaaaaaa"
+    assert segment["parent_id"] == "bbbbbbbbbbbbbbbb"
+    assert segment["http"]["response"]["status"] == 404
+    assert segment["annotations"]["correlation_id"] == "r-7"
+    assert b"private" not in sent
+
+
+def test_request_that_is_not_sampled_sends_nothing(daemon: socket.socket) -> None:
+    daemon.settimeout(0.2)
+
+    traced("Root=1-66000000-aaaaaaaaaaaaaaaaaaaaaaaa;Sampled=0")
+
+    with pytest.raises(TimeoutError):
+        daemon.recv(65536)
+
+
+@pytest.mark.parametrize("header", ["", "Root=what;Sampled=?", "Root=1-6600;Sampled=1"])
+def test_no_daemon_and_no_sound_header_fail_a_request(daemon: socket.socket, header: str) -> None:
+    daemon.close()
+
+    assert traced(header).status_code == 404
+
+
+_SAMPLED = "Root=1-66000000-aaaaaaaaaaaaaaaaaaaaaaaa;Parent=bbbbbbbbbbbbbbbb;Sampled=1"
+_ON_LAMBDA = {"LAMBDA_TASK_ROOT": "/var/task", "_X_AMZN_TRACE_ID": _SAMPLED}
+
+
+@pytest.mark.parametrize("where", [{}, _ON_LAMBDA], ids=["here", "on_lambda"])
+def test_function_answers_with_traces_on_and_no_daemon(where: dict[str, str]) -> None:
+    code = (
+        "import json; from scripts.gateway import LambdaContext;"
+        "from functions.ingest import queue; from functions.ingest.handler import handler;"
+        "event = json.load(open('functions/ingest/events/post_not_json.json'));"
+        "print(int(handler(event, LambdaContext('aws-1'))['statusCode']))"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("POWERTOOLS_TRACE")}
+
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        env=environment | where | {"TRACE": "true"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.splitlines()[-1] in {"400", "401"}

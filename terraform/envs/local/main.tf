@@ -12,9 +12,9 @@ locals {
   }
 
   function_environment = merge(local.database_environment, {
-    DATABASE_SECRET_ARN       = module.database.secret_arn
-    MISSING_USER              = var.missing_user
-    POWERTOOLS_TRACE_DISABLED = "true"
+    DATABASE_SECRET_ARN   = module.database.secret_arn
+    MISSING_USER          = var.missing_user
+    RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
   })
 }
 
@@ -53,6 +53,7 @@ module "ingest" {
   handler            = "functions.ingest.handler.handler"
   runtime            = var.lambda_runtime
   architecture       = var.architecture
+  trace              = var.trace
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
   secret_arns        = [module.database.secret_arn]
@@ -75,6 +76,7 @@ module "ingest_queue" {
   handler            = "functions.ingest.queue.handler"
   runtime            = var.lambda_runtime
   architecture       = var.architecture
+  trace              = var.trace
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
   secret_arns        = [module.database.secret_arn]
@@ -104,8 +106,9 @@ module "reports_task" {
   health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
 
   environment = merge(local.database_environment, {
-    MISSING_USER       = var.missing_user
-    CLOUDWATCH_METRICS = "true"
+    MISSING_USER          = var.missing_user
+    RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
+    CLOUDWATCH_METRICS    = "true"
   })
 
   secret_fields = {
@@ -158,6 +161,7 @@ module "reports_function" {
   handler            = "services.reports.app.lambda_handler"
   runtime            = var.lambda_runtime
   architecture       = var.architecture
+  trace              = var.trace
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
   secret_arns        = [module.database.secret_arn]

@@ -84,6 +84,23 @@ variable "missing_user" {
   default     = "per_customer"
 }
 
+variable "requests_per_second_of_a_key" {
+  description = "What each process lets one API key make in a second, twice as many at once; more is answered 429."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.requests_per_second_of_a_key >= 1 && floor(var.requests_per_second_of_a_key) == var.requests_per_second_of_a_key
+    error_message = "requests_per_second_of_a_key must be a whole number of at least 1: a deployment has a limit."
+  }
+}
+
+variable "trace" {
+  description = "Whether the functions send X-Ray traces."
+  type        = bool
+  default     = false
+}
+
 variable "close_grace_days" {
   description = "Days between a month's end and its scheduled closing."
   type        = number

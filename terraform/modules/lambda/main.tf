@@ -14,6 +14,14 @@ locals {
     Resource = var.send_queue_arns
   }]
 
+  # X-Ray knows no resource for these.
+  trace_statements = var.trace ? [{
+    Sid      = "SendTraces"
+    Effect   = "Allow"
+    Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    Resource = ["*"]
+  }] : []
+
   consumer_statements = var.source_queue == null ? [] : [{
     Sid      = "ReceiveMessages"
     Effect   = "Allow"
@@ -87,6 +95,7 @@ resource "aws_iam_role_policy" "this" {
       local.secret_statements,
       local.queue_statements,
       local.consumer_statements,
+      local.trace_statements,
     )
   })
 }
@@ -115,8 +124,15 @@ resource "aws_lambda_function" "this" {
     security_group_ids = var.security_group_ids
   }
 
+  dynamic "tracing_config" {
+    for_each = var.trace ? ["Active"] : []
+    content {
+      mode = tracing_config.value
+    }
+  }
+
   environment {
-    variables = var.environment
+    variables = merge(var.environment, { TRACE = tostring(var.trace) })
   }
 
   # The function may neither run nor log before its role and its log group are there.

@@ -117,6 +117,12 @@ variable "concurrency_limit" {
   }
 }
 
+variable "trace" {
+  description = "Whether the function sends X-Ray traces."
+  type        = bool
+  default     = false
+}
+
 variable "log_retention_days" {
   description = "Days that logs are kept."
   type        = number

@@ -37,6 +37,41 @@ run "may_read_its_secret_and_write_its_log_and_nothing_more" {
   }
 }
 
+run "traces_nothing_unless_told" {
+  assert {
+    condition     = length(aws_lambda_function.this.tracing_config) == 0
+    error_message = "Traces are on."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables.TRACE == "false"
+    error_message = "The code traces."
+  }
+}
+
+run "traces_when_told" {
+  variables {
+    trace = true
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
+    error_message = "Lambda does not trace."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables.TRACE == "true"
+    error_message = "The code does not trace."
+  }
+
+  assert {
+    condition = contains(flatten([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Effect == "Allow"
+    ]), "xray:PutTraceSegments")
+    error_message = "The role may not send traces."
+  }
+}
+
 run "sends_only_to_queues_it_was_given" {
   variables {
     send_queue_arns = ["arn:aws:sqs:eu-central-1:123456789012:leads"]
