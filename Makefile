@@ -123,8 +123,8 @@ sbom: $(VENV)/dev ## Write a CycloneDX bill of materials of each deployable to .
 fuzz: $(VENV)/dev ## Throw hostile input at a server of its own (FUZZ_SECONDS=60, FUZZ_SEED=1)
 	@$(PY) -m fuzz $(if $(FUZZ_SECONDS),--seconds "$(FUZZ_SECONDS)") $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)")
 
-bench-load: $(VENV)/dev ## Load a server with sixteen clients (SECONDS=600): errors, memory, p99 against p50
-	@$(PY) -m benchmarks.load --seconds "$(or $(SECONDS),600)" $(if $(OUT),--out "$(OUT)")
+bench-load: $(VENV)/dev ## Load a server with sixteen clients (SECONDS=600, WRITE=1 for docs/reliability.md, OUT=)
+	@$(PY) -m benchmarks.load --seconds "$(or $(SECONDS),600)" $(if $(OUT),--out "$(OUT)") $(if $(WRITE),--write)
 
 bench: $(VENV)/dev ## Measure ingest and reports, as ratios within one run
 	@$(PY) -m benchmarks

@@ -209,9 +209,13 @@ def _process(arguments: list[str], url: str) -> Iterator[subprocess.Popen[str]]:
 
 
 class Client:
-    """One kept-alive connection; little of its own to be measured."""
+    """One kept-alive connection; little of its own to be measured.
+
+    `headers` go with every request.
+    """
 
     def __init__(self, server: Server) -> None:
+        self.headers: Mapping[str, str] = {}
         self._connection = http.client.HTTPConnection(server.host, server.port, timeout=600)
         self._last_used = time.monotonic()
 
@@ -238,7 +242,7 @@ class Client:
     ) -> http.client.HTTPResponse:
         if time.monotonic() - self._last_used > _KEPT_ALIVE_SECONDS:
             self._connection.close()
-        self._connection.request(method, path, body, headers)
+        self._connection.request(method, path, body, {**self.headers, **headers})
         response = self._connection.getresponse()
         self._last_used = time.monotonic()
         if not 200 <= response.status < 300:
