@@ -40,6 +40,7 @@ class Metric(StrEnum):
     QUARANTINED_NOW = "QuarantinedNow"
     PARKED_NOW = "ParkedNow"
     OVERDUE_NOW = "OverdueNow"
+    QUEUED_NOW = "QueuedNow"  # messages of leads that wait for the database
 
     @property
     def is_duration(self) -> bool:

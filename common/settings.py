@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     queue_url: str | None = Field(
         default=None,
         description="SQS queue where the function puts valid leads while the database is away. "
-        "Without one it answers 503.",
+        "Without one it answers 503. The service tells its length in its metrics.",
     )
     user_hash_key: SecretStr = Field(
         default=SecretStr(""),

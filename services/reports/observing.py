@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from typing import TextIO
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -20,10 +21,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common import correlation, db
-from common.backlog import backlog
 from common.metrics import NAMESPACE, Metric, record
 from common.problems import Problem
 from services.reports.tracing import Tracing
+from services.reports.waiting import waiting_now
 
 SERVICE = "lead-billing-reports"
 GATEWAY_REQUEST_ID = "x-gateway-request-id"  # set by API Gateway on all that comes through it
@@ -107,12 +108,13 @@ def telling_the_backlog() -> Iterator[None]:
         while not over.wait(_SECONDS_BETWEEN_LEVELS):
             try:
                 with db.snapshot() as connection:
-                    levels = backlog(connection)
+                    levels = waiting_now(connection)
             except Problem as problem:
                 logger.warning("the backlog is not known", exc_info=problem)
             else:
                 for metric, value in levels.items():
-                    record(metric, value)
+                    if not isnan(value):
+                        record(metric, value)
 
     thread = threading.Thread(target=tell, name="backlog", daemon=True)
     thread.start()

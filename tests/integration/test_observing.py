@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from math import isnan
 from typing import Any
 
 import httpx
@@ -24,10 +25,13 @@ from starlette.types import Receive, Scope, Send
 
 from common import metrics
 from common.metrics import Metric
+from common.settings import settings
 from scripts.local_server import load_gateway
+from services.reports import waiting
 from services.reports.observing import Observed, log_as_json, write_to_cloudwatch
 from services.reports.tracing import Tracing
 from tests.api import JSON, PROJECT, action, lead, post
+from tests.waiting_leads import a_queue
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -249,6 +253,29 @@ def test_late_actions_and_parked_customers_are_counted(acme: httpx.Client) -> No
     assert scraped(acme)["lead_billing_late_actions_total",] == (
         before["lead_billing_late_actions_total",] + 1
     )
+
+
+def test_prometheus_sees_how_long_the_queue_is(
+    acme: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told() -> float:
+        settings.cache_clear()
+        waiting._client.cache_clear()
+        return scraped(acme)["lead_billing_queued_now",]
+
+    without = told()
+    with a_queue(monkeypatch) as room:
+        room.send("a")
+        room.send("b")
+        room.receive()
+        room.send("c")
+        with_queue = told()
+        monkeypatch.setenv("QUEUE_URL", room.url + "-gone")
+        gone = told()
+    monkeypatch.delenv("QUEUE_URL")
+    settings.cache_clear()
+
+    assert (isnan(without), with_queue, isnan(gone)) == (True, 3, True)
 
 
 def test_metrics_are_not_for_those_outside(acme: httpx.Client) -> None:

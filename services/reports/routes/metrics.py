@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest as exposition
 
-from common.backlog import backlog
 from common.metrics import Metric
 from common.problems import NotFound
 from services.reports.observing import is_through_gateway
 from services.reports.requests import Snapshot
+from services.reports.waiting import waiting_now
 
 router = APIRouter(include_in_schema=False)
 
@@ -56,9 +56,9 @@ def keep_for_prometheus(metric: Metric, value: float, labels: dict[str, str]) ->
 
 @router.get("/metrics")
 def show_metrics(request: Request, connection: Snapshot) -> Response:
-    """Counts of this process since it began, and what waits for a person at the moment."""
+    """Counts of this process since it began, and what waits at the moment."""
     if is_through_gateway(request):
         raise NotFound("nothing is at this address")
-    for metric, value in backlog(connection).items():
+    for metric, value in waiting_now(connection).items():
         keep_for_prometheus(metric, value, {})
     return Response(exposition(registry), media_type=CONTENT_TYPE_LATEST)
