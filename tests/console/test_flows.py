@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from common.billing import Period
+from common.keys import gatekeeper
 from tests.api import action, lead, post, register
 from tests.console.conftest import Console
 from tests.console.filled import fill
@@ -384,3 +385,29 @@ def test_line_is_disputed_from_its_report(console: Console) -> None:
     press(page, "Dispute")
 
     heading(page, "Dispute of lead lead-1")
+
+
+def test_viewer_signs_in_reads_and_signs_out_again(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(console.api)
+    post(console.api, lead("lead-1", action()))
+    viewer = {"name": "Bob", "role": "viewer", "customer_id": "acme"}
+    key = console.api.post("/keys", json=viewer).json()["key"]
+    monkeypatch.setenv("OPEN_ACCESS", "false")
+    gatekeeper.cache_clear()
+
+    page = console.visit("/console/customers")
+    heading(page, "Sign in")
+    page.get_by_label("API key").fill(key)
+    press(page, "Sign in")
+    heading(page, "Customers")
+    expect(page.get_by_role("row", name="The acme")).to_be_visible()
+    expect(page.get_by_role("link", name="New customer")).to_have_count(0)
+    expect(page.get_by_role("link", name="Close a month")).to_have_count(0)
+    press(page, "Sign out")
+
+    heading(page, "Sign in")
+    console.visit("/console/leads")
+    heading(page, "Sign in")
+    gatekeeper.cache_clear()
