@@ -20,6 +20,7 @@ def have_admin_key(stack: Stack) -> None:
     token = Token.new()
     tasks.run_task(
         stack,
+        "reports",
         [
             *("python", "-m", "services.reports.manage", "key-create"),
             *("--name", "make up", "--role", "admin"),

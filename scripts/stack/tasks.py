@@ -9,23 +9,28 @@ from scripts.stack.settings import Stack
 
 def migrate(stack: Stack) -> None:
     """Bring the schema to the newest version, where the service's own image runs."""
-    run_task(stack, ["python", "-m", "alembic", "upgrade", "head"])
+    run_task(stack, "migrate", ["python", "-m", "alembic", "upgrade", "head"])
 
 
 def close_due(stack: Stack) -> None:
     """Close the months that are due, by the command and in the task that the schedule names."""
-    run_task(stack, terraform.outputs(stack)["close_command"])
+    run_task(stack, "reports", terraform.outputs(stack)["close_command"])
 
 
-def run_task(stack: Stack, command: list[str]) -> None:
-    """Run a command once as an ECS task; StackError with its log unless it exits 0."""
+def run_task(stack: Stack, part: str, command: list[str]) -> list[str]:
+    """Run a command once as an ECS task and give the end of what it printed.
+
+    `part`: whose database role it works in, of Terraform's output `tasks`. StackError with its log
+    unless it exits 0.
+    """
     deployed = terraform.outputs(stack)
+    as_part = deployed["tasks"][part]
     started = aws.ecs(
         stack,
         "RunTask",
         {
             "cluster": deployed["cluster_name"],
-            "taskDefinition": deployed["task_definition_arn"],
+            "taskDefinition": as_part["definition_arn"],
             "launchType": "FARGATE",
             "count": 1,
             "startedBy": "make",
@@ -37,7 +42,7 @@ def run_task(stack: Stack, command: list[str]) -> None:
                 }
             },
             "overrides": {
-                "containerOverrides": [{"name": deployed["container_name"], "command": command}]
+                "containerOverrides": [{"name": as_part["container_name"], "command": command}]
             },
         },
     )
@@ -53,11 +58,11 @@ def run_task(stack: Stack, command: list[str]) -> None:
         task.update(found["tasks"][0])
         return bool(task["lastStatus"] == "STOPPED")
 
-    aws.wait_for(f"The end of `{' '.join(command)}`", 180, stopped, "make logs PART=migrate")
+    aws.wait_for(f"The end of `{' '.join(command)}`", 180, stopped, f"make logs PART={part}")
     exit_code = task["containers"][0].get("exitCode")
     printed = [
         line
-        for stream, line in aws.log_lines(stack, deployed["log_group_names"]["migrate"])
+        for stream, line in aws.log_lines(stack, as_part["log_group_name"])
         if stream.endswith(arn.rsplit("/", 1)[-1])
     ]
     for line in printed[-20:]:
@@ -66,5 +71,6 @@ def run_task(stack: Stack, command: list[str]) -> None:
         reason = task.get("stoppedReason") or "see the lines above"
         raise StackError(
             f"`{' '.join(command)}` ended with {exit_code} as an ECS task ({reason}).",
-            "make logs PART=migrate, then make migrate",
+            f"make logs PART={part}, then make {part if part == 'migrate' else 'up'}",
         )
+    return printed[-20:]

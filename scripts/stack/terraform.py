@@ -190,7 +190,8 @@ def set_variables(stack: Stack, **values: Any) -> None:
     stack.state.mkdir(parents=True, exist_ok=True)
     file = stack.state / "variables.tfvars.json"
     known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    known.setdefault("database_password", secrets.token_urlsafe(24))
+    for role in ("database", "function", "service"):
+        known.setdefault(f"{role}_password", secrets.token_urlsafe(24))
     known.setdefault("user_hash_key", secrets.token_urlsafe(32))
     known |= {
         "emulator_url": stack.url,

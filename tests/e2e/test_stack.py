@@ -23,6 +23,20 @@ with engine().begin() as connection:
     connection.exec_driver_sql("insert into lead_types values ('Podcast')")
 """
 
+WHO_IS_SIGNED_IN = """
+from common.db import engine
+with engine().begin() as connection:
+    rows = connection.exec_driver_sql(
+        "select distinct usename from pg_stat_activity"
+        " where application_name = 'lead-billing' and pid <> pg_backend_pid() order by 1")
+    print("signed in:", *rows.scalars(), flush=True)
+"""
+CHANGE_A_LEAD = """
+from common.db import engine
+with engine().begin() as connection:
+    connection.exec_driver_sql("update leads set user_email = null")
+"""
+
 
 def docker_says(*command: str) -> str:
     return subprocess.run(
@@ -70,11 +84,70 @@ def test_post_ran_in_the_function_and_get_in_the_container(stack: Stack) -> None
     groups = terraform.outputs(stack)["log_group_names"]
 
     function = "\n".join(line for _, line in aws.log_lines(stack, groups["ingest"]))
-    container = "\n".join(line for _, line in aws.log_lines(stack, groups["reports"]))
+    container = [line for _, line in aws.log_lines(stack, groups["reports"])]
 
+    answered = [json.loads(line) for line in container if '"message":"answered"' in line]
+    routes = {(each["method"], each["route"]) for each in answered}
     assert "START RequestId" in function
-    assert "GET /billing/reports/customer-123/2024-04" in container
-    assert "POST /leads" not in container
+    assert ("GET", "/billing/reports/{customer_id:id}/{period}") in routes
+    assert ("POST", "/leads") not in routes
+
+
+def test_function_and_service_sign_in_as_themselves_and_never_as_the_owner(stack: Stack) -> None:
+    sample.ask(stack, "POST", "/leads", json.loads(sample.LEADS.read_bytes())[0])
+    sample.ask(stack, "GET", "/customers")
+
+    said = tasks.run_task(stack, "migrate", ["python", "-c", WHO_IS_SIGNED_IN])
+
+    assert "signed in: lead_billing_function lead_billing_service" in said
+    with pytest.raises(StackError, match="ended with"):
+        tasks.run_task(stack, "reports", ["python", "-c", CHANGE_A_LEAD])
+
+
+def test_each_part_may_read_its_own_secret_alone(stack: Stack) -> None:
+    read = {
+        role: secrets_read_by(stack, role, policy)
+        for role, policy in (
+            (f"{stack.name}-ingest", "function"),
+            (f"{stack.name}-queue", "function"),
+            (f"{stack.name}-reports-execution", "start-container"),
+            (f"{stack.name}-migrate-execution", "start-container"),
+        )
+    }
+
+    assert list(read.values()) == [["function"], ["function"], ["service"], ["migrations"]]
+
+
+def secrets_read_by(stack: Stack, role: str, policy: str) -> list[str]:
+    """The last part of the names of the secrets, less the six letters that AWS appends."""
+    said = subprocess.run(
+        [
+            *(stack.venv / "bin" / "aws", "--endpoint-url", stack.url, "--region", stack.region),
+            *("iam", "get-role-policy", "--role-name", role, "--policy-name", policy),
+        ],
+        env={**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    statements = json.loads(said)["PolicyDocument"]["Statement"]
+    arns = [
+        arn
+        for each in statements
+        if each["Action"] == ["secretsmanager:GetSecretValue"]
+        for arn in each["Resource"]
+    ]
+    return [arn.rsplit("/", 1)[-1].rsplit("-", 1)[0] for arn in arns]
+
+
+def test_no_secret_is_in_the_state(stack: Stack) -> None:
+    variables = json.loads((stack.state / "variables.tfvars.json").read_text())
+    state = terraform.state_file(stack).read_text()
+
+    secrets = [name for name in variables if name.endswith(("_password", "_key"))]
+
+    assert len(secrets) == 4
+    assert [name for name in secrets if variables[name] in state] == []
 
 
 def test_container_is_read_only_and_not_root(stack: Stack) -> None:
@@ -210,7 +283,7 @@ def test_bad_message_becomes_a_dead_letter_and_can_be_replayed(
         lambda: messages_in(stack, quick_queue["dead_letters_url"]) == 1,
         "make logs PART=queue",
     )
-    tasks.run_task(stack, ["python", "-c", ADD_PODCAST])
+    tasks.run_task(stack, "migrate", ["python", "-c", ADD_PODCAST])
 
     ran = step("replay-dlq")
 
@@ -249,7 +322,7 @@ def test_container_stops_by_itself_when_asked(stack: Stack) -> None:
 
 def test_failing_migration_ends_with_its_cause(stack: Stack) -> None:
     with pytest.raises(StackError, match="ended with") as raised:
-        tasks.run_task(stack, ["python", "-m", "alembic", "upgrade", "no-such-revision"])
+        tasks.run_task(stack, "migrate", ["python", "-m", "alembic", "upgrade", "no-such-revision"])
 
     assert "make migrate" in raised.value.remedy
 
@@ -259,10 +332,9 @@ def test_schedules_own_command_closes_what_is_due(stack: Stack) -> None:
 
     assert ran.code == 0, ran.said
     assert '"period": "2024-04", "closed": 2' in ran.said
-    url = sample.gateway(stack)
-    april = aws.request("GET", f"{url}/billing/reports/customer-456/2024-04").json()
+    april = sample.ask(stack, "GET", "/billing/reports/customer-456/2024-04").json()
     assert (april["status"], april["due"]) == ("final", "7.00")
-    runs = aws.request("GET", f"{url}/billing/runs").json()["data"]
+    runs = sample.ask(stack, "GET", "/billing/runs").json()["data"]
     assert {run["actor"] for run in runs} == {"schedule"}
 
 

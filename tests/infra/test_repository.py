@@ -1,6 +1,7 @@
 """The infrastructure's files keep their promises: generated ones current, no addresses in locks."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,24 @@ def test_only_the_environment_knows_an_endpoint() -> None:
         assert 'provider "aws"' not in text, file
         assert "localhost" not in text, file
         assert "endpoints {" not in text, file
+
+
+def test_each_part_is_given_its_own_secret_alone() -> None:
+    wiring = (ROOT / "terraform" / "envs" / "local" / "main.tf").read_text()
+    modules = re.findall(r'^module "(\w+)" {\n(.*?)^}', wiring, re.MULTILINE | re.DOTALL)
+
+    given = {name: set(re.findall(r'secret_arns\["(\w+)"\]', body)) for name, body in modules}
+
+    assert {name: parts for name, parts in given.items() if parts} == {
+        "ingest": {"function"},
+        "ingest_queue": {"function"},
+        "migrate_task": {"migrations"},
+        "reports_task": {"service"},
+        "reports_function": {"service"},
+    }
+    assert wiring.count("secret_arns[") == sum(
+        body.count("secret_arns[") for _, body in modules
+    )  # none by way of a local
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)

@@ -5,24 +5,32 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 from common import db, keys
+from common.catalog import register_customer, register_product
+from common.identifiers import customer_id
 from common.key_format import Role, Token
 from common.keys import Caller, Keyring, KnownKey, RateLimit, gatekeeper
 from common.problems import DatabaseUnavailable, TooManyRequests, Unauthenticated
 from common.settings import settings
+from functions.ingest.handler import handler
+from scripts.embedded_postgres import EmbeddedPostgres
+from scripts.gateway import LambdaContext
+from scripts.migrate import upgrade_configured_database
 from services.reports.access import RULES
 from services.reports.app import app
 from services.reports.sessions import LONGEST_SECONDS, Session
 from tests.api import JSON, Wire, action, check_shape, lead, post, refusals, register, without
 from tests.console.filled import fill
+from tests.integration.test_function import event
 
 As = Callable[..., httpx.Client]
 
@@ -836,6 +844,50 @@ def test_customers_role_sees_nothing_until_it_is_told_whose(filled: Engine) -> N
         connection.exec_driver_sql("set role lead_billing_customer")
         assert connection.exec_driver_sql("select * from leads").all() == []
         assert connection.exec_driver_sql("select * from customers").all() == []
+
+
+@pytest.mark.usefixtures("configured_database")
+def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on RDS, whose master may create roles and is no superuser."""
+
+    def sign_in_as(role: str, password: str) -> None:
+        url = server.set(username=role, password=password, database="lead_billing")
+        monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+        for cached in (settings, gatekeeper, db.engine):
+            cached.cache_clear()
+
+    with EmbeddedPostgres(tmp_path, durable=False) as address:
+        server = make_url(address)
+        superuser = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with superuser.connect() as connection:
+            connection.exec_driver_sql("create role master login createrole password 'master-key'")
+            connection.exec_driver_sql("create database lead_billing owner master")
+        for passwords in (("first-f", "first-s"), ("second-f", "second-s")):
+            monkeypatch.setenv("FUNCTION_PASSWORD", passwords[0])
+            monkeypatch.setenv("SERVICE_PASSWORD", passwords[1])
+            sign_in_as("master", "master-key")
+            upgrade_configured_database()
+
+        sign_in_as("lead_billing_service", "second-s")
+        with db.acting_as("a test"), db.transaction() as connection:
+            register_customer(connection, "acme", "Acme", "a@acme.test", None)
+            register_product(connection, "abc", "abc", None)
+        sign_in_as("lead_billing_function", "second-f")
+        context = LambdaContext(aws_request_id="aws-1")
+        sent = handler(event(json.dumps(lead("l1", action()))), context)
+        sign_in_as("lead_billing_service", "second-s")
+        with db.acting_as("a test", customer_id("acme")), db.snapshot() as connection:
+            seen = connection.execute(
+                text("select session_user, current_user, count(*) from leads group by 1, 2")
+            ).one()
+        sign_in_as("lead_billing_function", "first-f")
+        with pytest.raises(DatabaseUnavailable), db.transaction():
+            pass
+
+    assert sent["statusCode"] == 201
+    assert tuple(seen) == ("lead_billing_service", "lead_billing_customer", 1)
 
 
 def test_the_parts_work_in_their_roles(two: httpx.Client) -> None:

@@ -12,7 +12,6 @@ locals {
   }
 
   function_environment = merge(local.database_environment, {
-    DATABASE_SECRET_ARN   = module.database.secret_arn
     MISSING_USER          = var.missing_user
     RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
   })
@@ -33,6 +32,8 @@ module "database" {
   subnet_ids             = module.network.private_subnet_ids
   security_group_ids     = [module.network.security_group_ids["database"]]
   password               = var.database_password
+  function_password      = var.function_password
+  service_password       = var.service_password
   user_hash_key          = var.user_hash_key
   multi_az               = false
   keep_on_destroy        = false
@@ -56,10 +57,11 @@ module "ingest" {
   trace              = var.trace
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
-  secret_arns        = [module.database.secret_arn]
+  secret_arns        = [module.database.secret_arns["function"]]
   send_queue_arns    = [module.queue.arn]
 
   environment = merge(local.function_environment, {
+    DATABASE_SECRET_ARN          = module.database.secret_arns["function"]
     QUEUE_URL                    = module.queue.url
     POWERTOOLS_SERVICE_NAME      = "lead-billing-ingest"
     POWERTOOLS_METRICS_NAMESPACE = "LeadBilling"
@@ -79,7 +81,7 @@ module "ingest_queue" {
   trace              = var.trace
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
-  secret_arns        = [module.database.secret_arn]
+  secret_arns        = [module.database.secret_arns["function"]]
   send_queue_arns    = [module.queue.arn] # to put back what still has to wait
   concurrency_limit  = 2
 
@@ -89,21 +91,50 @@ module "ingest_queue" {
   }
 
   environment = merge(local.function_environment, {
+    DATABASE_SECRET_ARN          = module.database.secret_arns["function"]
     QUEUE_URL                    = module.queue.url
     POWERTOOLS_SERVICE_NAME      = "lead-billing-queue"
     POWERTOOLS_METRICS_NAMESPACE = "LeadBilling"
   })
 }
 
-# The reporting image as a task: it runs the migrations whatever serves the reports.
+module "cluster" {
+  source = "../../modules/ecs_cluster"
+
+  name = "${var.name}-reports"
+}
+
+# The reporting image as the role that owns the tables; nothing else signs in with it.
+module "migrate_task" {
+  source = "../../modules/ecs_task"
+
+  name         = "${var.name}-migrate"
+  image        = var.reports_image
+  architecture = var.architecture
+  command      = ["python", "-m", "alembic", "upgrade", "head"]
+  environment  = local.database_environment
+  secret_arn   = module.database.secret_arns["migrations"]
+
+  secret_fields = {
+    DATABASE_USER     = "username"
+    DATABASE_PASSWORD = "password"
+    FUNCTION_PASSWORD = "function_password"
+    SERVICE_PASSWORD  = "service_password"
+  }
+}
+
+# The reporting image as the service: it also closes and keeps keys, whatever serves the reports.
 module "reports_task" {
   source = "../../modules/ecs_task"
 
-  name           = "${var.name}-reports"
-  image          = var.reports_image
-  architecture   = var.architecture
-  secret_arn     = module.database.secret_arn
-  health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
+  name         = "${var.name}-reports"
+  image        = var.reports_image
+  architecture = var.architecture
+  secret_arn   = module.database.secret_arns["service"]
+
+  server = {
+    health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
+  }
 
   environment = merge(local.database_environment, {
     MISSING_USER          = var.missing_user
@@ -125,7 +156,7 @@ module "close_schedule" {
   name                = "${var.name}-close"
   grace_days          = var.close_grace_days
   command             = ["python", "-m", "services.reports.close_due", "--grace-days", "{grace_days}"]
-  cluster_arn         = module.reports_task.cluster_arn
+  cluster_arn         = module.cluster.arn
   task_definition_arn = module.reports_task.task_definition_arn
   task_role_arns      = module.reports_task.role_arns
   container_name      = module.reports_task.container_name
@@ -138,8 +169,8 @@ module "reports_service" {
   count  = local.runs_as_service ? 1 : 0
 
   name                             = "${var.name}-reports"
-  cluster_arn                      = module.reports_task.cluster_arn
-  cluster_name                     = module.reports_task.cluster_name
+  cluster_arn                      = module.cluster.arn
+  cluster_name                     = module.cluster.name
   task_definition_arn              = module.reports_task.task_definition_arn
   container_name                   = module.reports_task.container_name
   vpc_id                           = module.network.vpc_id
@@ -164,8 +195,12 @@ module "reports_function" {
   trace              = var.trace
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
-  secret_arns        = [module.database.secret_arn]
-  environment        = merge(local.function_environment, { CLOUDWATCH_METRICS = "true" })
+  secret_arns        = [module.database.secret_arns["service"]]
+
+  environment = merge(local.function_environment, {
+    DATABASE_SECRET_ARN = module.database.secret_arns["service"]
+    CLOUDWATCH_METRICS  = "true"
+  })
 }
 
 module "api_gateway" {

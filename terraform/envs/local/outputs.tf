@@ -10,17 +10,23 @@ output "ingest_function_name" {
 
 output "cluster_name" {
   description = "The ECS cluster."
-  value       = module.reports_task.cluster_name
+  value       = module.cluster.name
 }
 
-output "task_definition_arn" {
-  description = "The reporting image as a task."
-  value       = module.reports_task.task_definition_arn
-}
-
-output "container_name" {
-  description = "Its container."
-  value       = module.reports_task.container_name
+output "tasks" {
+  description = "The reporting image as a task, in the database role of the migrations or of the service."
+  value = {
+    migrate = {
+      definition_arn = module.migrate_task.task_definition_arn
+      container_name = module.migrate_task.container_name
+      log_group_name = module.migrate_task.log_group_name
+    }
+    reports = {
+      definition_arn = module.reports_task.task_definition_arn
+      container_name = module.reports_task.container_name
+      log_group_name = module.reports_task.log_group_name
+    }
+  }
 }
 
 output "close_command" {
@@ -55,7 +61,7 @@ output "log_group_names" {
     ingest  = module.ingest.log_group_name
     queue   = module.ingest_queue.log_group_name
     reports = local.runs_as_service ? module.reports_task.log_group_name : module.reports_function[0].log_group_name
-    migrate = module.reports_task.log_group_name
+    migrate = module.migrate_task.log_group_name
   }
 }
 

@@ -65,7 +65,21 @@ variable "postgres_major_version" {
 }
 
 variable "database_password" {
-  description = "Password of the database role; made anew for each stack."
+  description = "Password of the role that owns the tables; made anew for each stack."
+  type        = string
+  sensitive   = true
+  ephemeral   = true
+}
+
+variable "function_password" {
+  description = "Password of the function's database role; made anew for each stack."
+  type        = string
+  sensitive   = true
+  ephemeral   = true
+}
+
+variable "service_password" {
+  description = "Password of the service's database role; made anew for each stack."
   type        = string
   sensitive   = true
   ephemeral   = true

@@ -70,20 +70,42 @@ resource "aws_db_instance" "this" {
   enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
 }
 
+locals {
+  # What each part signs in with; the last two are common/roles.py's. The owner of the tables needs
+  # no user hash key, and gives the others their passwords.
+  sign_ins = {
+    migrations = {
+      username          = var.username
+      password          = var.password
+      function_password = var.function_password
+      service_password  = var.service_password
+    }
+    function = {
+      username      = "lead_billing_function"
+      password      = var.function_password
+      user_hash_key = var.user_hash_key
+    }
+    service = {
+      username      = "lead_billing_service"
+      password      = var.service_password
+      user_hash_key = var.user_hash_key
+    }
+  }
+}
+
 resource "aws_secretsmanager_secret" "this" {
-  name                    = "${var.name}/database"
-  description             = "How the application signs in to PostgreSQL, and the key that hides who a user is"
+  for_each = toset(["migrations", "function", "service"])
+
+  name                    = "${var.name}/database/${each.key}"
+  description             = "How the ${each.key} sign${each.key == "migrations" ? "" : "s"} in to PostgreSQL"
   recovery_window_in_days = var.keep_on_destroy ? 30 : 0
 }
 
 resource "aws_secretsmanager_secret_version" "this" {
-  secret_id = aws_secretsmanager_secret.this.id
+  for_each = aws_secretsmanager_secret.this
 
-  secret_string_wo = jsonencode({
-    username      = var.username
-    password      = var.password
-    user_hash_key = var.user_hash_key
-  })
+  secret_id                = each.value.id
+  secret_string_wo         = jsonencode(local.sign_ins[each.key])
   secret_string_wo_version = var.password_version
 }
 

@@ -13,9 +13,9 @@ output "database_name" {
   value       = aws_db_instance.this.db_name
 }
 
-output "secret_arn" {
-  description = "Secret with the keys username, password and user_hash_key."
-  value       = aws_secretsmanager_secret.this.arn
+output "secret_arns" {
+  description = "Secret of each part that signs in: migrations (username, password, function_password, service_password), function and service (username, password, user_hash_key)."
+  value       = { for part, secret in aws_secretsmanager_secret.this : part => secret.arn }
 }
 
 output "identifier" {

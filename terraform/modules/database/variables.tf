@@ -53,7 +53,7 @@ variable "database_name" {
 }
 
 variable "username" {
-  description = "The application's role."
+  description = "The role that owns the tables, for migrations alone."
   type        = string
   default     = "lead_billing"
 }
@@ -70,6 +70,30 @@ variable "password" {
   }
 }
 
+variable "function_password" {
+  description = "Password of the function's role, which migrations give it. Never stored in the state."
+  type        = string
+  sensitive   = true
+  ephemeral   = true
+
+  validation {
+    condition     = length(var.function_password) >= 16
+    error_message = "function_password must have 16 or more characters."
+  }
+}
+
+variable "service_password" {
+  description = "Password of the service's role, which migrations give it. Never stored in the state."
+  type        = string
+  sensitive   = true
+  ephemeral   = true
+
+  validation {
+    condition     = length(var.service_password) >= 16
+    error_message = "service_password must have 16 or more characters."
+  }
+}
+
 variable "user_hash_key" {
   description = "Key that turns a user into what they are billed under. Never stored in the state, and never changed while its data lives."
   type        = string
@@ -83,7 +107,7 @@ variable "user_hash_key" {
 }
 
 variable "password_version" {
-  description = "Raise it to have a changed password written."
+  description = "Raise it to have changed passwords written; then run the migrations, which give the roles theirs."
   type        = number
   default     = 1
 }
@@ -106,7 +130,7 @@ variable "backup_retention_days" {
 }
 
 variable "keep_on_destroy" {
-  description = "Protects from deletion, takes a last snapshot and lets the secret be restored for 30 days."
+  description = "Protects from deletion, takes a last snapshot and lets the secrets be restored for 30 days."
   type        = bool
   default     = true
 }

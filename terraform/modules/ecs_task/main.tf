@@ -5,15 +5,6 @@ resource "aws_cloudwatch_log_group" "this" {
   retention_in_days = var.log_retention_days
 }
 
-resource "aws_ecs_cluster" "this" {
-  name = var.name
-
-  setting {
-    name  = "containerInsights"
-    value = "enabled"
-  }
-}
-
 locals {
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -93,25 +84,17 @@ resource "aws_ecs_task_definition" "this" {
     cpu_architecture        = upper(var.architecture)
   }
 
-  container_definitions = jsonencode([{
+  container_definitions = jsonencode([merge({
     name      = var.name
     image     = var.image
     essential = true
 
-    portMappings = [{ containerPort = var.port, hostPort = var.port, protocol = "tcp" }]
+    portMappings = var.server == null ? [] : [{ containerPort = var.server.port, hostPort = var.server.port, protocol = "tcp" }]
     environment  = [for key, value in var.environment : { name = key, value = value }]
     secrets      = [for key, field in var.secret_fields : { name = key, valueFrom = "${var.secret_arn}:${field}::" }]
 
     readonlyRootFilesystem = true
     stopTimeout            = var.stop_timeout_seconds
-
-    healthCheck = {
-      command     = var.health_command
-      interval    = 30
-      timeout     = 5
-      retries     = 3
-      startPeriod = 15
-    }
 
     logConfiguration = {
       logDriver = "awslogs"
@@ -121,5 +104,16 @@ resource "aws_ecs_task_definition" "this" {
         awslogs-stream-prefix = "task"
       }
     }
-  }])
+    },
+    var.command == null ? {} : { command = var.command },
+    var.server == null ? {} : {
+      healthCheck = {
+        command     = var.server.health_command
+        interval    = 30
+        timeout     = 5
+        retries     = 3
+        startPeriod = 15
+      }
+    },
+  )])
 }

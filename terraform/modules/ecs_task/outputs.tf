@@ -1,13 +1,3 @@
-output "cluster_name" {
-  description = "The cluster."
-  value       = aws_ecs_cluster.this.name
-}
-
-output "cluster_arn" {
-  description = "ARN of the cluster."
-  value       = aws_ecs_cluster.this.arn
-}
-
 output "task_definition_arn" {
   description = "The task definition with its revision."
   value       = aws_ecs_task_definition.this.arn

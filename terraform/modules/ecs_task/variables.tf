@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the cluster, the task, its container and its log group."
+  description = "Name of the task, its container, its roles and its log group."
   type        = string
 }
 
@@ -30,10 +30,16 @@ variable "architecture" {
   }
 }
 
-variable "port" {
-  description = "Port the container listens on."
-  type        = number
-  default     = 8000
+variable "command" {
+  description = "What the container runs; null for what its image names."
+  type        = list(string)
+  default     = null
+}
+
+variable "server" {
+  description = "Port the container listens on, and the command that fails when it no longer answers; null for a task that ends by itself."
+  type        = object({ port = optional(number, 8000), health_command = list(string) })
+  default     = null
 }
 
 variable "environment" {
@@ -51,11 +57,6 @@ variable "secret_fields" {
   description = "Environment variable to field of the secret."
   type        = map(string)
   default     = {}
-}
-
-variable "health_command" {
-  description = "Command that fails when the process no longer answers."
-  type        = list(string)
 }
 
 variable "cpu_units" {

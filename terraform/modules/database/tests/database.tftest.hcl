@@ -7,6 +7,8 @@ variables {
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
   password           = "a-long-enough-password"
+  function_password  = "the-functions-password"
+  service_password   = "the-services-password"
   user_hash_key      = "0123456789abcdef0123456789abcdef"
 }
 
@@ -29,8 +31,20 @@ run "is_private_encrypted_and_backed_up" {
 
 run "keeps_secrets_out_of_the_state" {
   assert {
-    condition     = aws_db_instance.this.password == null && aws_secretsmanager_secret_version.this.secret_string == null
+    condition     = aws_db_instance.this.password == null && alltrue([for version in aws_secretsmanager_secret_version.this : version.secret_string == null])
     error_message = "A secret would be in the state."
+  }
+}
+
+run "gives_each_part_a_secret_of_its_own" {
+  assert {
+    condition     = toset([for secret in aws_secretsmanager_secret.this : secret.name]) == toset(["test/database/migrations", "test/database/function", "test/database/service"])
+    error_message = "Two parts would sign in with one secret."
+  }
+
+  assert {
+    condition     = toset(keys(output.secret_arns)) == toset(["migrations", "function", "service"])
+    error_message = "A part would not find its secret."
   }
 }
 
@@ -69,6 +83,17 @@ run "refuses_a_password_rds_would_refuse" {
   }
 
   expect_failures = [var.password]
+}
+
+run "refuses_a_short_password_of_a_role" {
+  command = plan
+
+  variables {
+    function_password = "short"
+    service_password  = "short"
+  }
+
+  expect_failures = [var.function_password, var.service_password]
 }
 
 run "refuses_a_short_user_hash_key" {

@@ -3,12 +3,12 @@ mock_provider "aws" {
 }
 
 variables {
-  name           = "test-reports"
-  image          = "reports:0123456789ab"
-  secret_arn     = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:one"
-  health_command = ["CMD", "true"]
-  environment    = { DATABASE_HOST = "db" }
-  secret_fields  = { DATABASE_PASSWORD = "password" }
+  name          = "test-reports"
+  image         = "reports:0123456789ab"
+  secret_arn    = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:one"
+  server        = { health_command = ["CMD", "true"] }
+  environment   = { DATABASE_HOST = "db" }
+  secret_fields = { DATABASE_PASSWORD = "password" }
 }
 
 run "starts_read_only_with_secrets_by_reference" {
@@ -36,6 +36,42 @@ run "may_start_and_nothing_more" {
       "logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue",
     ])
     error_message = "The execution role allows something else."
+  }
+
+  assert {
+    condition = one([
+      for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "ReadItsSecret"
+    ]) == [var.secret_arn]
+    error_message = "Another part's secret can be read."
+  }
+}
+
+run "runs_a_command_of_its_own_and_serves_nobody" {
+  variables {
+    server  = null
+    command = ["python", "-m", "alembic", "upgrade", "head"]
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["python", "-m", "alembic", "upgrade", "head"]
+    error_message = "The image's own command would run."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].portMappings == [] && !can(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].healthCheck)
+    error_message = "A task that ends by itself has nobody to answer."
+  }
+}
+
+run "serves_on_its_port_and_says_whether_it_answers" {
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].portMappings[0].containerPort == 8000 && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].healthCheck.command == ["CMD", "true"]
+    error_message = "Nobody would notice that it no longer answers."
+  }
+
+  assert {
+    condition     = !can(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command)
+    error_message = "The image knows how it serves."
   }
 }
 

@@ -1,0 +1,9 @@
+output "name" {
+  description = "The cluster."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "arn" {
+  description = "ARN of the cluster."
+  value       = aws_ecs_cluster.this.arn
+}
