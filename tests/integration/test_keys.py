@@ -14,8 +14,10 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
+import scripts.manage
 from common import db, keys
 from common.catalog import register_customer, register_product
+from common.db import StatementRefused
 from common.identifiers import customer_id
 from common.key_format import Role, Token
 from common.keys import Caller, Keyring, KnownKey, RateLimit, gatekeeper
@@ -744,6 +746,9 @@ FUNCTION_MAY_NOT = [
     "update api_keys set role = 'admin'",
     "select * from audit_entries",
     "select write_audit_entry('a', 'b', 'c', null, null)",
+    "select hold_storing()",
+    "select erase_users(null, null, null, null, null)",
+    "insert into erased_users (user_key) values (gen_random_uuid())",
 ]
 SERVICE_MAY_NOT = [
     "update leads set customer_id = customer_id",
@@ -769,6 +774,11 @@ SERVICE_MAY_NOT = [
     "delete from audit_entries",
     "truncate audit_entries",
     "select write_audit_entry('a', 'b', 'c', null, null)",
+    "insert into lead_types values ('x')",
+    "delete from erased_users",
+    "update quarantined_leads set lead = '{}'",
+    "update disputes set opened_by = 'x'",
+    "update billing_runs set actor = 'x'",
     "alter table leads disable trigger all",
     "drop table leads",
     "create table mine (x int)",
@@ -877,6 +887,9 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
         sign_in_as("lead_billing_function", "second-f")
         context = LambdaContext(aws_request_id="aws-1")
         sent = handler(event(json.dumps(lead("l1", action()))), context)
+        for other in ("lead_billing_service", "lead_billing_customer", "master"):
+            with pytest.raises(StatementRefused), db.transaction() as connection:
+                connection.exec_driver_sql(f"set role {other}")
         sign_in_as("lead_billing_service", "second-s")
         with db.acting_as("a test", customer_id("acme")), db.snapshot() as connection:
             seen = connection.execute(
@@ -1033,6 +1046,40 @@ def test_signing_in_leads_to_no_other_site(admin: httpx.Client, elsewhere: str) 
     assert urljoin("http://ours.test/console/sign-in", target).startswith("http://ours.test/")
 
 
+@pytest.mark.parametrize("over", ["the database", "the API"])
+def test_keys_are_made_listed_rotated_and_ended_by_command(
+    admin: httpx.Client,
+    client_as: As,
+    over: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api = ["--api", str(admin.base_url)] if over == "the API" else []
+    monkeypatch.setenv("API_KEY", admin.headers["authorization"].removeprefix("Bearer "))
+
+    def said(*arguments: str) -> str:
+        monkeypatch.setattr("sys.argv", ["manage", *api, *arguments])
+        scripts.manage.main()
+        return capsys.readouterr().out
+
+    def key_in(text: str) -> Token:
+        found = re.search(r"^lbk_.*$", text, re.MULTILINE)
+        token = found and Token.parse(found[0])
+        assert token is not None, text
+        return token
+
+    made = key_in(said("key-create", "--name", "feed", "--role", "viewer"))
+    listed = said("key-list")
+    rotated = key_in(said("key-rotate", made.key_id, "--overlap-hours", "1"))
+    ended = said("key-revoke", made.key_id)
+
+    assert f"{made.key_id}  viewer  all customers  feed" in listed
+    assert made.text not in listed
+    assert "ended" in ended
+    assert client_as("", key=made.text).get("/leads").status_code == 401
+    assert client_as("", key=rotated.text).get("/leads").status_code == 200
+
+
 def test_keys_are_made_and_ended_in_the_console_and_the_audit_shows_it(
     admin: httpx.Client, client_as: As
 ) -> None:
@@ -1044,9 +1091,13 @@ def test_keys_are_made_and_ended_in_the_console_and_the_audit_shows_it(
     assert found is not None
 
     works = client_as("", key=found[0]).get("/leads").status_code
+    rotated = admin.post("/console/keys", content=f"do=rotate&key_id={found[1]}", headers=form)
+    another = re.search(r"lbk_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", rotated.text)
     admin.post("/console/keys", content=f"do=revoke&key_id={found[1]}", headers=form)
 
     assert works == 200
+    assert another is not None
+    assert client_as("", key=another[0]).get("/leads").status_code == 200
     assert found[0] not in admin.get("/console/keys").text
     assert "ended" in admin.get("/console/audit").text
     assert client_as("viewer").get("/console/keys").status_code == 403
