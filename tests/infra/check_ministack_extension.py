@@ -138,5 +138,18 @@ class ReadBack(unittest.TestCase):
         assert "cidrIpv4" not in xml
 
 
+class Alarms(unittest.TestCase):
+    """Told as they were put, or every plan would change them."""
+
+    def test_alarm_on_a_percentile_has_no_other_statistic(self) -> None:
+        told = extension.alarm_xml({"Statistic": "Average", "ExtendedStatistic": "p99"})
+
+        assert "<ExtendedStatistic>p99</ExtendedStatistic>" in told
+        assert "<Statistic>" not in told
+
+    def test_alarm_on_a_plain_statistic_has_that(self) -> None:
+        assert "<Statistic>Sum</Statistic>" in extension.alarm_xml({"Statistic": "Sum"})
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -295,9 +295,11 @@ def alarm_xml(alarm: dict[str, Any]) -> str:
     for key in ("AlarmActions", "OKActions", "InsufficientDataActions"):
         members = "".join(f"<member>{escape(arn)}</member>" for arn in alarm.get(key) or [])
         actions += f"<{key}>{members}</{key}>"
+    # An alarm has one of the two; MiniStack gives one with a percentile an Average beside it.
+    statistic = "ExtendedStatistic" if alarm.get("ExtendedStatistic") else "Statistic"
     optional = "".join(
         f"<{key}>{escape(str(alarm[key]))}</{key}>"
-        for key in ("Statistic", "ExtendedStatistic", "Unit", "AlarmDescription")
+        for key in (statistic, "Unit", "AlarmDescription")
         if alarm.get(key)
     )
     return (
