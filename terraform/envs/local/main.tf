@@ -132,6 +132,8 @@ module "reports_task" {
   architecture = var.architecture
   secret_arn   = module.database.secret_arns["service"]
 
+  trace_daemon_image = var.trace_daemon_image
+
   server = {
     health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
   }

@@ -115,6 +115,12 @@ variable "trace" {
   default     = false
 }
 
+variable "trace_daemon_image" {
+  description = "Image of the X-Ray daemon to run beside the service, which then sends its traces too; null for neither."
+  type        = string
+  default     = null
+}
+
 variable "close_grace_days" {
   description = "Days between a month's end and its scheduled closing."
   type        = number

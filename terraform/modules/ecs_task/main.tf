@@ -15,6 +15,30 @@ locals {
     }]
   })
 
+  log_configuration = {
+    logDriver = "awslogs"
+    options = {
+      awslogs-group         = aws_cloudwatch_log_group.this.name
+      awslogs-region        = data.aws_region.current.id
+      awslogs-stream-prefix = "task"
+    }
+  }
+
+  environment = merge(var.environment, { TRACE = tostring(var.trace_daemon_image != null) })
+
+  # Not essential: without it nothing is lost but the traces.
+  trace_daemons = var.trace_daemon_image == null ? [] : [{
+    name      = "${var.name}-trace-daemon"
+    image     = var.trace_daemon_image
+    essential = false
+
+    # What comes by UDP from the container beside it; containers of a task share their loopback.
+    portMappings = [{ containerPort = 2000, hostPort = 2000, protocol = "udp" }]
+
+    readonlyRootFilesystem = true
+    logConfiguration       = local.log_configuration
+  }]
+
   repository_statements = var.repository_arn == null ? [] : [
     {
       Sid      = "PullTheImage"
@@ -64,10 +88,28 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# What the application may do with AWS: nothing.
+# What the application may do with AWS: nothing, but for sending traces where it does.
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
   assume_role_policy = local.assume_role_policy
+}
+
+resource "aws_iam_role_policy" "traces" {
+  for_each = toset(var.trace_daemon_image == null ? [] : ["send-traces"])
+
+  name = each.key
+  role = aws_iam_role.task.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      # X-Ray knows no resource for these.
+      Sid      = "SendTraces"
+      Effect   = "Allow"
+      Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      Resource = ["*"]
+    }]
+  })
 }
 
 resource "aws_ecs_task_definition" "this" {
@@ -84,26 +126,19 @@ resource "aws_ecs_task_definition" "this" {
     cpu_architecture        = upper(var.architecture)
   }
 
-  container_definitions = jsonencode([merge({
+  container_definitions = jsonencode(concat([merge({
     name      = var.name
     image     = var.image
     essential = true
 
     portMappings = var.server == null ? [] : [{ containerPort = var.server.port, hostPort = var.server.port, protocol = "tcp" }]
-    environment  = [for key, value in var.environment : { name = key, value = value }]
+    environment  = [for key, value in local.environment : { name = key, value = value }]
     secrets      = [for key, field in var.secret_fields : { name = key, valueFrom = "${var.secret_arn}:${field}::" }]
 
     readonlyRootFilesystem = true
     stopTimeout            = var.stop_timeout_seconds
 
-    logConfiguration = {
-      logDriver = "awslogs"
-      options = {
-        awslogs-group         = aws_cloudwatch_log_group.this.name
-        awslogs-region        = data.aws_region.current.id
-        awslogs-stream-prefix = "task"
-      }
-    }
+    logConfiguration = local.log_configuration
     },
     var.command == null ? {} : { command = var.command },
     var.server == null ? {} : {
@@ -115,5 +150,5 @@ resource "aws_ecs_task_definition" "this" {
         startPeriod = 15
       }
     },
-  )])
+  )], local.trace_daemons))
 }

@@ -48,6 +48,12 @@ variable "environment" {
   default     = {}
 }
 
+variable "trace_daemon_image" {
+  description = "Image of the X-Ray daemon to run beside the container, which then sends its traces; null for neither."
+  type        = string
+  default     = null
+}
+
 variable "secret_arn" {
   description = "Secret whose fields the container gets."
   type        = string

@@ -107,3 +107,31 @@ run "refuses_a_size_fargate_has_not" {
 
   expect_failures = [var.cpu_units]
 }
+
+run "sends_traces_only_to_a_daemon_beside_it" {
+  assert {
+    condition     = length(jsondecode(aws_ecs_task_definition.this.container_definitions)) == 1 && length(aws_iam_role_policy.traces) == 0 && contains(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment, { name = "TRACE", value = "false" })
+    error_message = "Traces are off unless there is a daemon."
+  }
+}
+
+run "runs_the_trace_daemon_it_is_given" {
+  variables {
+    trace_daemon_image = "xray-daemon:3"
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].image == "xray-daemon:3" && !jsondecode(aws_ecs_task_definition.this.container_definitions)[1].essential
+    error_message = "The daemon must be there, and no request depend on it."
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment, { name = "TRACE", value = "true" })
+    error_message = "The container must send traces."
+  }
+
+  assert {
+    condition     = toset(jsondecode(aws_iam_role_policy.traces["send-traces"].policy).Statement[0].Action) == toset(["xray:PutTelemetryRecords", "xray:PutTraceSegments"])
+    error_message = "The task may send traces and nothing more."
+  }
+}
