@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,6 +26,7 @@ from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import listen_on
 from scripts.migrate import upgrade_schema
 from tests.api import PROJECT
+from tests.processes import is_running
 
 HASH_KEY = "faults-only-key-of-at-least-32-characters"
 
@@ -90,11 +92,17 @@ class Postgres:
         self.relay = Relay(("127.0.0.1", int(self._url.port or 0)))
 
     def kill(self) -> None:
-        """kill -9 of the server; its children notice and go."""
+        """kill -9 of the server, until its children have noticed and are gone.
+
+        One that is in the middle of a statement answers it, and may take up another.
+        """
         pid = (
             (self._data_dir / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0]
         )
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
         os.kill(int(pid), SIGKILL)
+        while any(is_running(int(child)) for child in children):
+            time.sleep(0.01)
 
     def start_again(self) -> None:
         """After a kill, or while it runs: then it is stopped in order first."""

@@ -18,6 +18,7 @@ from sqlalchemy import NullPool, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 from scripts.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from tests.processes import is_running
 
 PROJECT = Path(__file__).resolve().parents[2]
 # A shell's background job ignores SIGINT, and what it starts inherits that.
@@ -43,13 +44,6 @@ def run_sql(url: str, statement: str) -> list[Any]:
 
 def server_pid(data_dir: Path) -> int:
     return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @contextmanager
