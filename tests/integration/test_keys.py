@@ -299,6 +299,15 @@ def test_key_that_cannot_be_is_refused(admin: httpx.Client, body: Wire, status: 
     assert admin.post("/keys", json=body).status_code == status
 
 
+@pytest.mark.parametrize("hours", [-1, 1.5, "1", True, 10**6])
+def test_overlap_that_is_no_number_of_hours_is_refused(admin: httpx.Client, hours: Any) -> None:
+    key_id = admin.post("/keys", json={"name": "x", "role": "viewer"}).json()["key_id"]
+
+    answer = admin.post(f"/keys/{key_id}/rotate", json={"overlap_hours": hours})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/overlap_hours")
+
+
 def test_unknown_key_cannot_be_rotated_or_revoked(admin: httpx.Client) -> None:
     assert admin.post("/keys/000000000000/rotate").status_code == 404
     assert admin.post("/keys/000000000000/revoke").status_code == 404

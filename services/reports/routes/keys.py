@@ -34,7 +34,7 @@ class KeyBody(Wire):
 class RotationBody(Wire):
     """How much longer the old key works."""
 
-    overlap_hours: Annotated[int, Field(ge=0, le=MOST_OVERLAP_HOURS)] = 24
+    overlap_hours: Annotated[int, Field(strict=True, ge=0, le=MOST_OVERLAP_HOURS)] = 24
 
 
 @router.get("/keys", response_model=None, responses={200: {"model": KeyListShape}})
