@@ -65,7 +65,7 @@ def _behind_decided(names: list[str], form: int) -> str:
     rest = ",\n\n".join(part(name) for name in ["number_lines", *names])
     for placeholder, content in (
         ("canonical_line", part(f"canonical_line_{form}")),
-        ("canonical_report", part(f"canonical_report_{form}")),
+        ("canonical_report", part(f"canonical_report_{min(form, 2)}")),
         ("canonical_credit", part("canonical_credit")),
         ("line_source", "named" if form in _FORMS_WITH_NAMES else "placed"),
         ("form", str(form)),
