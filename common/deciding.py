@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import IntEnum
 from importlib.resources import files
+from textwrap import indent
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
@@ -17,7 +18,28 @@ from sqlalchemy import Connection, Row, TextClause, text
 from common.billing import EngagementLevel, Line, ReportStatus, Totals
 from common.problems import Unpriced
 
-DECIDED = files("common").joinpath("sql", "decide_actions.sql").read_text()
+
+def _deciding(priced: str, **pieces: str) -> str:
+    folder = files("common").joinpath("sql")
+    statement = folder.joinpath("decide_actions.sql").read_text()
+    prices = folder.joinpath(f"{priced}.sql").read_text().strip()
+    pieces["priced"] = indent(prices, " " * 12).strip()
+    for placeholder, piece in pieces.items():
+        statement = statement.replace(f"{{{placeholder}}}", piece)
+    return statement
+
+
+DECIDED = _deciding(
+    "price_actions",
+    numbering="count(*) filter (where standing = 2)",
+    place="standing, number",
+    charged_before="when standing < 2 then final_cents",
+    to_decide="standing = 2",
+)
+# Of open months alone, whose card has no price but those by level.
+DECIDED_BY_LEVEL = _deciding(
+    "price_by_level", numbering="row_number()", place="number", charged_before="", to_decide="true"
+)
 LINES_AT_ONCE = 1_000
 
 
@@ -447,6 +469,7 @@ class RateCardInForce(NamedTuple):
     name: str
     version: int
     is_default: bool
+    has_special_rates: bool  # of a lead type or a product
 
 
 def rate_card_in_force(
@@ -461,7 +484,13 @@ def rate_card_in_force(
 
 _CARDS_IN_FORCE = text(
     """
-select wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_default
+select
+    wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_default,
+    exists (
+        select from rates
+        where rates.rate_card_id = card.rate_card_id
+            and (rates.lead_type is not null or rates.product_id is not null)
+    )
 from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
 cross join lateral (
     select rate_card_id, name, version, customer_id is null as is_default

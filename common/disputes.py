@@ -293,6 +293,7 @@ select
 from pending
 join billing_report_lines as line
     on line.report_id = pending.of_report_id and line.line_number = pending.of_line_number
+    and pending.of_line_number between line.block_first_line and line.block_last_line
 order by pending.credit_number
 """
 )
@@ -308,6 +309,7 @@ join disputes using (dispute_id)
 join billing_reports as source on source.report_id = credit.of_report_id
 join billing_report_lines as line
     on line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
+    and credit.of_line_number between line.block_first_line and line.block_last_line
 join leads on leads.lead_id = line.lead_id
 where credit.report_id = :report_id
 order by credit.credit_number
@@ -371,6 +373,7 @@ left join billing_reports as source
 left join billing_reports as placed on placed.report_id = credit.report_id
 left join billing_report_lines as line
     on line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
+    and credit.of_line_number between line.block_first_line and line.block_last_line
 where cast(:customer_id as uuid) is null or source.customer_id = :customer_id
 """
 )
@@ -434,6 +437,10 @@ class _Line(NamedTuple):
 
 def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
     periods = deciding.lead_periods(connection, lead.lead_id)
+    happened = select(func.min(Action.timestamp), func.max(Action.timestamp)).where(
+        Action.lead_id == lead.lead_id
+    )
+    first, last = connection.execute(happened).one()
     query = (
         select(
             BillingReportLine.action_id,
@@ -459,6 +466,8 @@ def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> 
             BillingReportLine.customer_id == lead.customer_id,
             BillingReportLine.period.in_(periods),
             BillingReportLine.lead_id == lead.lead_id,
+            BillingReportLine.block_last_timestamp >= first,
+            BillingReportLine.block_first_timestamp <= last,
         )
         .order_by(BillingReport.period, BillingReportLine.line_number)
     )
@@ -554,6 +563,9 @@ def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable
             and_(
                 BillingReportLine.report_id == DisputedLine.report_id,
                 BillingReportLine.line_number == DisputedLine.line_number,
+                DisputedLine.line_number.between(
+                    BillingReportLine.block_first_line, BillingReportLine.block_last_line
+                ),
             ),
         )
         .outerjoin(BillingReportCredit, _is_credit_of_line())

@@ -97,7 +97,8 @@ TABLES: dict[str, Access] = {
     ),
     "disputed_lines": Access("", "select, insert", _OF_OWN_REPORT),
     "billing_report_credits": Access("", "select, insert", _OF_OWN_REPORT),
-    "billing_report_lines": Access("", "select, insert", _OWN),
+    "billing_report_blocks": Access("", "select, insert", _OWN),
+    "billing_report_lines": Access("", "select, insert", _OWN),  # a view since revision 0007
     "billing_report_breakdowns": Access("", "select, insert", _OF_OWN_REPORT),
     # Written by a trigger on actions, as its owner.
     "late_actions": Access("", "select, delete", _OWN),
@@ -151,6 +152,7 @@ def _statements(connection: Connection) -> list[str]:
     tables = set(
         connection.scalars(text("select tablename from pg_tables where schemaname = 'public'"))
     )
+    views = connection.scalars(text("select viewname from pg_views where schemaname = 'public'"))
     unknown = tables - TABLES.keys()
     if unknown:
         raise LookupError(f"common/roles.py does not say who may use {', '.join(sorted(unknown))}")
@@ -174,6 +176,8 @@ def _statements(connection: Connection) -> list[str]:
                 f"create policy own_rows on {table} for select to {CUSTOMER} "
                 f"using ({access.shown})",
             ]
+    # A view shows its reader what the tables beneath it do.
+    statements += [f"grant select on {view} to {SERVICE}, {CUSTOMER}" for view in sorted(views)]
     return [*statements, *_FOR_SERVICE]
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    null,
     select,
     text,
     update,
@@ -33,13 +34,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import db, deciding, final_reports, identifiers
-from common.billing import Outcome, Period, amount
+from common.billing import Period, amount
 from common.db import PreparedStatement
 from common.deciding import Scope
 from common.metrics import Metric, record
 from common.models import (
     BillingReport,
-    BillingReportLine,
+    BillingReportBlock,
     BillingRun,
     Customer,
     LateAction,
@@ -51,12 +52,16 @@ from common.settings import settings
 logger = logging.getLogger("lead_billing.settlement")
 
 
-CANONICAL_FORM = 3  # the newest, which a report is closed in (docs/verification.md)
+CANONICAL_FORM = 4  # the newest, which a report is closed in (docs/verification.md)
 _FORMS_WITH_NAMES = {1, 2}  # of leads and products; later ones hold their UUIDs
+_FORMS_OF_LINES = {1, 2, 3}  # each line is hashed; later ones hash whole blocks
 
 
-def _behind_decided(names: list[str], form: int) -> str:
-    """A statement that goes on from what is decided, in a canonical form."""
+def _behind(decided: str, names: list[str], form: int, hashes: dict[str, str]) -> str:
+    """A statement that goes on from what is `decided`, in a canonical form.
+
+    `hashes`: what gives the hashes of lines, or blocks of them, in their order, by its placeholder.
+    """
     folder = files("common").joinpath("sql")
 
     def part(name: str) -> str:
@@ -64,35 +69,58 @@ def _behind_decided(names: list[str], form: int) -> str:
 
     rest = ",\n\n".join(part(name) for name in ["number_lines", *names])
     for placeholder, content in (
-        ("canonical_line", part(f"canonical_line_{form}")),
+        *hashes.items(),
+        # Later forms hash no line, but lines are compared by what one of form 3 holds.
+        ("canonical_line", part(f"canonical_line_{min(form, 3)}")),
+        ("canonical_block", part("canonical_block")),
         ("canonical_report", part(f"canonical_report_{min(form, 2)}")),
         ("canonical_credit", part("canonical_credit")),
         ("line_source", "named" if form in _FORMS_WITH_NAMES else "placed"),
         ("form", str(form)),
     ):
         rest = rest.replace(f"{{{placeholder}}}", content)
-    return f"with {deciding.DECIDED},\n\n{rest}"
+    return f"with {decided},\n\n{rest}"
 
 
 def _verifying(form: int) -> TextClause:
+    if form in _FORMS_OF_LINES:
+        decided = _in_order("line_hash", "line_number", "lines")
+        stored = _in_order("hash_again", "line_number", "hashed_again")
+    else:
+        decided = _in_order("{canonical_block}", "first_line", "blocks")
+        stored = _in_order("hash_again", "first_line", "stored_blocks")
     names = ["name_lines"] if form in _FORMS_WITH_NAMES else []
-    return text(_behind_decided([*names, "hash_lines", "sum_lines", "verify_report"], form))
+    names = ["place_lines", "block_lines", *names, "hash_lines", "sum_lines", "verify_report"]
+    hashes = {"line_hashes": decided, "stored_hashes": stored}
+    return text(_behind(deciding.DECIDED, names, form, hashes))
 
 
-_CLOSE = PreparedStatement(
-    "close_period",
-    _behind_decided(
-        ["store_lines", "sum_lines", "pending_credits", "close_period"], CANONICAL_FORM
-    ),
-    Scope.TYPES
-    | {
-        "report_id": "uuid",
-        "run_id": "uuid",
-        "customer_id": "uuid",
-        "period": "date",
-        "rate_card_id": "uuid",
-    },
-)
+def _in_order(hash_: str, number: str, source: str) -> str:
+    return f"select string_agg({hash_}, ''::bytea order by {number}) from {source}"
+
+
+def _closing(name: str, decided: str) -> PreparedStatement:
+    return PreparedStatement(
+        name,
+        _behind(
+            decided,
+            ["block_lines", "store_blocks", "sum_lines", "pending_credits", "close_period"],
+            CANONICAL_FORM,
+            {"line_hashes": _in_order("block_hash", "first_line", "stored_blocks")},
+        ),
+        Scope.TYPES
+        | {
+            "report_id": "uuid",
+            "run_id": "uuid",
+            "customer_id": "uuid",
+            "period": "date",
+            "rate_card_id": "uuid",
+        },
+    )
+
+
+_CLOSE = _closing("close_period", deciding.DECIDED)
+_CLOSE_BY_LEVEL = _closing("close_period_by_level", deciding.DECIDED_BY_LEVEL)
 _VERIFY = {form: _verifying(form) for form in range(1, CANONICAL_FORM + 1)}
 _MOST_NAMED_LINES = 100
 
@@ -226,16 +254,16 @@ def _account_for(connection: Connection, run: RunResult, seconds: float) -> None
             func.coalesce(func.sum(BillingReport.prior_action_count), 0),
         ).where(reports)
     ).one()
-    # Report by report: a join would read the lines of every run there was.
-    repeats = (
-        select(func.count())
-        .where(
-            BillingReportLine.report_id == BillingReport.report_id,
-            BillingReportLine.outcome == Outcome.DUPLICATE,
-        )
+    repeats = func.cardinality(
+        func.array_remove(BillingReportBlock.duplicate_of_action_ids, null())
+    )
+    # Report by report: a join would read the blocks of every run there was.
+    of_report = (
+        select(func.sum(repeats))
+        .where(BillingReportBlock.report_id == BillingReport.report_id)
         .scalar_subquery()
     )
-    duplicates = connection.scalar(select(func.sum(repeats)).where(reports))
+    duplicates = connection.scalar(select(func.sum(of_report)).where(reports))
     record(Metric.CENTS_BILLED, int(billed))
     record(Metric.CENTS_SAVED_DUPLICATE, int(duplicate))
     record(Metric.CENTS_SAVED_CAP, int(cap))
@@ -264,7 +292,7 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
     scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
     try:
         _plan_for_hashes(connection)
-        _CLOSE.execute(
+        (_CLOSE if late or card.has_special_rates else _CLOSE_BY_LEVEL).execute(
             connection,
             scope.parameters()
             | {
@@ -276,7 +304,7 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
             },
         )
     except IntegrityError as error:
-        if "gross_cents" not in str(error.orig):
+        if "every_line_has_a_price" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
     connection.execute(delete(LateAction).where(LateAction.customer_id == customer.customer_id))
@@ -393,7 +421,9 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     The actions are those that the report's lines name, decided again as they were when it was
     closed (docs/verification.md).
     """
-    months = select(BillingReportLine.period).where(BillingReportLine.report_id == report.report_id)
+    months = select(BillingReportBlock.period).where(
+        BillingReportBlock.report_id == report.report_id
+    )
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
     _plan_for_hashes(connection)

@@ -11,14 +11,18 @@ import argparse
 import hashlib
 import json
 import re
+import struct
 import sys
 import uuid
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-_FORMS = (1, 2, 3)
+_FORMS = (1, 2, 3, 4)
+_LINES_OF_A_BLOCK = 250
+_UUIDS, _TEXTS, _INSTANTS = 2950, 25, 1184  # as PostgreSQL numbers these types
 _BREAKDOWNS = {  # with the member of a line that says which of its parts the line belongs to
     "by_product": "product_id",
     "by_lead_type": "lead_type",
@@ -49,7 +53,7 @@ def canonical(values: list[Any]) -> bytes:
 
 
 def line_hash(line: dict[str, Any], period: str, form: int) -> bytes:
-    """SHA-256 over a line's canonical form; `period` is the report's."""
+    """SHA-256 over a line's canonical form, up to the third; `period` is the report's."""
     if form > 2:
         return hashlib.sha256("\n".join(map(str, line_members(line, period))).encode()).digest()
     repeated = line["duplicate_of"] or {"lead_id": None, "action_id": None}
@@ -82,7 +86,7 @@ def line_hash(line: dict[str, Any], period: str, form: int) -> bytes:
 
 
 def line_members(line: dict[str, Any], period: str) -> list[Any]:
-    """What a line's canonical form holds from the third form on."""
+    """What a line's canonical form holds in the third form."""
     since_epoch = datetime.fromisoformat(line["timestamp"]) - datetime(1970, 1, 1, tzinfo=UTC)
     repeated = line["duplicate_of"]
     own_period = line.get("period", period)
@@ -106,6 +110,67 @@ def line_members(line: dict[str, Any], period: str) -> list[Any]:
         line["lead_type"],
         json.dumps(line["action_type"], ensure_ascii=False),
     ]
+
+
+def block_hashes(lines: list[dict[str, Any]], period: str) -> list[bytes]:
+    """SHA-256 over each block of lines, from the fourth form on; `period` is the report's."""
+    hashes = []
+    for month, of_month in groupby(lines, key=lambda line: str(line.get("period", period))):
+        left = list(of_month)
+        while left:
+            hashes.append(block_hash(left[:_LINES_OF_A_BLOCK], month))
+            left = left[_LINES_OF_A_BLOCK:]
+    return hashes
+
+
+def block_hash(lines: list[dict[str, Any]], month: str) -> bytes:
+    """SHA-256 over the hashes of a block's columns."""
+    leads = [entity_id("lead", line["lead_id"]).bytes for line in lines]
+    products = [entity_id("product", line["product_id"]).bytes for line in lines]
+    repeated = [line["duplicate_of"] for line in lines]
+    columns = [
+        column(_UUIDS, leads),
+        column(_UUIDS, [uuid.UUID(line["action_id"]).bytes for line in lines]),
+        column(_UUIDS, products),
+        column(_UUIDS, [uuid.UUID(line["user_key"]).bytes for line in lines]),
+        column(_TEXTS, [line["lead_type"].encode() for line in lines]),
+        column(_TEXTS, [line["action_type"].encode() for line in lines]),
+        listed(line["engagement_level"] for line in lines),
+        column(_INSTANTS, [instant(line["timestamp"]) for line in lines]),
+        listed(cents(line["gross"]) for line in lines),
+        listed(cents(line["billed"]) for line in lines),
+        listed(cents(line["cap_used_before"]) for line in lines),
+        listed(line["rate"] for line in lines),
+        column(_UUIDS, [each and entity_id("lead", each["lead_id"]).bytes for each in repeated]),
+        column(_UUIDS, [each and uuid.UUID(each["action_id"]).bytes for each in repeated]),
+    ]
+    (cap_limit,) = {cents(line["cap_limit"]) for line in lines}
+    digest = hashlib.sha256(f"{month} {cap_limit}".encode())
+    for each in columns:
+        digest.update(hashlib.sha256(each).digest())
+    return digest.digest()
+
+
+def column(kind: int, values: Sequence[bytes | None]) -> bytes:
+    """The bytes of values one after the other, each behind its length; absent ones are of -1."""
+    has_absent = int(None in values)
+    parts = [struct.pack(">5i", 1, has_absent, kind, len(values), 1)]
+    for value in values:
+        parts += (
+            [struct.pack(">i", -1)] if value is None else [struct.pack(">i", len(value)), value]
+        )
+    return b"".join(parts)
+
+
+def listed(values: Iterable[Any]) -> bytes:
+    """The bytes of values as text, separated by commas."""
+    return ",".join(map(str, values)).encode()
+
+
+def instant(timestamp: str) -> bytes:
+    """Microseconds since 2000-01-01T00:00:00Z, in 8 bytes."""
+    since = datetime.fromisoformat(timestamp) - datetime(2000, 1, 1, tzinfo=UTC)
+    return struct.pack(">q", since // timedelta(microseconds=1))
 
 
 def entity_id(kind: str, text: str) -> uuid.UUID:
@@ -133,7 +198,7 @@ def credit_hash(credit: dict[str, Any]) -> bytes:
 
 
 def content_hash(report: dict[str, Any]) -> str:
-    """SHA-256 over the report's canonical form: its header, then the hashes of its lines."""
+    """SHA-256 over the report's canonical form: its header, then the hashes of what it holds."""
     totals, prior, form = report["totals"], report["prior_period"], form_of(report)
     credits = credits_of(report)
     header = [
@@ -156,10 +221,12 @@ def content_hash(report: dict[str, Any]) -> str:
         cents(report["due"]),
     ]
     digest = hashlib.sha256(canonical(header))
-    for line in report["lines"]:
-        digest.update(line_hash(line, report["period"], form))
-    for line in prior["lines"]:
-        digest.update(line_hash(line, report["period"], form))
+    lines = [*report["lines"], *prior["lines"]]
+    if form < 4:
+        hashes = [line_hash(line, report["period"], form) for line in lines]
+    else:
+        hashes = block_hashes(lines, report["period"])
+    digest.update(b"".join(hashes))
     for credit in credits["lines"]:
         digest.update(credit_hash(credit))
     return digest.hexdigest()

@@ -1,5 +1,5 @@
--- Stores the final report of `lines`, behind the common table expressions of store_lines.sql,
--- sum_lines.sql and pending_credits.sql, in one statement.
+-- Stores the final report of what is numbered, behind the common table expressions of
+-- store_blocks.sql, sum_lines.sql and pending_credits.sql, in one statement.
 stored_breakdown as (
     insert into billing_report_breakdowns (
         report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
@@ -51,7 +51,7 @@ header as (
         (
             select coalesce(jsonb_object_agg(products.external_id, products.name), '{}')
             from products
-            where product_id in (select numbered.product_id from numbered)
+            where product_id in (select per_lead.product_id from per_lead)
         ) as product_names,
         (
             select content_hash

@@ -3,32 +3,16 @@
 -- more: this is kept for a whole month.
 numbered as materialized (
     select
-        customer_id, period, lead_id, action_id, product_id, user_key, lead_type, action_type,
-        engagement_level, timestamp, gross_cents, billed_cents, duplicate_cents, cap_cents,
-        cap_limit_cents, cap_used_before_cents, rate, number,
+        period, lead_id, action_id, product_id, user_key, lead_type, action_type, engagement_level,
+        timestamp, gross_cents, billed_cents, duplicate_cents, cap_cents, cap_limit_cents,
+        cap_used_before_cents, rate, number,
         case when is_repeat then first_lead_id end as repeated_lead_id,
         case when is_repeat then first_action_id end as repeated_action_id,
-        case when is_repeat then first_timestamp end as repeated_timestamp,
-        case
-            when is_repeat then 'duplicate'
-            when cap_cents = 0 then 'billed'
-            when billed_cents > 0 then 'partially_capped'
-            else 'capped'
-        end as outcome
+        case when is_repeat then first_timestamp end as repeated_timestamp
     from selected
 ),
 
 counted as (
     select period, sum(lines) over (order by period < :period, period) - lines as lines_before
     from (select period, count(*)::int as lines from numbered group by period) as month
-),
-
-placed as (
-    select
-        numbered.*,
-        number + case
-            when period = :period then 0
-            else (select lines_before from counted where counted.period = numbered.period)
-        end as line_number
-    from numbered
 )

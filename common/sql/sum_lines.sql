@@ -1,15 +1,14 @@
--- Sums up `lines`: what each lead comes to, the whole, and the hashes in the order of the lines.
+-- Sums up the lines: what each lead comes to, the whole, and the hashes in the order of the lines.
 per_lead as materialized (
     select
-        lead_id,
+        period = :period as is_own, lead_id, product_id,
         sum(gross_cents)::bigint as gross_cents,
         sum(billed_cents)::bigint as billed_cents,
         sum(duplicate_cents)::bigint as duplicate_cents,
         sum(cap_cents)::bigint as cap_cents,
         count(*) as actions
-    from lines
-    where period = :period
-    group by lead_id
+    from numbered
+    group by period = :period, lead_id, product_id
 ),
 
 breakdown as (
@@ -20,32 +19,19 @@ breakdown as (
         coalesce(array_agg(duplicate_cents), '{}') as duplicate_cents,
         coalesce(array_agg(cap_cents), '{}') as cap_cents,
         coalesce(array_agg(actions), '{}') as action_counts
-    from (select * from per_lead order by lead_id) as ordered
+    from (select * from per_lead where is_own order by lead_id) as ordered
 ),
 
 summed as (
-    select own.*, prior.*, hashes.*
-    from (
-        select
-            count(*) as lead_count,
-            coalesce(sum(actions), 0)::bigint as action_count,
-            coalesce(sum(gross_cents), 0)::bigint as gross_cents,
-            coalesce(sum(billed_cents), 0)::bigint as billed_cents,
-            coalesce(sum(duplicate_cents), 0)::bigint as duplicate_cents,
-            coalesce(sum(cap_cents), 0)::bigint as cap_cents
-        from per_lead
-    ) as own
-    cross join (
-        select
-            count(*) as prior_action_count,
-            coalesce(sum(billed_cents), 0)::bigint as prior_billed_cents
-        from lines
-        where period <> :period
-    ) as prior
-    cross join (
-        select
-            coalesce(string_agg(line_hash, ''::bytea order by line_number), ''::bytea)
-                as line_hashes
-        from lines
-    ) as hashes
+    select
+        count(*) filter (where is_own) as lead_count,
+        coalesce(sum(actions) filter (where is_own), 0)::bigint as action_count,
+        coalesce(sum(gross_cents) filter (where is_own), 0)::bigint as gross_cents,
+        coalesce(sum(billed_cents) filter (where is_own), 0)::bigint as billed_cents,
+        coalesce(sum(duplicate_cents) filter (where is_own), 0)::bigint as duplicate_cents,
+        coalesce(sum(cap_cents) filter (where is_own), 0)::bigint as cap_cents,
+        coalesce(sum(actions) filter (where not is_own), 0)::bigint as prior_action_count,
+        coalesce(sum(billed_cents) filter (where not is_own), 0)::bigint as prior_billed_cents,
+        coalesce(({line_hashes}), ''::bytea) as line_hashes
+    from per_lead
 )

@@ -1,6 +1,14 @@
 -- Holds a final report against its own lines and against the actions they name, behind the common
 -- table expressions of decide_actions.sql (as of the report), hash_lines.sql and sum_lines.sql.
 -- What is looked up one by one is so by `limit 1`: all else is joined by hashes (settlement.py).
+stored_blocks as materialized (
+    select
+        block.first_line, {canonical_block} as hash_again,
+        block.block_hash <> {canonical_block} as is_changed
+    from billing_report_blocks as block
+    where block.report_id = :report_id
+),
+
 stored as materialized (
     select
         final.*, leads.external_id as lead, products.external_id as product,
@@ -37,6 +45,7 @@ credits as materialized (
         select *
         from billing_report_lines as line
         where line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
+            and credit.of_line_number between line.block_first_line and line.block_last_line
         limit 1
     ) as line on true
     left join lateral (
@@ -91,17 +100,18 @@ header as (
 lines_again as (
     select
         count(*) as line_count,
-        coalesce(string_agg(hash_again, ''::bytea order by line_number), ''::bytea) as line_hashes
+        coalesce(({stored_hashes}), ''::bytea) as line_hashes
     from hashed_again
 ),
 
 changed as materialized (
     select
         hashed_again.line_number, hashed_again.lead, hashed_again.action_id,
-        hashed_again.hash_again <> hashed_again.line_hash as is_changed,
+        coalesce(hashed_again.hash_again <> hashed_again.line_hash, block.is_changed) as is_changed,
         lines.line_hash is distinct from hashed_again.hash_again
             or is_told_otherwise as is_decided_otherwise
     from hashed_again
+    join stored_blocks as block on block.first_line = hashed_again.block_first_line
     left join lines using (lead_id, action_id)
     -- When the repeated action happened is told, but not hashed: its own line's hash holds it.
     cross join lateral (
@@ -118,13 +128,23 @@ changed as materialized (
 ),
 
 -- Numbers are told only where nothing else is: one line that is gone moves all behind it.
-differing as (
-    select * from changed
-    union all
+moved as materialized (
     select hashed_again.line_number, hashed_again.lead, hashed_again.action_id, false, false
     from hashed_again
     join lines using (lead_id, action_id)
     where hashed_again.line_number <> lines.line_number and not exists (select from changed)
+),
+
+-- And a block whose hash is not the one of its lines, only where all of these are what they were.
+differing as (
+    select * from changed
+    union all
+    select * from moved
+    union all
+    select hashed_again.line_number, hashed_again.lead, hashed_again.action_id, true, false
+    from hashed_again
+    join stored_blocks as block on block.first_line = hashed_again.block_first_line
+    where block.is_changed and not exists (select from changed) and not exists (select from moved)
 )
 
 select

@@ -11,9 +11,11 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from common import db
 from tests.api import PROJECT, Wire, action, amounts, lead, path_of, post, register, report
+from tests.tampering import hash_in_form
 
 APRIL = path_of("billing", "reports", "acme", "2024-04")
 USER = {"email": "ann@people.test"}
@@ -430,8 +432,24 @@ def test_customers_own_zone_says_what_the_month_is(api: httpx.Client) -> None:
     assert report(api, "acme", "2024-05")["status"] == "draft"
 
 
+def test_schema_does_not_go_back_behind_a_report_that_the_older_one_cannot_verify(
+    spring: httpx.Client,
+) -> None:
+    closed(spring, "2024-04", "acme")
+    april = report(spring, "acme", "2024-04")
+
+    with db.engine().connect() as connection:
+        made = Config(toml_file=PROJECT / "pyproject.toml")
+        made.attributes["connection"] = connection
+        with pytest.raises(DBAPIError, match="cannot verify"):
+            command.downgrade(made, "0006")
+
+    assert report(spring, "acme", "2024-04") == april
+
+
 def test_reports_that_an_older_schema_closed_stay_as_they_are(spring: httpx.Client) -> None:
     closed(spring, "2024-04", "acme")
+    hash_in_form(report(spring, "acme", "2024-04"), form=3)
     post_late(spring)
     april, may = (report(spring, "acme", month) for month in ("2024-04", "2024-05"))
 

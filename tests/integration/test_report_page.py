@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Engine, text
 
 from tests.api import Wire, action, lead, path_of, post, register, report
+from tests.tampering import tamper
 
 ADDRESS = "/billing/reports/acme/2024-04"
 ANN, BOB = {"email": "ann@people.test"}, {"phone": "+1 555 001 23 89"}
@@ -223,16 +223,15 @@ def test_draft_and_final_are_in_plain_sight(april: httpx.Client) -> None:
     assert report(april, "acme", "2024-04")["content_hash"] in final
 
 
-def test_final_report_is_verified_on_demand(april: httpx.Client, engine: Engine) -> None:
+def test_final_report_is_verified_on_demand(april: httpx.Client) -> None:
     april.post("/billing/periods/2024-04/close").raise_for_status()
     assert "Verify it now" in shown(april)
     assert "Verified." in shown(april, verify="true")
 
-    with engine.begin() as connection:
-        connection.execute(text("alter table billing_report_lines disable trigger all"))
-        connection.execute(
-            text("update billing_report_lines set action_type = 'Tampered' where line_number = 2")
-        )
+    tamper(
+        "billing_report_lines",
+        "update billing_report_lines set action_type = 'Tampered' where line_number = 2",
+    )
     page = words_of(shown(april, verify="true"))
 
     assert "Not verified." in page

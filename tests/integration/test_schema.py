@@ -200,17 +200,20 @@ select :report, run_id, :customer, 'Acme', cast(:period as date), 'UTC', rate_ca
     1, 1, 0, :gross, :billed, :duplicate, :cap, 0, 0, ''
 from rate_cards, run
 """
-LINE = """
-insert into billing_report_lines (
-    report_id, line_number, customer_id, period, lead_id, action_id, product_id, user_key,
-    lead_type, action_type, engagement_level, timestamp, outcome, gross_cents, billed_cents,
-    duplicate_cents, cap_cents, cap_limit_cents, cap_used_before_cents, duplicate_of_action_id,
-    rate, line_hash
+BLOCK = """
+insert into billing_report_blocks (
+    report_id, first_line, last_line, customer_id, period, first_timestamp, last_timestamp,
+    cap_limit_cents, lead_ids, action_ids, product_ids, user_keys, lead_types, action_types,
+    engagement_levels, timestamps, gross_cents, billed_cents, cap_used_before_cents, rates,
+    duplicate_of_lead_ids, duplicate_of_action_ids, duplicate_of_timestamps, line_hashes, block_hash
 ) values (
-    :report, :number, :customer, '2024-04-01', :lead, :action, :product, gen_random_uuid(),
-    'Webinar', 'Call', 'High', now(), cast(:outcome as outcome), :gross, :billed, :duplicate,
-    :cap, 10000, :used, cast(:repeats as uuid),
-    'level', ''
+    :report, :first, :last, :customer, '2024-04-01', now(), now(), 10000,
+    array[cast(:lead as uuid)], array[gen_random_uuid()], array[cast(:product as uuid)],
+    array[gen_random_uuid()], array['Webinar'], array['Call'],
+    array[cast('High' as engagement_level)], array[now()], array[cast(:gross as int)],
+    array[cast(:billed as int)], array[cast(:used as int)], array['level'],
+    array[cast(null as uuid)], array[cast(null as uuid)], array[cast(null as timestamptz)],
+    cast(:line_hashes as bytea[]), sha256('')
 )
 """
 REPORT_ID = UUID("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
@@ -228,21 +231,18 @@ def a_report(**members: Any) -> dict[str, Any]:
     } | members
 
 
-def a_line(**members: Any) -> dict[str, Any]:
+def a_block(**members: Any) -> dict[str, Any]:
     return {
         "report": REPORT_ID,
-        "number": 1,
+        "first": 1,
+        "last": 1,
         "customer": customer_id("acme"),
         "lead": lead_id("l1"),
-        "action": uuid4(),
         "product": product_id("abc"),
-        "outcome": "partially_capped",
         "gross": 1000,
         "billed": 600,
-        "duplicate": 0,
-        "cap": 400,
         "used": 9400,
-        "repeats": None,
+        "line_hashes": None,
     } | members
 
 
@@ -272,39 +272,40 @@ def test_customer_has_one_report_a_month(stored: Connection) -> None:
 @pytest.mark.parametrize(
     ("members", "constraint"),
     [
-        ({"gross": 999}, "ck_billing_report_lines_adds_up"),
-        ({"cap": -400, "billed": 1400}, "ck_billing_report_lines_is_not_negative"),
-        ({"outcome": "duplicate"}, "ck_billing_report_lines_a_duplicate_names_what_it_repeats"),
-        ({"repeats": REPORT_ID}, "ck_billing_report_lines_a_duplicate_names_what_it_repeats"),
-        ({"number": 0}, "ck_billing_report_lines_line_number_counts_from_one"),
-        ({"used": -1}, "ck_billing_report_lines_cap_used_before_is_not_negative"),
+        ({"gross": None}, "every_line_has_a_price"),
+        ({"billed": -400}, "is_not_negative"),
+        ({"used": -1}, "is_not_negative"),
+        ({"first": 0, "last": 0}, "lines_count_from_one"),
+        ({"last": 2}, "columns_are_of_one_length"),
+        ({"line_hashes": "{\\x00}"}, "is_hashed_by_line_or_whole"),
     ],
 )
-def test_line_that_cannot_be_is_refused(
+def test_lines_that_cannot_be_are_refused(
     stored: Connection, members: dict[str, Any], constraint: str
 ) -> None:
     stored.execute(text(REPORT), a_report())
 
-    assert constraint in refused(stored, LINE, **a_line(**members))
+    words = refused(stored, BLOCK, **a_block(**members))
+
+    assert f"ck_billing_report_blocks_{constraint}" in words
 
 
-def test_action_is_on_one_final_line(stored: Connection) -> None:
-    action = uuid4()
-    stored.execute(text(REPORT), a_report())
-    stored.execute(text(REPORT), a_report(report=(later := uuid4()), period="2024-05-01"))
-    stored.execute(text(LINE), a_line(action=action))
-
-    words = refused(stored, LINE, **a_line(action=action, report=later))
-
-    assert "uq_billing_report_lines_customer_id_period_lead_id_action_id" in words
-
-
-@pytest.mark.parametrize("table", ["billing_reports", "billing_report_lines"])
+@pytest.mark.parametrize("table", ["billing_reports", "billing_report_blocks"])
 def test_final_reports_and_their_lines_are_never_deleted(stored: Connection, table: str) -> None:
     stored.execute(text(REPORT), a_report())
-    stored.execute(text(LINE), a_line())
+    stored.execute(text(BLOCK), a_block())
 
     assert f"rows of {table} are never deleted" in refused(stored, f"delete from {table}")
+
+
+def test_lines_of_a_block_are_read_as_rows(stored: Connection) -> None:
+    stored.execute(text(REPORT), a_report())
+    stored.execute(text(BLOCK), a_block())
+
+    line = stored.execute(text("select * from billing_report_lines")).one()
+
+    assert (line.line_number, line.lead_id, line.outcome) == (1, lead_id("l1"), "partially_capped")
+    assert (line.billed_cents, line.duplicate_cents, line.cap_cents) == (600, 0, 400)
 
 
 @pytest.mark.parametrize(

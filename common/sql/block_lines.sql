@@ -1,0 +1,35 @@
+-- Puts lines into the blocks that a final report keeps them in, behind the common table expressions
+-- of number_lines.sql: 250 lines of one month in each, but for its last.
+gathered as (
+    select
+        period, min(cap_limit_cents) as cap_limit_cents, min(number)::int as first_number, count(*)::int as lines,
+        min(timestamp) as first_timestamp, max(timestamp) as last_timestamp,
+        array_agg(lead_id order by number) as lead_ids,
+        array_agg(action_id order by number) as action_ids,
+        array_agg(product_id order by number) as product_ids,
+        array_agg(user_key order by number) as user_keys,
+        array_agg(lead_type order by number) as lead_types,
+        array_agg(action_type order by number) as action_types,
+        array_agg(engagement_level order by number) as engagement_levels,
+        array_agg(timestamp order by number) as timestamps,
+        array_agg(gross_cents order by number) as gross_cents,
+        array_agg(billed_cents::int order by number) as billed_cents,
+        array_agg(cap_used_before_cents::int order by number) as cap_used_before_cents,
+        array_agg(rate order by number) as rates,
+        array_agg(repeated_lead_id order by number) as duplicate_of_lead_ids,
+        array_agg(repeated_action_id order by number) as duplicate_of_action_ids,
+        array_agg(repeated_timestamp order by number) as duplicate_of_timestamps
+    from numbered
+    group by (number - 1) / 250, period
+),
+
+blocks as (
+    select gathered.*, first_number + lines_before as first_line
+    from gathered
+    cross join lateral (
+        select case
+            when period = :period then 0
+            else (select lines_before from counted where counted.period = gathered.period)
+        end::int as lines_before
+    ) as earlier
+)
