@@ -7,13 +7,14 @@ Nothing here writes.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import IntEnum
+from enum import IntEnum, auto
 from importlib.resources import files
+from operator import add
 from textwrap import indent
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, TextClause, text
 
 from common.billing import EngagementLevel, Line, ReportStatus, Totals
 from common.problems import Unpriced
@@ -97,13 +98,13 @@ def range_parameters(start: date | datetime | None, end: date | datetime | None)
 
 
 class Part(IntEnum):
-    """Which part of a report a summary row is: PostgreSQL's grouping() of the four columns."""
+    """Which part of a report a summary row is."""
 
-    LEAD = 0b0000
-    PRODUCT = 0b0111
-    LEAD_TYPE = 0b1011
-    USER = 0b1101
-    WHOLE = 0b1111
+    WHOLE = auto()
+    PRODUCT = auto()
+    LEAD_TYPE = auto()
+    USER = auto()
+    LEAD = auto()
 
 
 class SummaryRow(NamedTuple):
@@ -118,6 +119,7 @@ class SummaryRow(NamedTuple):
     lead_id: str | None
     leads_without_user: int
     totals: Totals
+    lead_key: str | None = None  # the lead's UUID; `lead_id` is the id its sender gave it
 
 
 SUMS = """
@@ -146,39 +148,16 @@ named as (
 
 
 def summary_of(named: str) -> TextClause:
-    """The statement that sums up `named`, its leads with what each comes to, in every breakdown."""
+    """The statement that gives `named`, the leads of a report with what each comes to."""
     return text(
         f"""
-with {named},
-
-grouped as (
-    select
-        grouping(product_id, lead_type, user_key) * 2 + 1 as part,  -- and not by lead
-        product_id, lead_type, user_key, null as lead,
-        max(user_name) as user_name,
-        count(*) filter (where not names_user) as leads_without_user,
-        {SUMS},
-        count(*) as leads,
-        coalesce(sum(actions), 0)::bigint as actions,
-        coalesce(sum(unpriced), 0)::bigint as unpriced
-    from named
-    group by grouping sets ((), (product_id), (lead_type), (user_key))
-    union all
-    select
-        0, product_id, lead_type, user_key, lead, user_name,
-        case when names_user then 0 else 1 end, gross_cents, billed_cents, duplicate_cents,
-        cap_cents, 1, actions, unpriced
-    from named
-)
+with {named}
 
 select
-    part, products.external_id as product, products.name as product_name, lead_type,
-    user_key::text, user_name, lead, leads_without_user, gross_cents, billed_cents,
-    duplicate_cents, cap_cents, leads, actions, unpriced
-from grouped
-left join products using (product_id)
--- Not by the user's name: erasing it must not move anything.
-order by gross_cents desc, product, lead_type, user_key, lead
+    products.external_id, products.name, lead_type, user_key::text, user_name, lead, lead_id::text,
+    names_user, gross_cents, billed_cents, duplicate_cents, cap_cents, actions, unpriced
+from named
+join products using (product_id)
 """
     )
 
@@ -194,35 +173,81 @@ def summarise(connection: Connection, scope: Scope) -> list[SummaryRow]:
     return summary_rows(connection.execute(_SUMMARY, scope.parameters()))
 
 
-def summary_rows(found: Iterable[Row[Any]]) -> list[SummaryRow]:
-    rows = []
+class _SummedLead(NamedTuple):
+    """What a lead of a report comes to."""
+
+    product_id: str
+    product_name: str
+    lead_type: str
+    user_key: str
+    user: str | None
+    lead_id: str
+    lead_key: str
+    names_user: bool
+    gross_cents: int
+    billed_cents: int
+    duplicate_cents: int
+    cap_cents: int
+    actions: int
+    unpriced: int
+
+    @property
+    def addend(self) -> tuple[int, ...]:
+        """The amounts, the leads, the actions, the leads without a user."""
+        return (*self[8:12], 1, self.actions, int(not self.names_user))
+
+    def row(self) -> SummaryRow:
+        *totals, without_user = self.addend
+        named = (self.product_id, self.product_name, self.lead_type, self.user_key, self.user)
+        return SummaryRow(
+            Part.LEAD, *named, self.lead_id, without_user, Totals(*totals), self.lead_key
+        )
+
+
+def summary_rows(found: Iterable[Sequence[Any]]) -> list[SummaryRow]:
+    """Each lead of a report, and what they come to in every part of it; the largest first."""
+    nothing = [0] * 7
+    sums: dict[tuple[Part, str | None], list[int]] = {(Part.WHOLE, None): nothing}
+    product_names: dict[str | None, str] = {}
+    user_names: dict[str | None, str] = {}
+    rows, unpriced = [], 0
     for row in found:
-        _require_prices(row.unpriced)
+        lead = _SummedLead(*row)
+        unpriced += lead.unpriced
+        product_names[lead.product_id] = lead.product_name
+        if lead.user is not None:
+            user_names[lead.user_key] = max(lead.user, user_names.get(lead.user_key, lead.user))
+        addend = lead.addend
+        for part in (
+            (Part.WHOLE, None),
+            (Part.PRODUCT, lead.product_id),
+            (Part.LEAD_TYPE, lead.lead_type),
+            (Part.USER, lead.user_key),
+        ):
+            sums[part] = list(map(add, sums.get(part, nothing), addend))
+        rows.append(lead.row())
+    _require_prices(unpriced)
+    for (kind, name), (*amounts, leads_without_user) in sums.items():
         rows.append(
             SummaryRow(
-                Part(row.part),
-                row.product,
-                row.product_name,
-                row.lead_type,
-                row.user_key,
-                row.user_name,
-                row.lead,
-                row.leads_without_user,
-                _totals(row),
+                kind,
+                product_id=name if kind is Part.PRODUCT else None,
+                product_name=product_names[name] if kind is Part.PRODUCT else None,
+                lead_type=name if kind is Part.LEAD_TYPE else None,
+                user_key=name if kind is Part.USER else None,
+                user=user_names.get(name) if kind is Part.USER else None,
+                lead_id=None,
+                leads_without_user=leads_without_user,
+                totals=Totals(*amounts),
             )
         )
-    return rows
+    return sorted(rows, key=_place)
 
 
-def _totals(row: Row[Any]) -> Totals:
-    return Totals(
-        row.gross_cents,
-        row.billed_cents,
-        row.duplicate_cents,
-        row.cap_cents,
-        row.leads,
-        row.actions,
-    )
+def _place(row: SummaryRow) -> tuple[Any, ...]:
+    """Not by the user's name: erasing it must not move anything."""
+    names = (row.product_id, row.lead_type, row.user_key, row.lead_id)
+    return (-row.totals.gross_cents, *((name is None, name or "") for name in names))
 
 
 def _require_prices(unpriced: int) -> None:
@@ -392,7 +417,14 @@ def entry_rows(
                 row.timezone,
                 row.period,
                 status,
-                _totals(row),
+                Totals(
+                    row.gross_cents,
+                    row.billed_cents,
+                    row.duplicate_cents,
+                    row.cap_cents,
+                    row.leads,
+                    row.actions,
+                ),
             )
         )
     return result

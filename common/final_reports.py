@@ -4,7 +4,7 @@ Invariant: what is final is read from its lines, never decided again. Nothing he
 caller's transaction does.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -70,18 +70,23 @@ from (
     from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
         as wanted (customer_id, period)
     join billing_reports as reports using (customer_id, period)
+    cross join lateral (
+        select
+            coalesce(
+                cast(:from_instant as timestamptz),
+                first_midnight(cast(:from_date as date), reports.timezone),
+                '-infinity'
+            ) as shown_from,
+            coalesce(
+                cast(:to_instant as timestamptz),
+                first_midnight(cast(:to_date as date), reports.timezone),
+                'infinity'
+            ) as shown_to
+    ) as shown
     join billing_report_lines as final
         on final.report_id = reports.report_id and final.period = reports.period
-    where final.timestamp >= coalesce(
-            cast(:from_instant as timestamptz),
-            first_midnight(cast(:from_date as date), reports.timezone),
-            '-infinity'
-        )
-        and final.timestamp < coalesce(
-            cast(:to_instant as timestamptz),
-            first_midnight(cast(:to_date as date), reports.timezone),
-            'infinity'
-        )
+    where final.timestamp >= shown_from and final.block_last_timestamp >= shown_from
+        and final.timestamp < shown_to and final.block_first_timestamp < shown_to
 ) as line
 join customers using (customer_id)
 group by customer_id, customers.external_id, customer_name, line.timezone, period
@@ -164,26 +169,44 @@ left join lateral (
 ) as first_leads on true
 """
 
-_FINAL_LINES = f"""
+_PRIOR_LINES = text(
+    f"""
 {FINAL_LINE_SOURCE}
-where {{chosen}}
+where final.report_id = :report_id
+    and final.line_number > :after and final.block_last_line > :after
 order by final.line_number
-limit :most
 """
-_LINES_OF_REPORT = text(
-    _FINAL_LINES.format(
-        chosen="final.report_id = :report_id "
-        "and final.line_number > :after and final.line_number <= :last"
-    )
 )
 _LINES_OF_LEAD = text(
-    _FINAL_LINES.format(
-        chosen="final.customer_id = :customer_id and final.period = any(:periods) "
-        "and final.lead_id = :lead_id"
-    )
-)
+    f"""
+with of_lead as materialized (select timestamp from actions where lead_id = :lead_id)
 
-_LAST_LINE_NUMBER = 2**31 - 1
+{FINAL_LINE_SOURCE}
+where final.customer_id = :customer_id and final.period = any(:periods)
+    and final.lead_id = :lead_id
+    and final.block_last_timestamp >= (select min(timestamp) from of_lead)
+    and final.block_first_timestamp <= (select max(timestamp) from of_lead)
+order by final.line_number
+"""
+)
+# The same with leads by their UUIDs, and without what a lead says of its user.
+_OWN_LINES = text(
+    """
+select
+    final.period, final.action_id::text, final.lead_id::text, products.external_id,
+    final.lead_type, null, final.user_key::text, final.action_type, final.engagement_level,
+    final.timestamp, final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
+    final.cap_limit_cents, final.cap_used_before_cents, final.duplicate_of_lead_id::text,
+    final.duplicate_of_action_id::text, final.duplicate_of_timestamp, final.rate, null,
+    final.line_number
+from billing_report_lines as final
+join products on products.product_id = final.product_id
+where final.report_id = :report_id
+    and final.line_number > :after and final.block_last_line > :after
+    and final.line_number <= :last and final.block_first_line <= :last
+order by final.line_number
+"""
+)
 
 
 class FinalLine(NamedTuple):
@@ -194,46 +217,85 @@ class FinalLine(NamedTuple):
     report_id: UUID
 
 
-def final_lines(
+class NamedLead(NamedTuple):
+    """What a line tells of its lead: the id its sender gave it, and whom it names."""
+
+    external_id: str
+    user: str | None
+    names_user: bool
+
+
+def leads_of(summary: Iterable[SummaryRow]) -> dict[str, NamedLead]:
+    """The leads of a report by their UUIDs."""
+    return {
+        row.lead_key: NamedLead(row.lead_id, row.user, not row.leads_without_user)
+        for row in summary
+        if row.lead_key is not None and row.lead_id is not None
+    }
+
+
+def own_lines(
     connection: Connection,
     report_id: UUID,
+    leads: Mapping[str, NamedLead],
     *,
-    after: int = 0,
-    last: int = _LAST_LINE_NUMBER,
-    most: int | None = None,
+    after: int,
+    last: int,
 ) -> Iterator[FinalLine]:
-    """Lines of a final report by their number, those behind `after` and up to `last`."""
-    return _final_lines(
-        connection,
-        _LINES_OF_REPORT,
-        {"report_id": str(report_id), "after": after, "last": last, "most": most},
-    )
+    """Lines of a final report's own month by their number, those behind `after` up to `last`.
+
+    They are of the report's `leads`, and repeat none but these.
+    """
+    parameters = {"report_id": str(report_id), "after": after, "last": last}
+    for row in _streamed(connection, _OWN_LINES, parameters):
+        *members, line_number = row
+        line = Line(*members)
+        # A line that was tampered with may name any lead.
+        lead = leads.get(line.lead_id) or NamedLead(line.lead_id, None, names_user=True)
+        repeated = line.duplicate_of_lead_id and leads.get(line.duplicate_of_lead_id)
+        yield FinalLine(
+            line._replace(
+                lead_id=lead.external_id,
+                user=lead.user,
+                names_user=lead.names_user,
+                duplicate_of_lead_id=(
+                    repeated.external_id if repeated else line.duplicate_of_lead_id
+                ),
+            ),
+            line_number,
+            report_id,
+        )
+
+
+def prior_lines(connection: Connection, report_id: UUID, after: int) -> Iterator[FinalLine]:
+    """The prior-period lines of a final report, which stand behind its own: behind `after`."""
+    return _named(connection, _PRIOR_LINES, {"report_id": str(report_id), "after": after})
 
 
 def final_lines_of_lead(
     connection: Connection, customer_id: UUID, lead_id: UUID, periods: list[date]
 ) -> Iterator[FinalLine]:
     """The final lines of a lead, given its customer and the months its actions belong to."""
-    return _final_lines(
+    return _named(
         connection,
         _LINES_OF_LEAD,
-        {
-            "customer_id": str(customer_id),
-            "lead_id": str(lead_id),
-            "periods": periods,
-            "most": None,
-        },
+        {"customer_id": str(customer_id), "lead_id": str(lead_id), "periods": periods},
     )
 
 
-def _final_lines(
+def _named(
     connection: Connection, query: TextClause, parameters: dict[str, Any]
 ) -> Iterator[FinalLine]:
-    rows = connection.execute(
+    for row in _streamed(connection, query, parameters):
+        *members, line_number, report = row
+        yield FinalLine(Line(*members), line_number, report)
+
+
+def _streamed(
+    connection: Connection, query: TextClause, parameters: dict[str, Any]
+) -> Iterable[Sequence[Any]]:
+    return connection.execute(
         query,
         parameters,
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     )
-    for row in rows:
-        *members, line_number, report = row
-        yield FinalLine(Line(*members), line_number, report)

@@ -192,22 +192,17 @@ def final_report(
     period = Period(stored.period)
     summary = final_reports.summarise_final(connection, stored.report_id)
     totals, without_user = _whole(summary)
-    found = final_reports.final_lines(
-        connection,
-        stored.report_id,
-        after=after,
-        last=stored.action_count,
-        most=None if most is None else most + 1,
-    )
+    leads = final_reports.leads_of(summary)
+    # Numbers have no gaps.
+    last = stored.action_count if most is None else min(after + most, stored.action_count)
+    found = final_reports.own_lines(connection, stored.report_id, leads, after=after, last=last)
     lines: Iterable[Line] = (each.line for each in found)
-    next_page = None
     if most is not None:
-        page = list(found)
-        lines = [each.line for each in page[:most]]
-        next_page = page[most - 1].line_number if len(page) > most else None
+        lines = list(lines)
+    next_page = last if last < stored.action_count else None
     prior: list[Line] = []
     if stored.prior_action_count:
-        late = final_reports.final_lines(connection, stored.report_id, after=stored.action_count)
+        late = final_reports.prior_lines(connection, stored.report_id, stored.action_count)
         prior = [each.line for each in late]
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
