@@ -120,7 +120,7 @@ def _closing(name: str, decided: str) -> PreparedStatement:
 
 
 _CLOSE = _closing("close_period", deciding.DECIDED)
-_CLOSE_BY_LEVEL = _closing("close_period_by_level", deciding.DECIDED_BY_LEVEL)
+_CLOSE_PLAINLY = _closing("close_period_plainly", deciding.DECIDED_PLAINLY)
 _VERIFY = {form: _verifying(form) for form in range(1, CANONICAL_FORM + 1)}
 _MOST_NAMED_LINES = 100
 
@@ -292,7 +292,7 @@ def close_period(connection: Connection, customer: Customer, period: Period, run
     scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
     try:
         _plan_for_hashes(connection)
-        (_CLOSE if late or card.has_special_rates else _CLOSE_BY_LEVEL).execute(
+        (_CLOSE_PLAINLY if card.is_plain and not late else _CLOSE).execute(
             connection,
             scope.parameters()
             | {

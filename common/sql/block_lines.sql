@@ -2,7 +2,7 @@
 -- of number_lines.sql: 250 lines of one month in each, but for its last.
 gathered as (
     select
-        period, min(cap_limit_cents) as cap_limit_cents, min(number)::int as first_number, count(*)::int as lines,
+        min(period) as period, min(cap_limit_cents) as cap_limit_cents, min(number)::int as first_number, count(*)::int as lines,
         min(timestamp) as first_timestamp, max(timestamp) as last_timestamp,
         array_agg(lead_id order by number) as lead_ids,
         array_agg(action_id order by number) as action_ids,
@@ -20,7 +20,8 @@ gathered as (
         array_agg(repeated_action_id order by number) as duplicate_of_action_ids,
         array_agg(repeated_timestamp order by number) as duplicate_of_timestamps
     from numbered
-    group by (number - 1) / 250, period
+    -- One key for month and block: lines are sorted by it, and then by their number.
+    group by (period - date '2000-01-01') * 1000000000::bigint + (number - 1) / 250
 ),
 
 blocks as (

@@ -154,14 +154,7 @@ decided as (
                 first_value(timestamp) over repeats as first_timestamp
             from numbered
             window repeats as (
-                -- Where the card charges duplicates, each action stands by itself.
-                partition by
-                    user_key, product_id, action_key, engagement_level,
-                    case
-                        when scope.charges_duplicates
-                            and lead_type = any(scope.duplicates_charged_for)
-                            then action_id
-                    end
+                partition by user_key, product_id, action_key, engagement_level{apart}
                 order by {place}
                 rows unbounded preceding
             )
@@ -171,7 +164,7 @@ decided as (
             select
                 *,
                 sum(charge_cents) over (
-                    partition by user_key, case when scope.caps_each_product then product_id end
+                    partition by user_key{capped_apart}
                     order by {place}
                     rows unbounded preceding
                 ) as charged_cents
@@ -205,5 +198,5 @@ decided as (
 
 -- Part of a period is chosen after the whole of it was decided (rules.md, 7).
 selected as (
-    select * from decided where timestamp >= shown_from and timestamp < shown_to
+    select * from decided where {shown}
 )

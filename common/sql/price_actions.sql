@@ -1,4 +1,4 @@
--- Prices the actions of one month of decide_actions.sql, and says what of them is final already.
+-- Prices the actions of a month, and says what of them is final already.
 -- `standing`: 0 is final and charged, 1 is final and a duplicate, 2 is to be decided.
 select
     actions.*,

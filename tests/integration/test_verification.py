@@ -286,6 +286,41 @@ def test_canonical_form_holds_no_note_of_a_dispute(settled: httpx.Client) -> Non
     assert verified(settled, "2024-05")["verified"] is True
 
 
+def test_report_of_several_blocks_is_read_and_verified_across_them(
+    api: httpx.Client, tmp_path: Path
+) -> None:
+    register(api, customers={NAME: "UTC"}, products="abc")
+    many = [action(f"Kind {number}", "2024-04-03T12:00:00Z", "Low") for number in range(600)]
+    post(api, lead("l-1", *many, customer_id=NAME, user=USER)).raise_for_status()
+    close(api, "2024-04")
+    late = [action(f"Late {number}", "2024-04-02T12:00:00Z", "Low") for number in range(300)]
+    post(api, lead("l-2", *late, customer_id=NAME, user=USER)).raise_for_status()
+    close(api, "2024-05")
+
+    pages: list[list[Any]] = []
+    cursor = None
+    while cursor is not None or not pages:
+        parameters = {"limit": "240"} | ({"cursor": cursor} if cursor else {})
+        page = api.get(address("2024-04"), params=parameters).json()
+        pages.append(page["lines"])
+        cursor = page["next_cursor"]
+    whole = api.get(address("2024-04"), params={"limit": 10_000}).json()
+    assert [len(page) for page in pages] == [240, 240, 120]
+    assert [line for page in pages for line in page] == whole["lines"]
+    files = [tmp_path / "april.json", tmp_path / "may.json"]
+    for file, period in zip(files, ("2024-04", "2024-05"), strict=True):
+        assert verified(api, period)["verified"] is True
+        file.write_bytes(api.get(address(period), params={"limit": 10_000}).content)
+    assert "chain of 2" in run_offline(*files).stdout
+
+    tamper(
+        "billing_report_lines",
+        "update billing_report_lines set user_key = gen_random_uuid() where line_number = 251 "
+        "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
+    )
+    assert [line["line_number"] for line in verified(api, "2024-04")["tampered_lines"]] == [251]
+
+
 @pytest.mark.parametrize("form", [1, 2, 3])
 def test_report_of_an_earlier_form_is_verified_as_it_was_hashed(
     settled: httpx.Client, tmp_path: Path, form: int

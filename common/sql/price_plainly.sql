@@ -1,11 +1,11 @@
--- The same, in a quarter less time, of an open month on a card without special rates. Of another
--- one no action has a price here.
+-- Prices the actions of an open month on a plain card. On another one no action has a price here.
 select
     action_id, lead_id, lead_created_at, product_id, user_key, lead_type, action_type, action_key,
     engagement_level, timestamp, occurrence,
     'level' as rate,
     case
-        when scope.has_special_rates or scope.is_closed then null
+        when scope.is_closed or scope.has_special_rates or scope.charges_duplicates
+            or scope.caps_each_product then null
         else case actions.engagement_level
             when 'High' then scope.high_cents
             when 'Medium' then scope.medium_cents
