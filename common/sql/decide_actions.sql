@@ -1,5 +1,6 @@
 -- Decides every action of the wanted customers and periods: price, duplicate, cap (rules.md, 1-5).
--- Common table expressions only; common/deciding.py puts what it asks of `selected` behind them.
+-- Common table expressions only; common/deciding.py puts what it asks of `selected` behind them, and
+-- in the place of {...} what all months need, or what plain ones do.
 --
 -- In a closed period only what came too late for its report is decided: behind all that is final,
 -- against the actions it charged and the cap it left (rules.md, "Closing a period").

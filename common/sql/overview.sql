@@ -46,11 +46,12 @@ final_cells as (
             sum(actions)::bigint as actions,
             count(*) filter (where not leads.names_user) as leads_without_user
         from (
-            select lead_id, {sums}, count(*) as actions
-            from billing_report_lines as final
-            where final.report_id = reports.report_id
-                and final.line_number <= reports.action_count
-            group by lead_id
+            select part.*
+            from billing_report_breakdowns as breakdown
+            cross join lateral unnest(
+                lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
+            ) as part (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)
+            where breakdown.report_id = reports.report_id
         ) as per_lead
         join leads using (lead_id)
         group by leads.product_id, leads.lead_type
