@@ -181,6 +181,7 @@ class Line(NamedTuple):
     duplicate_of_timestamp: datetime | None
     rate: str = RateKind.LEVEL
     names_user: bool = True  # also where the user was erased since, and `user` is None
+    caps_product: bool = False  # the cap is of its product alone, not of all that the user costs
 
     @property
     def outcome(self) -> Outcome:
@@ -200,6 +201,8 @@ class Line(NamedTuple):
         what = f"{self.action_type} ({self.engagement_level})"
         whose = "this user" if self.names_user else "the leads that name no user"
         price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
+        if self.caps_product:
+            cap = f"{cap} for {self.product_id}"
         match self.outcome:
             case Outcome.BILLED:
                 comma = "," if self._rate_name else ""
@@ -345,9 +348,10 @@ class CardName(NamedTuple):
 
     name: str
     version: int
+    caps_product: bool = False  # has a cap for each product of a user
 
     def document(self) -> dict[str, Any]:
-        return self._asdict()
+        return {"name": self.name, "version": self.version}
 
 
 class Notice(NamedTuple):

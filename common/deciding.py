@@ -513,6 +513,7 @@ class RateCardInForce(NamedTuple):
     name: str
     version: int
     is_default: bool
+    caps_product: bool  # has a cap for each product of a user, not one for all of them
     is_plain: bool  # has prices by level alone, charges no duplicates, and caps a user as a whole
 
 
@@ -530,6 +531,7 @@ _CARDS_IN_FORCE = text(
     """
 select
     wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_default,
+    card.cap_scope = 'user_and_product',
     card.cap_scope = 'user'
     and not exists (
         select from charged_duplicates where charged_duplicates.rate_card_id = card.rate_card_id

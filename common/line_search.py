@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
+from common import deciding
 from common.billing import EngagementLevel, Line, Outcome, Period, Totals
 from common.deciding import DECIDED, LINE_SOURCE, Scope
 from common.final_reports import FINAL_LINE_SOURCE
@@ -144,9 +145,11 @@ def find_lines(
     if not rows and wanted.page > 1:
         raise NotFound(f"there is no page {wanted.page} of these lines")
     gross, billed, duplicate, cap, actions = rows[0][-5:] if rows else (0,) * 5
+    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
+    caps_product = card is not None and card.caps_product
     return LinesFound(
         wanted,
-        [Line(*row[:-5]) for row in rows],
+        [Line(*row[:-5])._replace(caps_product=caps_product) for row in rows],
         Totals(gross, billed, duplicate, cap, actions=actions),
     )
 

@@ -5,7 +5,7 @@ totals, its parts and its lines are of one moment.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from common import deciding, disputes, final_reports, identifiers
 from common.billing import (
+    CapScope,
     CardName,
     Credit,
     Group,
@@ -204,6 +205,7 @@ def final_report(
     if stored.prior_action_count:
         late = final_reports.prior_lines(connection, stored.report_id, stored.action_count)
         prior = [each.line for each in late]
+    prior_cards = _cards_of_lines(connection, stored.customer_id, prior)
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
@@ -220,15 +222,15 @@ def final_report(
             rate_card_version=card.version,
             totals=totals,
             parts=_parts(named),
-            lines=lines,
+            lines=_under_caps(lines, card.cap_scope is CapScope.USER_AND_PRODUCT),
             notices=notices_of(totals, without_user),
             generated_at=stored.finalized_at,
             finalized_at=stored.finalized_at,
             content_hash=stored.content_hash,
             previous_hash=stored.previous_hash,
             canonical_form=stored.canonical_form,
-            prior_period=prior,
-            prior_cards=_cards_of_lines(connection, stored.customer_id, prior),
+            prior_period=_under_cards(prior, prior_cards),
+            prior_cards=prior_cards,
             credits=disputes.final_credits(connection, stored.report_id),
         ),
         next_page,
@@ -308,6 +310,7 @@ def draft_report(
         lines = [line for line, _ in page[:most]]
         next_page = page[most - 1][1] if len(page) > most else None
     prior = late_lines(connection, customer, period)
+    prior_cards = _cards_of_lines(connection, customer.customer_id, prior)
     return (
         Report(
             report_id=str(identifiers.report_id(customer.customer_id, str(period))),
@@ -320,11 +323,11 @@ def draft_report(
             rate_card_version=card.version,
             totals=totals,
             parts=_parts(summary),
-            lines=lines,
+            lines=_under_caps(lines, card.caps_product),
             notices=notices_of(totals, without_user),
             generated_at=datetime.now(UTC),
-            prior_period=prior,
-            prior_cards=_cards_of_lines(connection, customer.customer_id, prior),
+            prior_period=_under_cards(prior, prior_cards),
+            prior_cards=prior_cards,
             credits=credits_of_draft(connection, customer, period),
         ),
         next_page,
@@ -368,23 +371,25 @@ def lead_lines(
     )
     cards = _cards_of(connection, customer.customer_id, periods)
     months = final_reports.periods_of(connection, {each.report_id for each in final_lines})
-    final = [
-        DecidedLine(each.line, months[each.report_id], ReportStatus.FINAL, cards[each.line.period])
-        for each in final_lines
-    ]
+    final = [(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines]
     scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)
     through = final_reports.closed_through(connection, customer.customer_id)
     first_open = None if through is None else Period(through).end
     draft = [
-        DecidedLine(
-            line,
-            max(line.period, first_open or line.period),
-            ReportStatus.DRAFT,
-            cards[line.period],
-        )
+        (line, max(line.period, first_open or line.period), ReportStatus.DRAFT)
         for line, _ in deciding.lines(connection, scope, lead_id=lead_id)
     ]
-    return sorted([*final, *draft], key=lambda decided: decided.line.timestamp)
+    return [
+        DecidedLine(
+            line._replace(caps_product=cards[line.period].caps_product),
+            report_period,
+            status,
+            cards[line.period],
+        )
+        for line, report_period, status in sorted(
+            [*final, *draft], key=lambda decided: decided[0].timestamp
+        )
+    ]
 
 
 def _cards_of(
@@ -396,7 +401,7 @@ def _cards_of(
         card = deciding.rate_card_in_force(connection, customer_id, period)
         if card is None:
             raise Unpriced(f"no rate card is in force in {Period(period)}")
-        found[period] = CardName(card.name, card.version)
+        found[period] = CardName(card.name, card.version, card.caps_product)
     return found
 
 
@@ -404,6 +409,19 @@ def _cards_of_lines(
     connection: Connection, customer_id: UUID, lines: list[Line]
 ) -> dict[date, CardName]:
     return _cards_of(connection, customer_id, (line.period for line in lines))
+
+
+def _under_caps(lines: Iterable[Line], caps_product: bool) -> Iterable[Line]:
+    """Lines of a month, with which kind of cap its card has."""
+    if not caps_product:
+        return lines
+    marked = (line._replace(caps_product=True) for line in lines)
+    return list(marked) if isinstance(lines, list) else marked
+
+
+def _under_cards(lines: Iterable[Line], cards: Mapping[date, CardName]) -> list[Line]:
+    """Lines of several months, with which kind of cap the card of each has."""
+    return [line._replace(caps_product=cards[line.period].caps_product) for line in lines]
 
 
 def _parts(summary: list[SummaryRow]) -> Parts:

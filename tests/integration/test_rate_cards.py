@@ -186,9 +186,26 @@ def test_cap_amount_and_scope_are_the_cards(api: httpx.Client, clock: Clock) -> 
     two = [action("One"), action("Two")]
     post(api, [lead("1", *two, user=user), lead("2", *two, user=user, product_id="def")])
 
+    def told() -> list[str]:
+        lead_lines = api.get("/leads/2").json()["actions"]
+        return [
+            *(line["explanation"] for line in report(api, "acme", "2024-04")["lines"]),
+            *(line["explanation"] for line in lead_lines),
+        ]
+
+    draft = told()
     totals = report(api, "acme", "2024-04")["totals"]
+    page = api.get("/billing/reports/acme/2024-04.html").text
+    api.post("/billing/periods/2024-04/close").raise_for_status()
+    post(api, lead("3", action("Late"), user=user, product_id="def"))
 
     assert amounts(totals) == ("40.00", "25.00", "0.00", "15.00")
+    assert told() == draft
+    for sentence in draft:
+        assert "of 12.50 USD for abc" in sentence or "of 12.50 USD for def" in sentence
+    assert page.count("of 12.50 USD for def") == 2
+    (late,) = report(api, "acme", "2024-05")["prior_period"]["lines"]
+    assert "of 12.50 USD for def" in late["explanation"]
 
 
 def test_duplicates_of_a_lead_type_can_be_charged(acme: httpx.Client, clock: Clock) -> None:
