@@ -437,10 +437,10 @@ class _Line(NamedTuple):
 
 def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
     periods = deciding.lead_periods(connection, lead.lead_id)
-    happened = select(func.min(Action.timestamp), func.max(Action.timestamp)).where(
-        Action.lead_id == lead.lead_id
+    first, last = (
+        select(of_all(Action.timestamp)).where(Action.lead_id == lead.lead_id).scalar_subquery()
+        for of_all in (func.min, func.max)
     )
-    first, last = connection.execute(happened).one()
     query = (
         select(
             BillingReportLine.action_id,

@@ -37,6 +37,32 @@ _COMMENTS = {
 _NAMED_BY_LINE = ", ".join(name for name, _, _ in _COLUMNS)
 _NAMED_BY_BLOCK = ", ".join(names for _, names, _ in _COLUMNS)
 
+_TYPES = {
+    "lead_type": "text",
+    "action_type": "text",
+    "rate": "text",
+    "engagement_level": "engagement_level",
+    "timestamp": "timestamptz",
+    "duplicate_of_timestamp": "timestamptz",
+    "gross_cents": "int",
+    "billed_cents": "int",
+    "cap_used_before_cents": "int",
+    "line_hash": "bytea",
+}
+_OF_LINE = {
+    name: _TYPES.get(name, "uuid") for name in (*(each for each, _, _ in _COLUMNS), "line_hash")
+}
+# Volatile, which it is not: written into the statement around it, as any other would be, it would
+# be taken for ten lines, and joined in loops.
+_LINES_OF_BLOCK = f"""
+create function lines_of_block({", ".join(f"{kind}[]" for kind in _OF_LINE.values())})
+returns table ({", ".join(f'"{name}" {kind}' for name, kind in _OF_LINE.items())}, place bigint)
+language sql rows 250 as $$
+    select *
+    from unnest({", ".join(f"${number}" for number in range(1, len(_OF_LINE) + 1))})
+        with ordinality
+$$
+"""
 # What follows from the rest of a line is not kept: its outcome, and what of its price was saved.
 _VIEW = f"""
 create view billing_report_lines with (security_invoker = true) as
@@ -45,8 +71,9 @@ select
     block.first_line + line.place::int - 1 as line_number,
     block.customer_id,
     block.period,
-    line.lead_id, line.action_id, line.product_id, line.user_key, line.lead_type, line.action_type,
-    line.engagement_level, line.timestamp,
+    line.lead_id, line.action_id, line.product_id, line.user_key,
+    line.lead_type collate "C" as lead_type, line.action_type, line.engagement_level,
+    line.timestamp,
     case
         when line.duplicate_of_action_id is not null then 'duplicate'
         when line.gross_cents = line.billed_cents then 'billed'
@@ -64,8 +91,7 @@ select
     block.first_line as block_first_line, block.last_line as block_last_line,
     block.first_timestamp as block_first_timestamp, block.last_timestamp as block_last_timestamp
 from billing_report_blocks as block
-cross join lateral unnest({_NAMED_BY_BLOCK}, line_hashes)
-    with ordinality as line ({_NAMED_BY_LINE}, line_hash, place)
+cross join lateral lines_of_block({_NAMED_BY_BLOCK}, line_hashes) as line
 """
 _BLOCKS_ALREADY = f"""
 insert into billing_report_blocks (
@@ -208,6 +234,7 @@ def upgrade() -> None:
         op.execute(f"alter table billing_report_blocks alter {names} set storage external")
     op.execute(_BLOCKS_ALREADY)
     op.drop_table("billing_report_lines")
+    op.execute(_LINES_OF_BLOCK)
     op.execute(_VIEW)
     op.execute(_NO_MORE_THAN_BILLED.format(in_block=_IN_BLOCK))
     op.execute(
@@ -220,6 +247,9 @@ def downgrade() -> None:
     op.execute(_NEEDED_AGAIN)
     op.execute("create temporary table kept_lines as table billing_report_lines")
     op.execute("drop view billing_report_lines")
+    op.execute(
+        f"drop function lines_of_block({', '.join(f'{kind}[]' for kind in _OF_LINE.values())})"
+    )
     op.drop_table("billing_report_blocks")
     op.create_table(
         "billing_report_lines",

@@ -223,6 +223,8 @@ def test_only_what_is_final_and_was_billed_can_be_disputed(april: httpx.Client) 
     assert refused(ask(april, "late", action_id=repeat)) == [("/action_id", "nothing_billed")]
     assert refused(ask(april, "june", action_id=open_line)) == [("/action_id", "line_not_final")]
     assert refused(ask(april, "june")) == [("/lead_id", "line_not_final")]
+    post(april, lead("bare", user=USER)).raise_for_status()
+    assert refused(ask(april, "bare")) == [("/lead_id", "line_not_final")]
     assert refused(ask(april, "june", action_id=repeat), 422) == [("/action_id", "unknown_action")]
     assert refused(ask(april, "nobody"), 422) == [("/lead_id", "unknown_lead")]
     assert [line["action_type"] for line in disputed(april, "late")["lines"]] == ["Download"]
