@@ -372,8 +372,11 @@ def lead_lines(
     cards = _cards_of(connection, customer.customer_id, periods)
     months = final_reports.periods_of(connection, {each.report_id for each in final_lines})
     final = [(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines]
-    scope = Scope([(customer.customer_id, period) for period in periods], user_key=user_key)
     through = final_reports.closed_through(connection, customer.customer_id)
+    late = final_reports.late_periods(connection, customer.customer_id)
+    # A closed month has nothing to decide but what came late.
+    undecided = [each for each in periods if through is None or each > through or each in late]
+    scope = Scope([(customer.customer_id, each) for each in undecided], user_key=user_key)
     first_open = None if through is None else Period(through).end
     draft = [
         (line, max(line.period, first_open or line.period), ReportStatus.DRAFT)
