@@ -262,6 +262,18 @@ def _place(row: SummaryRow) -> tuple[Any, ...]:
     return (-row.totals.gross_cents, *((name is None, name or "") for name in names))
 
 
+def totals_of(row: Any) -> Totals:
+    """The sums of a row of leads and actions."""
+    return Totals(
+        row.gross_cents,
+        row.billed_cents,
+        row.duplicate_cents,
+        row.cap_cents,
+        row.leads,
+        row.actions,
+    )
+
+
 def _require_prices(unpriced: int) -> None:
     if unpriced:
         raise Unpriced(
@@ -429,14 +441,7 @@ def entry_rows(
                 row.timezone,
                 row.period,
                 status,
-                Totals(
-                    row.gross_cents,
-                    row.billed_cents,
-                    row.duplicate_cents,
-                    row.cap_cents,
-                    row.leads,
-                    row.actions,
-                ),
+                totals_of(row),
             )
         )
     return result

@@ -4,7 +4,7 @@ Invariant: what is final is read from its lines, never decided again. Nothing he
 caller's transaction does.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -149,25 +149,40 @@ def all_late_periods(
     return [(row.customer_id, row.period) for row in rows]
 
 
-# The members of a Line in their order, then what places it among the others.
-FINAL_LINE_SOURCE = """
+_LINES = """
 select
-    final.period, final.action_id::text, leads.external_id as lead,
-    products.external_id as product, final.lead_type,
-    coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name,
-    final.user_key::text, final.action_type, final.engagement_level, final.timestamp,
+    final.period, final.action_id::text, {lead}, products.external_id as product, final.lead_type,
+    {user_name}, final.user_key::text, final.action_type, final.engagement_level, final.timestamp,
     final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
-    final.cap_limit_cents, final.cap_used_before_cents, first_leads.external_id as first_lead,
+    final.cap_limit_cents, final.cap_used_before_cents, {first_lead},
     final.duplicate_of_action_id::text as first_action_id,
-    final.duplicate_of_timestamp as first_timestamp, final.rate, leads.names_user,
+    final.duplicate_of_timestamp as first_timestamp, final.rate, {names_user},
     final.line_number, final.report_id
 from billing_report_lines as final
-cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads
 join products on products.product_id = final.product_id
+{leads}
+"""
+# The members of a Line in their order, then what places it among the others.
+FINAL_LINE_SOURCE = _LINES.format(
+    lead="leads.external_id as lead",
+    user_name="coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name",
+    first_lead="first_leads.external_id as first_lead",
+    names_user="leads.names_user",
+    leads="""
+cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads
 left join lateral (
     select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
 ) as first_leads on true
-"""
+""",
+)
+# The same with leads by their UUIDs, and without what a lead says of its user.
+_UNNAMED_LINES = _LINES.format(
+    lead="final.lead_id::text",
+    user_name="null",
+    first_lead="final.duplicate_of_lead_id::text",
+    names_user="null",
+    leads="",
+)
 
 _PRIOR_LINES = text(
     f"""
@@ -189,18 +204,9 @@ where final.customer_id = :customer_id and final.period = any(:periods)
 order by final.line_number
 """
 )
-# The same with leads by their UUIDs, and without what a lead says of its user.
 _OWN_LINES = text(
-    """
-select
-    final.period, final.action_id::text, final.lead_id::text, products.external_id,
-    final.lead_type, null, final.user_key::text, final.action_type, final.engagement_level,
-    final.timestamp, final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
-    final.cap_limit_cents, final.cap_used_before_cents, final.duplicate_of_lead_id::text,
-    final.duplicate_of_action_id::text, final.duplicate_of_timestamp, final.rate, null,
-    final.line_number
-from billing_report_lines as final
-join products on products.product_id = final.product_id
+    f"""
+{_UNNAMED_LINES}
 where final.report_id = :report_id
     and final.line_number > :after and final.block_last_line > :after
     and final.line_number <= :last and final.block_first_line <= :last
@@ -210,10 +216,9 @@ order by final.line_number
 
 
 class FinalLine(NamedTuple):
-    """A line of a final report, and where it stands."""
+    """A line of a final report, and which one that is."""
 
     line: Line
-    line_number: int
     report_id: UUID
 
 
@@ -241,61 +246,49 @@ def own_lines(
     *,
     after: int,
     last: int,
-) -> Iterator[FinalLine]:
+) -> Iterator[Line]:
     """Lines of a final report's own month by their number, those behind `after` up to `last`.
 
     They are of the report's `leads`, and repeat none but these.
     """
     parameters = {"report_id": str(report_id), "after": after, "last": last}
-    for row in _streamed(connection, _OWN_LINES, parameters):
-        *members, line_number = row
-        line = Line(*members)
+    for line, _ in _streamed(connection, _OWN_LINES, parameters):
         # A line that was tampered with may name any lead.
         lead = leads.get(line.lead_id) or NamedLead(line.lead_id, None, names_user=True)
-        repeated = line.duplicate_of_lead_id and leads.get(line.duplicate_of_lead_id)
-        yield FinalLine(
-            line._replace(
-                lead_id=lead.external_id,
-                user=lead.user,
-                names_user=lead.names_user,
-                duplicate_of_lead_id=(
-                    repeated.external_id if repeated else line.duplicate_of_lead_id
-                ),
-            ),
-            line_number,
-            report_id,
+        repeated = leads.get(line.duplicate_of_lead_id or "")
+        yield line._replace(
+            lead_id=lead.external_id,
+            user=lead.user,
+            names_user=lead.names_user,
+            duplicate_of_lead_id=repeated.external_id if repeated else line.duplicate_of_lead_id,
         )
 
 
-def prior_lines(connection: Connection, report_id: UUID, after: int) -> Iterator[FinalLine]:
+def prior_lines(connection: Connection, report_id: UUID, after: int) -> Iterator[Line]:
     """The prior-period lines of a final report, which stand behind its own: behind `after`."""
-    return _named(connection, _PRIOR_LINES, {"report_id": str(report_id), "after": after})
+    parameters = {"report_id": str(report_id), "after": after}
+    return (each.line for each in _streamed(connection, _PRIOR_LINES, parameters))
 
 
 def final_lines_of_lead(
     connection: Connection, customer_id: UUID, lead_id: UUID, periods: list[date]
 ) -> Iterator[FinalLine]:
     """The final lines of a lead, given its customer and the months its actions belong to."""
-    return _named(
+    return _streamed(
         connection,
         _LINES_OF_LEAD,
         {"customer_id": str(customer_id), "lead_id": str(lead_id), "periods": periods},
     )
 
 
-def _named(
-    connection: Connection, query: TextClause, parameters: dict[str, Any]
-) -> Iterator[FinalLine]:
-    for row in _streamed(connection, query, parameters):
-        *members, line_number, report = row
-        yield FinalLine(Line(*members), line_number, report)
-
-
 def _streamed(
     connection: Connection, query: TextClause, parameters: dict[str, Any]
-) -> Iterable[Sequence[Any]]:
-    return connection.execute(
+) -> Iterator[FinalLine]:
+    rows = connection.execute(
         query,
         parameters,
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     )
+    for row in rows:
+        *members, _, report_id = row
+        yield FinalLine(Line(*members), report_id)

@@ -85,14 +85,7 @@ def overview(connection: Connection, month: Period) -> Overview:
     }
     without_user = unpriced = 0
     for row in rows:
-        totals = Totals(
-            row.gross_cents,
-            row.billed_cents,
-            row.duplicate_cents,
-            row.cap_cents,
-            row.leads,
-            row.actions,
-        )
+        totals = deciding.totals_of(row)
         if row.part == _Part.WHOLE:
             found[row.period] = totals
             if row.period == month.start:

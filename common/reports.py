@@ -196,17 +196,18 @@ def final_report(
     leads = final_reports.leads_of(summary)
     # Numbers have no gaps.
     last = stored.action_count if most is None else min(after + most, stored.action_count)
-    found = final_reports.own_lines(connection, stored.report_id, leads, after=after, last=last)
-    lines: Iterable[Line] = (each.line for each in found)
+    card = Session(connection).get_one(RateCard, stored.rate_card_id)
+    lines = _under_cap(
+        final_reports.own_lines(connection, stored.report_id, leads, after=after, last=last),
+        card.cap_scope is CapScope.USER_AND_PRODUCT,
+    )
     if most is not None:
         lines = list(lines)
     next_page = last if last < stored.action_count else None
     prior: list[Line] = []
     if stored.prior_action_count:
-        late = final_reports.prior_lines(connection, stored.report_id, stored.action_count)
-        prior = [each.line for each in late]
+        prior = list(final_reports.prior_lines(connection, stored.report_id, stored.action_count))
     prior_cards = _cards_of_lines(connection, stored.customer_id, prior)
-    card = Session(connection).get_one(RateCard, stored.rate_card_id)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
     ]
@@ -222,7 +223,7 @@ def final_report(
             rate_card_version=card.version,
             totals=totals,
             parts=_parts(named),
-            lines=_under_caps(lines, card.cap_scope is CapScope.USER_AND_PRODUCT),
+            lines=lines,
             notices=notices_of(totals, without_user),
             generated_at=stored.finalized_at,
             finalized_at=stored.finalized_at,
@@ -304,10 +305,11 @@ def draft_report(
     lines: Iterable[Line]
     next_page = None
     if most is None:
-        lines = (line for line, _ in deciding.lines(connection, scope))
+        found = (line for line, _ in deciding.lines(connection, scope))
+        lines = _under_cap(found, card.caps_product)
     else:
         page = list(deciding.lines(connection, scope, after=after, most=most + 1))
-        lines = [line for line, _ in page[:most]]
+        lines = list(_under_cap((line for line, _ in page[:most]), card.caps_product))
         next_page = page[most - 1][1] if len(page) > most else None
     prior = late_lines(connection, customer, period)
     prior_cards = _cards_of_lines(connection, customer.customer_id, prior)
@@ -323,7 +325,7 @@ def draft_report(
             rate_card_version=card.version,
             totals=totals,
             parts=_parts(summary),
-            lines=_under_caps(lines, card.caps_product),
+            lines=lines,
             notices=notices_of(totals, without_user),
             generated_at=datetime.now(UTC),
             prior_period=_under_cards(prior, prior_cards),
@@ -414,12 +416,9 @@ def _cards_of_lines(
     return _cards_of(connection, customer_id, (line.period for line in lines))
 
 
-def _under_caps(lines: Iterable[Line], caps_product: bool) -> Iterable[Line]:
+def _under_cap(lines: Iterable[Line], caps_product: bool) -> Iterable[Line]:
     """Lines of a month, with which kind of cap its card has."""
-    if not caps_product:
-        return lines
-    marked = (line._replace(caps_product=True) for line in lines)
-    return list(marked) if isinstance(lines, list) else marked
+    return (line._replace(caps_product=True) for line in lines) if caps_product else lines
 
 
 def _under_cards(lines: Iterable[Line], cards: Mapping[date, CardName]) -> list[Line]:

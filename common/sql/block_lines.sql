@@ -2,7 +2,8 @@
 -- of number_lines.sql: 250 lines of one month in each, but for its last.
 gathered as (
     select
-        min(period) as period, min(cap_limit_cents) as cap_limit_cents, min(number)::int as first_number, count(*)::int as lines,
+        min(period) as period, min(cap_limit_cents) as cap_limit_cents,
+        min(number)::int as first_number, count(*)::int as lines,
         min(timestamp) as first_timestamp, max(timestamp) as last_timestamp,
         array_agg(lead_id order by number) as lead_ids,
         array_agg(action_id order by number) as action_ids,
