@@ -304,10 +304,23 @@ def _check_line(line: dict[str, Any], number: int) -> None:
         raise Refused(f"line {number} does not add up: gross is not billed and savings")
     if cents(savings["total"]) != cents(savings["duplicate"]) + cents(savings["cap"]):
         raise Refused(f"line {number} does not add up: its savings are not their total")
+    # The hash of a block holds neither: they follow from what a line repeats and what it billed.
+    if cents(savings["cap" if line["duplicate_of"] else "duplicate"]):
+        raise Refused(f"line {number} does not add up: it saved in another way than it says")
+    if line["outcome"] != _outcome(line):
+        raise Refused(f"line {number} does not add up: its outcome is {_outcome(line)}")
     after = cents(line["cap_used_before"]) + cents(line["billed"])
     # Reports downloaded before it stood on a line lack it.
     if "cap_used_after" in line and cents(line["cap_used_after"]) != after:
         raise Refused(f"line {number} does not add up: cap_used_after")
+
+
+def _outcome(line: dict[str, Any]) -> str:
+    if line["duplicate_of"]:
+        return "duplicate"
+    if line["billed"] == line["gross"]:
+        return "billed"
+    return "partially_capped" if cents(line["billed"]) else "capped"
 
 
 def _check_sums(totals: dict[str, Any], lines: list[dict[str, Any]], name: str) -> None:

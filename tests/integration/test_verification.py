@@ -399,6 +399,11 @@ def test_downloaded_reports_and_their_chain_are_verified_offline(
         (lambda report: report.update(next_cursor="MQ"), "limit=10000"),
         (lambda report: report.update(status="draft"), "draft"),
         (lambda report: report["lines"][2].update(rate="product"), "hash"),
+        (lambda report: report["lines"][2].update(outcome="capped"), "line 3"),
+        (
+            lambda report: report["lines"][1]["savings"].update(duplicate="0.00", cap="10.00"),
+            "line 2 does not add up",
+        ),
         (lambda report: report["lines"][1]["duplicate_of"].update(lead_id="l-9"), "hash"),
         (lambda report: report.update(canonical_form=1), "hash"),
         (lambda report: report.update(canonical_form=9), "form 9"),
