@@ -7,7 +7,7 @@ DatabaseUnavailable, and a statement that is refused for good as StatementRefuse
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -210,24 +210,36 @@ def _translated() -> Iterator[None]:
 class PreparedStatement:
     """A statement that each connection plans once, for those that take longer to plan than to run.
 
-    `types`: of its `:named` parameters, as PostgreSQL calls them.
+    `types`: of its `:named` parameters, as PostgreSQL calls them. `planned_without`: ways to join
+    that it is not to be planned with, nor whatever follows it in its transaction.
     """
 
-    def __init__(self, name: str, statement: str, types: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        statement: str,
+        types: Mapping[str, str],
+        planned_without: Iterable[str] = (),
+    ) -> None:
         self._name = name
         self._order = list(types)
         numbered = _PARAMETER.sub(
             lambda found: f"${self._order.index(found[1]) + 1}", statement.replace("%", "%%")
         )
         self._prepare = f"prepare {name} ({', '.join(types.values())}) as {numbered}"
-        self._execute = f"execute {name} ({', '.join(['%s'] * len(types))})"
+        # The plan that does for any parameters. All in one, for a single round trip.
+        options = ["plan_cache_mode = force_generic_plan"]
+        options += [f"enable_{way} = off" for way in planned_without]
+        self._execute = (
+            "".join(f"set local {option}; " for option in options)
+            + f"execute {name} ({', '.join(['%s'] * len(types))})"
+        )
 
     def execute(self, connection: Connection, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-        """Runs it on the plan that does for any parameters."""
+        """Runs it in the connection's transaction."""
         if self._name not in connection.info:
             connection.exec_driver_sql(self._prepare)
             connection.info[self._name] = True
-        connection.exec_driver_sql("set local plan_cache_mode = force_generic_plan")
         values = tuple(_as_literal(parameters[name]) for name in self._order)
         return connection.exec_driver_sql(self._execute, values)
 

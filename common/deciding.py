@@ -532,11 +532,11 @@ def rate_card_in_force(
     return rate_cards_in_force(connection, [customer_id], period).get(customer_id)
 
 
-_CARDS_IN_FORCE = text(
-    """
+# Of each of :customer_ids, the members of a RateCardInForce behind its id.
+CARDS_IN_FORCE = """
 select
     wanted.customer_id, card.rate_card_id, card.name, card.version, card.is_default,
-    card.cap_scope = 'user_and_product',
+    card.cap_scope = 'user_and_product' as caps_product,
     card.cap_scope = 'user'
     and not exists (
         select from charged_duplicates where charged_duplicates.rate_card_id = card.rate_card_id
@@ -545,7 +545,7 @@ select
         select from rates
         where rates.rate_card_id = card.rate_card_id
             and (rates.lead_type is not null or rates.product_id is not null)
-    )
+    ) as is_plain
 from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
 cross join lateral (
     select rate_card_id, name, version, customer_id is null as is_default, cap_scope
@@ -561,7 +561,7 @@ cross join lateral (
     limit 1
 ) as card
 """
-)
+_CARDS_IN_FORCE = text(CARDS_IN_FORCE)
 
 
 def rate_cards_in_force(

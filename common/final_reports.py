@@ -118,14 +118,6 @@ def all_closed_through(connection: Connection) -> dict[UUID, date]:
     return {row.customer_id: row.through for row in connection.execute(last)}
 
 
-def due_of(connection: Connection, customer_id: UUID, period: date) -> int:
-    """What a final report says is due, in cents."""
-    due = select(BillingReport.due_cents).where(
-        BillingReport.customer_id == customer_id, BillingReport.period == period
-    )
-    return connection.execute(due).scalar_one()
-
-
 def periods_of(connection: Connection, report_ids: Iterable[UUID]) -> dict[UUID, date]:
     """The months of final reports."""
     query = select(BillingReport.report_id, BillingReport.period)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
 from itertools import islice
@@ -43,7 +43,6 @@ from common.models import (
     BillingReportBlock,
     BillingRun,
     Customer,
-    LateAction,
     ParkedCustomer,
 )
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
@@ -116,9 +115,22 @@ def _closing(name: str, decided: str) -> PreparedStatement:
             "period": "date",
             "rate_card_id": "uuid",
         },
+        _NOT_PLANNED_WITH,
     )
 
 
+# How many rows a month decides to is unknown to the planner, which takes it for a few. So it is to
+# join what is decided by hashes, however much it is.
+_NOT_PLANNED_WITH = ("nestloop", "mergejoin")
+
+_BEFORE_CLOSING = PreparedStatement(
+    "before_closing",
+    files("common")
+    .joinpath("sql/before_closing.sql")
+    .read_text()
+    .replace("{cards_in_force}", deciding.CARDS_IN_FORCE),
+    {"customer_id": "uuid", "customer_ids": "uuid[]", "period": "date"},
+)
 _CLOSE = _closing("close_period", deciding.DECIDED)
 _CLOSE_PLAINLY = _closing("close_period_plainly", deciding.DECIDED_PLAINLY)
 _VERIFY = {form: _verifying(form) for form in range(1, CANONICAL_FORM + 1)}
@@ -271,55 +283,52 @@ def _account_for(connection: Connection, run: RunResult, seconds: float) -> None
     record(Metric.DUPLICATES, int(duplicates or 0))
 
 
-def close_period(connection: Connection, customer: Customer, period: Period, run_id: UUID) -> bool:
-    """Makes a customer's month final; says whether it was not before.
+def close_period(
+    connection: Connection, customer_id: UUID, period: Period, run_id: UUID
+) -> int | None:
+    """Makes a customer's month final: what is due then, in cents, or None if it was final before.
 
     Raises Conflict when the month is not over in the customer's zone, or when an earlier one still
     has open actions, and Unpriced when an action has no price.
     """
     # In a statement of its own: the next one's snapshot must come after the wait.
-    final_reports.lock_customer(connection, customer.customer_id)
-    customer = Session(connection).get_one(Customer, customer.customer_id)  # its zone, held now
-    closed_through = final_reports.closed_through(connection, customer.customer_id)
-    if closed_through is not None and period.start <= closed_through:
-        return False
-    _require_over(connection, customer, period)
-    _require_no_earlier(connection, customer, period, closed_through)
-    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
-    if card is None:
+    final_reports.lock_customer(connection, customer_id)
+    found = _BEFORE_CLOSING.execute(
+        connection,
+        {
+            "customer_id": str(customer_id),
+            "customer_ids": [str(customer_id)],
+            "period": period.start,
+        },
+    ).one()
+    if found.closed_through is not None and period.start <= found.closed_through:
+        return None
+    if not found.is_over:
+        raise _still_open(period, found.timezone)
+    if found.earlier_open_period is not None:
+        raise _closed_too_early(period, Period(found.earlier_open_period))
+    if found.rate_card_id is None:
         raise Unpriced(f"no rate card is in force in {period}")
-    late = final_reports.late_periods(connection, customer.customer_id)
-    scope = Scope([(customer.customer_id, each) for each in (period.start, *late)])
+    late = found.late_periods
+    scope = Scope([(customer_id, each) for each in (period.start, *late)])
+    close = _CLOSE_PLAINLY if found.is_plain and not late else _CLOSE
     try:
-        _plan_for_hashes(connection)
-        (_CLOSE_PLAINLY if card.is_plain and not late else _CLOSE).execute(
+        due: int = close.execute(
             connection,
             scope.parameters()
             | {
-                "report_id": str(identifiers.report_id(customer.customer_id, str(period))),
+                "report_id": str(identifiers.report_id(customer_id, str(period))),
                 "run_id": str(run_id),
-                "customer_id": str(customer.customer_id),
+                "customer_id": str(customer_id),
                 "period": period.start,
-                "rate_card_id": str(card.rate_card_id),
+                "rate_card_id": str(found.rate_card_id),
             },
-        )
+        ).scalar_one()
     except IntegrityError as error:
         if "every_line_has_a_price" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
-    connection.execute(delete(LateAction).where(LateAction.customer_id == customer.customer_id))
-    return True
-
-
-# How many rows a month decides to is unknown to the planner, which takes it for a few.
-_PLAN_FOR_HASHES = text(
-    "select set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true)"
-)
-
-
-def _plan_for_hashes(connection: Connection) -> None:
-    """Has the rest of the transaction join what is decided by hashes, however much it is."""
-    connection.execute(_PLAN_FOR_HASHES)
+    return due
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,7 +435,8 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     )
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
-    _plan_for_hashes(connection)
+    for way in _NOT_PLANNED_WITH:
+        connection.exec_driver_sql(f"set local enable_{way} = off")
     row = connection.execute(
         _VERIFY[report.canonical_form],
         scope.parameters()
@@ -507,25 +517,23 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
     name = customer.external_id
     try:
         with db.transaction() as connection:
-            is_new = close_period(connection, customer, period, run_id)
-            connection.execute(
-                delete(ParkedCustomer).where(
-                    ParkedCustomer.customer_id == customer.customer_id,
-                    ParkedCustomer.period <= period.start,
+            due = close_period(connection, customer.customer_id, period, run_id)
+            if due is None:
+                connection.execute(
+                    delete(ParkedCustomer).where(
+                        ParkedCustomer.customer_id == customer.customer_id,
+                        ParkedCustomer.period <= period.start,
+                    )
                 )
-            )
-            due = (
-                final_reports.due_of(connection, customer.customer_id, period.start)
-                if is_new
-                else 0
-            )
     except Problem as problem:
         reason = problem.detail
     except Exception:
         logger.exception("a customer's period could not be closed")
         reason = "an unexpected error, which was logged"
     else:
-        return CustomerResult(name, Closing.CLOSED if is_new else Closing.ALREADY_CLOSED, due)
+        if due is None:
+            return CustomerResult(name, Closing.ALREADY_CLOSED)
+        return CustomerResult(name, Closing.CLOSED, due)
     with db.transaction() as connection:
         parked = {"run_id": run_id, "reason": reason, "parked_at": func.now()}
         connection.execute(
@@ -576,20 +584,8 @@ def _still_open(period: Period, zone: str) -> Conflict:
     )
 
 
-def _require_over(connection: Connection, customer: Customer, period: Period) -> None:
-    ends = func.first_midnight(period.end, customer.timezone)
-    if not connection.scalar(select(func.clock_timestamp() >= ends)):
-        raise _still_open(period, customer.timezone)
-
-
-def _require_no_earlier(
-    connection: Connection, customer: Customer, period: Period, closed_through: date | None
-) -> None:
-    start = None if closed_through is None else Period(closed_through).end
-    earlier = deciding.active_periods(connection, customer.customer_id, start, period.start)
-    if earlier:
-        first = Period(min(month for _, month in earlier))
-        raise Conflict(
-            f"{first} still has open actions and must be closed before {period}",
-            [FieldError("/period", "earlier_period_open", f"close {first} first")],
-        )
+def _closed_too_early(period: Period, first: Period) -> Conflict:
+    return Conflict(
+        f"{first} still has open actions and must be closed before {period}",
+        [FieldError("/period", "earlier_period_open", f"close {first} first")],
+    )

@@ -28,6 +28,15 @@ stored_credits as (
     from credits
 ),
 
+no_longer_late as (
+    delete from late_actions where late_actions.customer_id = :customer_id
+),
+
+no_longer_parked as (
+    delete from parked_customers
+    where parked_customers.customer_id = :customer_id and parked_customers.period <= :period
+),
+
 totalled as (
     select
         summed.*, credited.*,

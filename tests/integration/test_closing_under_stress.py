@@ -129,7 +129,7 @@ def test_lead_that_is_stored_while_its_month_is_closed_is_late(acme: httpx.Clien
                 "returning run_id"
             )
         ).scalar_one()
-        whose = stored_customer(closing, "acme")
+        whose = stored_customer(closing, "acme").customer_id
         close_period(closing, whose, Period.parse("2024-04"), run_id)
         answer = background.submit(acme.send, request)
         wait_until_one_waits()

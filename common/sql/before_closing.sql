@@ -1,0 +1,35 @@
+-- All that decides whether a customer's :period can be closed, and how; asked under its lock.
+select
+    customers.timezone,
+    closed.through as closed_through,
+    clock_timestamp() >= first_midnight(
+        (cast(:period as date) + interval '1 month')::date, customers.timezone
+    ) as is_over,
+    (
+        select month_of(actions.timestamp, customers.timezone)
+        from actions
+        where actions.customer_id = customers.customer_id
+            and actions.timestamp >= coalesce(
+                first_midnight((closed.through + interval '1 month')::date, customers.timezone),
+                '-infinity'
+            )
+            and actions.timestamp < first_midnight(:period, customers.timezone)
+        order by actions.timestamp
+        limit 1
+    ) as earlier_open_period,
+    array(
+        select distinct late.period
+        from late_actions as late
+        where late.customer_id = customers.customer_id
+        order by late.period
+    ) as late_periods,
+    card.rate_card_id,
+    card.is_plain
+from customers
+cross join lateral (
+    select max(period) as through
+    from billing_reports
+    where billing_reports.customer_id = customers.customer_id
+) as closed
+left join ({cards_in_force}) as card using (customer_id)
+where customers.customer_id = :customer_id
