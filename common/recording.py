@@ -22,7 +22,15 @@ from common.models import Installation, QuarantinedLead
 from common.problems import Conflict, FieldError, NotFound
 from common.settings import MissingUser, Settings
 
-_STATEMENT = files("common").joinpath("sql", "record_leads.sql").read_text()
+_ACTION_ID = identifiers.action_id_sql(
+    "accepted.lead_id", "action.at", "action.level", "coalesce(action.n, 1)", "action.key"
+)
+_STATEMENT = (
+    files("common")
+    .joinpath("sql", "record_leads.sql")
+    .read_text()
+    .replace("{action_id}", _ACTION_ID)
+)
 _PREPARE = "prepare record_leads (json) as " + _STATEMENT.replace("%", "%%")
 
 

@@ -14,15 +14,16 @@ import re
 import struct
 import sys
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-_FORMS = (1, 2, 3, 4)
+_FORMS = (1, 2, 3, 4, 5)
 _LINES_OF_A_BLOCK = 250
-_UUIDS, _TEXTS, _INSTANTS = 2950, 25, 1184  # as PostgreSQL numbers these types
+_UUIDS, _TEXTS, _INSTANTS, _INTEGERS = 2950, 25, 1184, 23  # as PostgreSQL numbers these types
+_MOST_OCCURRENCES = 1_000  # of an action: a lead is sent with no more
 _BREAKDOWNS = {  # with the member of a line that says which of its parts the line belongs to
     "by_product": "product_id",
     "by_lead_type": "lead_type",
@@ -112,8 +113,9 @@ def line_members(line: dict[str, Any], period: str) -> list[Any]:
     ]
 
 
-def block_hashes(lines: list[dict[str, Any]], period: str) -> list[bytes]:
+def block_hashes(lines: list[dict[str, Any]], period: str, form: int) -> list[bytes]:
     """SHA-256 over each block of lines, from the fourth form on; `period` is the report's."""
+    block_hash = block_hash_4 if form == 4 else block_hash_5
     hashes = []
     for month, of_month in groupby(lines, key=lambda line: str(line.get("period", period))):
         left = list(of_month)
@@ -123,15 +125,29 @@ def block_hashes(lines: list[dict[str, Any]], period: str) -> list[bytes]:
     return hashes
 
 
-def block_hash(lines: list[dict[str, Any]], month: str) -> bytes:
-    """SHA-256 over the hashes of a block's columns."""
-    leads = [entity_id("lead", line["lead_id"]).bytes for line in lines]
-    products = [entity_id("product", line["product_id"]).bytes for line in lines]
-    repeated = [line["duplicate_of"] for line in lines]
+def block_hash_5(lines: list[dict[str, Any]], month: str) -> bytes:
+    """SHA-256 over the SHA-512 of a block's columns."""
+    rates = [line["rate"] for line in lines]
     columns = [
-        column(_UUIDS, leads),
         column(_UUIDS, [uuid.UUID(line["action_id"]).bytes for line in lines]),
-        column(_UUIDS, products),
+        column(_UUIDS, [entity_id("product", line["product_id"]).bytes for line in lines]),
+        column(_UUIDS, [uuid.UUID(line["user_key"]).bytes for line in lines]),
+        column(_TEXTS, [line["lead_type"].encode() for line in lines]),
+        column(_TEXTS, [line["action_type"].encode() for line in lines]),
+        column(_INTEGERS, [struct.pack(">i", cents(line["gross"])) for line in lines]),
+        column(_INTEGERS, [struct.pack(">i", cents(line["cap_used_before"])) for line in lines]),
+        listed(rates if len(set(rates)) > 1 else rates[:1]),
+        *repeated_columns(lines),
+    ]
+    return of_columns(columns, lines, month, hashlib.sha512)
+
+
+def block_hash_4(lines: list[dict[str, Any]], month: str) -> bytes:
+    """SHA-256 over the SHA-256 of a block's columns."""
+    columns = [
+        column(_UUIDS, [entity_id("lead", line["lead_id"]).bytes for line in lines]),
+        column(_UUIDS, [uuid.UUID(line["action_id"]).bytes for line in lines]),
+        column(_UUIDS, [entity_id("product", line["product_id"]).bytes for line in lines]),
         column(_UUIDS, [uuid.UUID(line["user_key"]).bytes for line in lines]),
         column(_TEXTS, [line["lead_type"].encode() for line in lines]),
         column(_TEXTS, [line["action_type"].encode() for line in lines]),
@@ -141,14 +157,39 @@ def block_hash(lines: list[dict[str, Any]], month: str) -> bytes:
         listed(cents(line["billed"]) for line in lines),
         listed(cents(line["cap_used_before"]) for line in lines),
         listed(line["rate"] for line in lines),
+        *repeated_columns(lines),
+    ]
+    return of_columns(columns, lines, month, hashlib.sha256)
+
+
+def repeated_columns(lines: list[dict[str, Any]]) -> list[bytes]:
+    """The columns of what the lines repeat: leads and actions."""
+    repeated = [line["duplicate_of"] for line in lines]
+    return [
         column(_UUIDS, [each and entity_id("lead", each["lead_id"]).bytes for each in repeated]),
         column(_UUIDS, [each and uuid.UUID(each["action_id"]).bytes for each in repeated]),
     ]
+
+
+def of_columns(
+    columns: list[bytes], lines: list[dict[str, Any]], month: str, hashed: Callable[[bytes], Any]
+) -> bytes:
+    """A block's hash: over its month, its cap, and the hash of each of its columns."""
     (cap_limit,) = {cents(line["cap_limit"]) for line in lines}
     digest = hashlib.sha256(f"{month} {cap_limit}".encode())
     for each in columns:
-        digest.update(hashlib.sha256(each).digest())
+        digest.update(hashed(each).digest())
     return digest.digest()
+
+
+def action_ids(line: dict[str, Any]) -> Iterator[str]:
+    """The ids that the action of a line may have: of its first occurrence, its second, ..."""
+    key = " ".join(line["action_type"].split()).casefold()
+    content = entity_id("lead", line["lead_id"]).bytes + instant(line["timestamp"])
+    content += line["engagement_level"].encode()
+    for occurrence in range(1, _MOST_OCCURRENCES + 1):
+        hashed = hashlib.sha256(content + struct.pack(">i", occurrence) + key.encode())
+        yield str(uuid.UUID(bytes=hashed.digest()[:16]))
 
 
 def column(kind: int, values: Sequence[bytes | None]) -> bytes:
@@ -225,7 +266,7 @@ def content_hash(report: dict[str, Any]) -> str:
     if form < 4:
         hashes = [line_hash(line, report["period"], form) for line in lines]
     else:
-        hashes = block_hashes(lines, report["period"])
+        hashes = block_hashes(lines, report["period"], form)
     digest.update(b"".join(hashes))
     for credit in credits["lines"]:
         digest.update(credit_hash(credit))
@@ -279,6 +320,9 @@ def _check(report: dict[str, Any]) -> None:
         raise Refused("not all lines are in it: download it with ?limit=10000")
     for number, line in enumerate(report["lines"] + report["prior_period"]["lines"], start=1):
         _check_line(line, number)
+        # The fifth form holds a line's lead, moment and level by its action's id.
+        if form_of(report) > 4 and line["action_id"] not in action_ids(line):
+            raise Refused(f"line {number} is not of its action: that has another id")
     _check_sums(report["totals"], report["lines"], "its totals")
     for breakdown, member in _BREAKDOWNS.items():
         _check_breakdown(report, breakdown, member)
@@ -309,6 +353,11 @@ def _check_line(line: dict[str, Any], number: int) -> None:
         raise Refused(f"line {number} does not add up: it saved in another way than it says")
     if line["outcome"] != _outcome(line):
         raise Refused(f"line {number} does not add up: its outcome is {_outcome(line)}")
+    # Nor, from the fifth form on, what follows from the cap that was left.
+    left = max(cents(line["cap_limit"]) - cents(line["cap_used_before"]), 0)
+    billed = 0 if line["duplicate_of"] else min(cents(line["gross"]), left)
+    if cents(line["billed"]) != billed:
+        raise Refused(f"line {number} does not add up: it billed otherwise than its cap allows")
     after = cents(line["cap_used_before"]) + cents(line["billed"])
     # Reports downloaded before it stood on a line lack it.
     if "cap_used_after" in line and cents(line["cap_used_after"]) != after:

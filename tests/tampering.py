@@ -76,18 +76,23 @@ def _tamper_with_lines(connection: Connection, change: str) -> None:
 def hash_in_form(document: Any, form: int) -> None:
     """Makes a final report of today, downloaded whole, one that was hashed in an earlier form."""
     document["canonical_form"] = form
+    lines = [*document["lines"], *document["prior_period"]["lines"]]
+    if form < 4:
+        hashes = [verify_report.line_hash(line, document["period"], form) for line in lines]
+        table, number = "billing_report_lines", "line_number"
+        change = "line_hash = given.hash, block_hash = null"
+    else:
+        hashes = verify_report.block_hashes(lines, document["period"], form)
+        table, number = "billing_report_blocks", "(first_line + 249) / 250"
+        change = "block_hash = given.hash"
     of_report = f"report_id = '{document['report_id']}'"
-    hashes = ", ".join(
-        f"({number}, '\\x{verify_report.line_hash(line, document['period'], form).hex()}'::bytea)"
-        for number, line in enumerate(
-            [*document["lines"], *document["prior_period"]["lines"]], start=1
-        )
+    given = ", ".join(
+        f"({place}, '\\x{each.hex()}'::bytea)" for place, each in enumerate(hashes, start=1)
     )
     tamper(
-        "billing_report_lines",
-        "update billing_report_lines set line_hash = given.line_hash, block_hash = null "
-        f"from (values {hashes}) as given (number, line_hash) "
-        f"where line_number = number and {of_report}",
+        table,
+        f"update {table} set {change} from (values {given}) as given (place, hash) "
+        f"where {number} = place and {of_report}",
     )
     content_hash = verify_report.content_hash(document)
     tamper(

@@ -185,14 +185,16 @@ decided as (
             action_id, lead_id, lead_created_at, product_id, user_key, lead_type, action_type,
             action_key, engagement_level, timestamp, occurrence, number, rate, gross_cents,
             is_repeat, first_lead_id, first_action_id, first_timestamp,
-            least(charged_cents - charge_cents, scope.cap_cents) as cap_used_before_cents,
-            greatest(0, least(charge_cents, scope.cap_cents - (charged_cents - charge_cents)))
-                as billed_cents,
+            cap_used_before_cents,
             gross_cents - charge_cents as duplicate_cents,
-            charge_cents
-                - greatest(0, least(charge_cents, scope.cap_cents - (charged_cents - charge_cents)))
-                as cap_cents
-        from charged
+            least(charge_cents, scope.cap_cents - cap_used_before_cents) as billed_cents,
+            charge_cents - least(charge_cents, scope.cap_cents - cap_used_before_cents) as cap_cents
+        from (
+            select
+                *,
+                least(charged_cents - charge_cents, scope.cap_cents)::int as cap_used_before_cents
+            from charged
+        ) as capped
         where {to_decide}
     ) as outcome
 ),

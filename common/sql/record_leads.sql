@@ -96,10 +96,7 @@ identified as materialized (
         accepted.item, accepted.lead_id, accepted.customer_id, accepted.product_id,
         accepted.billed_user_key, accepted.lead_type, accepted.created_at, accepted.is_merged,
         action.*,
-        encode(substr(sha256(
-            uuid_send(accepted.lead_id) || timestamptz_send(action.at) || enum_send(action.level)
-            || int4send(coalesce(action.n, 1)) || textsend(action.key)
-        ), 1, 16), 'hex')::uuid as action_id
+        {action_id} as action_id
     from accepted
     cross join lateral json_to_recordset(accepted.actions) as action (
         type text, key text collate "C", level engagement_level, at timestamptz, n int, place int

@@ -7,8 +7,8 @@ stored_blocks as (
         duplicate_of_lead_ids, duplicate_of_action_ids, duplicate_of_timestamps, block_hash
     )
     select
-        cast(:report_id as uuid), first_line, first_line + lines - 1, cast(:customer_id as uuid),
-        period, first_timestamp, last_timestamp, cap_limit_cents, lead_ids, action_ids, product_ids,
+        cast(:report_id as uuid), first_line, last_line, cast(:customer_id as uuid), period,
+        first_timestamp, last_timestamp, cap_limit_cents, lead_ids, action_ids, product_ids,
         user_keys, lead_types, action_types, engagement_levels, timestamps, gross_cents,
         billed_cents, cap_used_before_cents, rates, duplicate_of_lead_ids, duplicate_of_action_ids,
         duplicate_of_timestamps,

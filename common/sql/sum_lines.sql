@@ -1,14 +1,21 @@
--- Sums up the lines: what each lead comes to, the whole, and the hashes in the order of the lines.
+-- Sums up the lines, from their blocks: what each lead comes to, the whole, and the hashes in the order of the lines.
 per_lead as materialized (
     select
-        period = :period as is_own, lead_id, product_id,
+        is_own, lead_id, product_id,
         sum(gross_cents)::bigint as gross_cents,
         sum(billed_cents)::bigint as billed_cents,
-        sum(duplicate_cents)::bigint as duplicate_cents,
-        sum(cap_cents)::bigint as cap_cents,
+        sum(case when is_repeat then gross_cents else 0 end)::bigint as duplicate_cents,
+        sum(case when is_repeat then 0 else gross_cents - billed_cents end)::bigint as cap_cents,
         count(*) as actions
-    from numbered
-    group by period = :period, lead_id, product_id
+    from (
+        select
+            period = :period as is_own, unnest(lead_ids) as lead_id,
+            unnest(product_ids) as product_id, unnest(gross_cents) as gross_cents,
+            unnest(billed_cents) as billed_cents,
+            unnest(duplicate_of_action_ids) is not null as is_repeat
+        from blocks
+    ) as line
+    group by is_own, lead_id, product_id
 ),
 
 breakdown as (

@@ -107,18 +107,31 @@ lines_again as (
 changed as materialized (
     select
         hashed_again.line_number, hashed_again.lead, hashed_again.action_id,
-        coalesce(hashed_again.hash_again <> hashed_again.line_hash, block.is_changed) as is_changed,
+        coalesce(hashed_again.hash_again <> hashed_again.line_hash, block.is_changed)
+            or contradicts_itself as is_changed,
         lines.line_hash is distinct from hashed_again.hash_again
             or is_told_otherwise as is_decided_otherwise
     from hashed_again
     join stored_blocks as block on block.first_line = hashed_again.block_first_line
     left join lines using (lead_id, action_id)
-    -- When the repeated action happened is told, but not hashed: its own line's hash holds it.
     cross join lateral (
-        select lines.repeated_timestamp is distinct from hashed_again.duplicate_of_timestamp
-            as is_told_otherwise
+        select
+            -- When the repeated action happened is told, but not hashed: its own line's hash holds it.
+            lines.repeated_timestamp is distinct from hashed_again.duplicate_of_timestamp
+                as is_told_otherwise,
+            -- So are what an action's id is made of, and what was billed, from form 5 on: the id's
+            -- hash, and the hash of what it follows from, hold them.
+            coalesce(hashed_again.action_id <> {action_id}, false)
+                or hashed_again.billed_cents <> case
+                    when hashed_again.repeated_action_id is not null then 0
+                    else least(
+                        hashed_again.gross_cents,
+                        hashed_again.cap_limit_cents - hashed_again.cap_used_before_cents
+                    )
+                end as contradicts_itself
     ) as told
     where hashed_again.hash_again <> hashed_again.line_hash
+        or contradicts_itself
         or lines.line_hash is distinct from hashed_again.hash_again
         or is_told_otherwise
     union all

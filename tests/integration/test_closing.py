@@ -442,7 +442,7 @@ def test_schema_does_not_go_back_behind_a_report_that_the_older_one_cannot_verif
         made = Config(toml_file=PROJECT / "pyproject.toml")
         made.attributes["connection"] = connection
         with pytest.raises(DBAPIError, match="cannot verify"):
-            command.downgrade(made, "0006")
+            command.downgrade(made, "0007")
 
     assert report(spring, "acme", "2024-04") == april
 

@@ -205,6 +205,25 @@ def test_tampered_action_is_named(settled: httpx.Client) -> None:
     assert "decided again" in line["detail"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["timestamp = timestamp + interval '1 second'", "engagement_level = 'Low'"],
+)
+def test_line_and_action_that_were_tampered_with_alike_are_named(
+    settled: httpx.Client, change: str
+) -> None:
+    tamper("actions", f"update actions set {change} where action_type = 'Late'")
+    tamper(
+        "billing_report_lines",
+        f"update billing_report_lines set {change} where action_type = 'Late'",
+    )
+
+    (line,) = verified(settled, "2024-05")["tampered_lines"]
+
+    assert line["lead_id"] == "l-3"
+    assert "was changed" in line["detail"] or "hash" in line["detail"]
+
+
 def test_tampered_total_is_named(settled: httpx.Client) -> None:
     tamper(
         "billing_reports", "update billing_reports set due_cents = 1 where period = '2024-04-01'"
@@ -321,7 +340,7 @@ def test_report_of_several_blocks_is_read_and_verified_across_them(
     assert [line["line_number"] for line in verified(api, "2024-04")["tampered_lines"]] == [251]
 
 
-@pytest.mark.parametrize("form", [1, 2, 3])
+@pytest.mark.parametrize("form", [1, 2, 3, 4])
 def test_report_of_an_earlier_form_is_verified_as_it_was_hashed(
     settled: httpx.Client, tmp_path: Path, form: int
 ) -> None:
@@ -336,7 +355,7 @@ def test_report_of_an_earlier_form_is_verified_as_it_was_hashed(
     assert run_offline(tmp_path / "2024-04.json").returncode == 0
 
 
-@pytest.mark.parametrize("form", [1, 2, 3])
+@pytest.mark.parametrize("form", [1, 2, 3, 4])
 def test_reports_downloaded_in_an_earlier_form_are_still_verified(form: int) -> None:
     ended = run_offline(*sorted((PROJECT / "tests" / "closed").glob(f"form-{form}-*.json")))
 
@@ -390,7 +409,14 @@ def test_downloaded_reports_and_their_chain_are_verified_offline(
     ("change", "told"),
     [
         (lambda report: report["lines"][2].update(billed="0.00"), "line 3"),
-        (lambda report: report["lines"][2].update(action_type="Else"), "hash"),
+        (
+            lambda report: report["lines"][2].update(action_type="Else"),
+            "line 3 is not of its action",
+        ),
+        (lambda report: report["lines"][2].update(action_type='kind 1\t"É\\'), "hash"),
+        (lambda report: report["lines"][2].update(engagement_level="Low"), "line 3 is not of"),
+        (lambda report: report["lines"][2].update(timestamp="2024-04-02T12:00:00Z"), "line 3 is"),
+        (lambda report: report["lines"][2].update(cap_used_before="99.00"), "line 3 does not add"),
         (lambda report: report["lines"].pop(), "lines"),
         (lambda report: report.update(due="1.00"), "due"),
         (lambda report: report.update(timezone="UTC"), "hash"),
