@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,7 +24,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    null,
     select,
     text,
     update,
@@ -173,20 +172,34 @@ class Closing(StrEnum):
     FAILED = "failed"
 
 
+class ClosedMonth(NamedTuple):
+    """What a final report comes to. Its lines of prior periods count as billed, not as saved."""
+
+    due_cents: int = 0
+    billed_cents: int = 0
+    duplicate_cents: int = 0
+    cap_cents: int = 0
+    late_actions: int = 0
+    duplicates: int = 0  # lines that repeat another, those of prior periods among them
+
+
+_NOTHING_CLOSED = ClosedMonth()
+
+
 @dataclass(frozen=True, slots=True)
 class CustomerResult:
     """What a run did about one customer, and why where it could not close its period."""
 
     customer_id: str
     closing: Closing
-    due_cents: int = 0
+    month: ClosedMonth = _NOTHING_CLOSED
     reason: str | None = None
 
     def document(self) -> dict[str, Any]:
         return {
             "customer_id": self.customer_id,
             "status": self.closing.value,
-            "due": amount(self.due_cents),
+            "due": amount(self.month.due_cents),
             "reason": self.reason,
         }
 
@@ -203,8 +216,10 @@ class RunResult:
         return sum(result.closing is closing for result in self.results)
 
     @property
-    def due_cents(self) -> int:
-        return sum(result.due_cents for result in self.results)
+    def total(self) -> ClosedMonth:
+        """The sums of what it made final."""
+        months = (result.month for result in self.results)
+        return ClosedMonth(*map(sum, zip(_NOTHING_CLOSED, *months, strict=True)))
 
     def document(self) -> dict[str, Any]:
         return {
@@ -213,7 +228,7 @@ class RunResult:
             "closed": self.count(Closing.CLOSED),
             "already_closed": self.count(Closing.ALREADY_CLOSED),
             "failed": self.count(Closing.FAILED),
-            "due": amount(self.due_cents),
+            "due": amount(self.total.due_cents),
             "results": [result.document() for result in self.results],
         }
 
@@ -269,50 +284,30 @@ def finish_run(started: StartedRun) -> RunResult:
                 closed=run.count(Closing.CLOSED),
                 already_closed=run.count(Closing.ALREADY_CLOSED),
                 failed=run.count(Closing.FAILED),
-                due_cents=run.due_cents,
+                due_cents=run.total.due_cents,
             )
         )
-        _account_for(connection, run, time.monotonic() - began)
+    _account_for(run, time.monotonic() - began)
     return run
 
 
-def _account_for(connection: Connection, run: RunResult, seconds: float) -> None:
+def _account_for(run: RunResult, seconds: float) -> None:
     """Counts what the run closed. Here, since only what is final is decided for good."""
+    total = run.total
     record(Metric.CLOSE_SECONDS, seconds)
     record(Metric.REPORTS_CLOSED, run.count(Closing.CLOSED))
     record(Metric.CLOSES_FAILED, run.count(Closing.FAILED))
-    reports = BillingReport.run_id == run.run_id
-    billed, duplicate, cap, late = connection.execute(
-        select(
-            func.coalesce(
-                func.sum(BillingReport.billed_cents + BillingReport.prior_billed_cents), 0
-            ),
-            func.coalesce(func.sum(BillingReport.duplicate_cents), 0),
-            func.coalesce(func.sum(BillingReport.cap_cents), 0),
-            func.coalesce(func.sum(BillingReport.prior_action_count), 0),
-        ).where(reports)
-    ).one()
-    repeats = func.cardinality(
-        func.array_remove(BillingReportBlock.duplicate_of_action_ids, null())
-    )
-    # Report by report: a join would read the blocks of every run there was.
-    of_report = (
-        select(func.sum(repeats))
-        .where(BillingReportBlock.report_id == BillingReport.report_id)
-        .scalar_subquery()
-    )
-    duplicates = connection.scalar(select(func.sum(of_report)).where(reports))
-    record(Metric.CENTS_BILLED, int(billed))
-    record(Metric.CENTS_SAVED_DUPLICATE, int(duplicate))
-    record(Metric.CENTS_SAVED_CAP, int(cap))
-    record(Metric.LATE_ACTIONS, int(late))
-    record(Metric.DUPLICATES, int(duplicates or 0))
+    record(Metric.CENTS_BILLED, total.billed_cents)
+    record(Metric.CENTS_SAVED_DUPLICATE, total.duplicate_cents)
+    record(Metric.CENTS_SAVED_CAP, total.cap_cents)
+    record(Metric.LATE_ACTIONS, total.late_actions)
+    record(Metric.DUPLICATES, total.duplicates)
 
 
 def close_period(
     connection: Connection, customer_id: UUID, period: Period, run_id: UUID
-) -> int | None:
-    """Makes a customer's month final: what is due then, in cents, or None if it was final before.
+) -> ClosedMonth | None:
+    """Makes a customer's month final: what it comes to, or None if it was final before.
 
     Raises Conflict when the month is not over in the customer's zone, or when an earlier one still
     has open actions, and Unpriced when an action has no price.
@@ -339,7 +334,7 @@ def close_period(
     scope = Scope([(customer_id, each) for each in (period.start, *late)])
     close = _CLOSE_PLAINLY if found.is_plain and not late else _CLOSE
     try:
-        due: int = close.execute(
+        closed = close.execute(
             connection,
             scope.parameters()
             | {
@@ -349,12 +344,12 @@ def close_period(
                 "period": period.start,
                 "rate_card_id": str(found.rate_card_id),
             },
-        ).scalar_one()
+        ).one()
     except IntegrityError as error:
         if "every_line_has_a_price" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
-    return due
+    return ClosedMonth(*closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -543,8 +538,8 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
     name = customer.external_id
     try:
         with db.transaction() as connection:
-            due = close_period(connection, customer.customer_id, period, run_id)
-            if due is None:
+            month = close_period(connection, customer.customer_id, period, run_id)
+            if month is None:
                 connection.execute(
                     delete(ParkedCustomer).where(
                         ParkedCustomer.customer_id == customer.customer_id,
@@ -557,9 +552,9 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
         logger.exception("a customer's period could not be closed")
         reason = "an unexpected error, which was logged"
     else:
-        if due is None:
+        if month is None:
             return CustomerResult(name, Closing.ALREADY_CLOSED)
-        return CustomerResult(name, Closing.CLOSED, due)
+        return CustomerResult(name, Closing.CLOSED, month)
     with db.transaction() as connection:
         parked = {"run_id": run_id, "reason": reason, "parked_at": func.now()}
         connection.execute(

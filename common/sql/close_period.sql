@@ -87,4 +87,6 @@ select
     due_cents, previous_hash, {form},
     {canonical_report}
 from totalled, header
-returning due_cents
+returning
+    due_cents, billed_cents + prior_billed_cents, duplicate_cents, cap_cents, prior_action_count,
+    (select coalesce(sum(repeats), 0)::bigint from per_lead)

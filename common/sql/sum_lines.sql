@@ -6,7 +6,8 @@ per_lead as materialized (
         sum(billed_cents)::bigint as billed_cents,
         sum(case when is_repeat then gross_cents else 0 end)::bigint as duplicate_cents,
         sum(case when is_repeat then 0 else gross_cents - billed_cents end)::bigint as cap_cents,
-        count(*) as actions
+        count(*) as actions,
+        count(*) filter (where is_repeat) as repeats
     from (
         select
             period = :period as is_own, unnest(lead_ids) as lead_id,

@@ -234,8 +234,8 @@ class Settlement(RuleBasedStateMachine):
     def _close(self, name: str, month: date) -> None:
         owner, answer = customer(self._own, name), "refused"
         with suppress(Conflict):
-            due = close_period(self._own, owner.customer_id, Period(month), self.run_id)
-            answer = "already_closed" if due is None else "closed"
+            closed = close_period(self._own, owner.customer_id, Period(month), self.run_id)
+            answer = "already_closed" if closed is None else "closed"
         assert answer == self.ledger.close(name, month)
         if answer == "closed":
             self.kept[name, month] = b"".join(as_json.render(self._report(name, month)))
