@@ -99,10 +99,12 @@ def final_entries(connection: Connection, scope: Scope) -> list[Entry]:
     return entry_rows(connection, _FINAL_ENTRIES, scope, ReportStatus.FINAL)
 
 
+_LOCK_CUSTOMER = text("select pg_advisory_xact_lock(hashtextextended(:customer_id, 0))")
+
+
 def lock_customer(connection: Connection, customer_id: UUID) -> None:
     """Has one transaction at a time settle a customer or fix what settling depends on."""
-    key = func.hashtextextended(str(customer_id), 0)
-    connection.execute(select(func.pg_advisory_xact_lock(key)))
+    connection.execute(_LOCK_CUSTOMER, {"customer_id": str(customer_id)})
 
 
 def closed_through(connection: Connection, customer_id: UUID) -> date | None:
