@@ -516,8 +516,8 @@ class BillingReportBlock(Base):
     gross_cents: Mapped[list[int]] = mapped_column(ARRAY(Integer()))
     billed_cents: Mapped[list[int]] = mapped_column(ARRAY(Integer()))
     cap_used_before_cents: Mapped[list[int]] = mapped_column(ARRAY(Integer()))
-    rates: Mapped[list[str]] = mapped_column(
-        ARRAY(Text()), comment="what kind of rate gave each price"
+    rates: Mapped[list[str | None]] = mapped_column(
+        ARRAY(Text()), comment="what kind of rate gave each price; null: one of its level alone"
     )
     duplicate_of_lead_ids: Mapped[list[uuid.UUID | None]] = mapped_column(
         ARRAY(UUID()), comment="null where a line repeats nothing"

@@ -60,7 +60,7 @@ _ANY_MONTHS = {
     "block": "((period - date '2000-01-01') * 1000000000::bigint + (number - 1) / 250)",
     "month": "min(period)",
     "cap_limit": "min(cap_limit_cents)",
-    "rates": "array_agg(rate order by number)",
+    "rates": "array_agg(nullif(rate, 'level') order by number)",
     "lines_before": "case when period = :period then 0 else "
     "(select lines_before from counted where counted.period = gathered.period) end",
 }
@@ -70,7 +70,7 @@ _PLAIN_MONTH = {
     "block": "((number - 1) / 250)",
     "month": "cast(:period as date)",
     "cap_limit": "min((select cap_cents from scope))",
-    "rates": "array_fill(cast('level' as text), array[count(*)::int])",
+    "rates": "array_fill(cast(null as text), array[count(*)::int])",
     "lines_before": "0",
 }
 

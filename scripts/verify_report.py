@@ -127,7 +127,7 @@ def block_hashes(lines: list[dict[str, Any]], period: str, form: int) -> list[by
 
 def block_hash_5(lines: list[dict[str, Any]], month: str) -> bytes:
     """SHA-256 over the SHA-512 of a block's columns."""
-    rates = [line["rate"] for line in lines]
+    rates = [None if line["rate"] == "level" else line["rate"].encode() for line in lines]
     columns = [
         column(_UUIDS, [uuid.UUID(line["action_id"]).bytes for line in lines]),
         column(_UUIDS, [entity_id("product", line["product_id"]).bytes for line in lines]),
@@ -136,7 +136,7 @@ def block_hash_5(lines: list[dict[str, Any]], month: str) -> bytes:
         column(_TEXTS, [line["action_type"].encode() for line in lines]),
         column(_INTEGERS, [struct.pack(">i", cents(line["gross"])) for line in lines]),
         column(_INTEGERS, [struct.pack(">i", cents(line["cap_used_before"])) for line in lines]),
-        listed(rates if len(set(rates)) > 1 else rates[:1]),
+        column(_TEXTS, rates),
         *repeated_columns(lines),
     ]
     return of_columns(columns, lines, month, hashlib.sha512)

@@ -19,7 +19,7 @@ _LINED = {
     "gross_cents": "gross_cents",
     "billed_cents": "billed_cents",
     "cap_used_before_cents": "cap_used_before_cents",
-    "rates": "rate",
+    "rates": "nullif(rate, 'level')",
     "duplicate_of_lead_ids": "duplicate_of_lead_id",
     "duplicate_of_action_ids": "duplicate_of_action_id",
     "duplicate_of_timestamps": "duplicate_of_timestamp",

@@ -20,6 +20,44 @@ _BREAKDOWN = (
     "cap_cents",
     "action_counts",
 )
+_VIEW = """
+create or replace view billing_report_lines with (security_invoker = true) as
+select
+    block.report_id,
+    block.first_line + line.place::int - 1 as line_number,
+    block.customer_id,
+    block.period,
+    line.lead_id, line.action_id, line.product_id, line.user_key,
+    line.lead_type collate "C" as lead_type, line.action_type, line.engagement_level,
+    line.timestamp,
+    case
+        when line.duplicate_of_action_id is not null then 'duplicate'
+        when line.gross_cents = line.billed_cents then 'billed'
+        when line.billed_cents > 0 then 'partially_capped'
+        else 'capped'
+    end::outcome as outcome,
+    line.gross_cents, line.billed_cents,
+    case when line.duplicate_of_action_id is null then 0 else line.gross_cents - line.billed_cents
+        end as duplicate_cents,
+    case when line.duplicate_of_action_id is null then line.gross_cents - line.billed_cents else 0
+        end as cap_cents,
+    block.cap_limit_cents,
+    line.cap_used_before_cents, line.duplicate_of_lead_id, line.duplicate_of_action_id,
+    line.duplicate_of_timestamp, {rate} as rate, line.line_hash,
+    block.first_line as block_first_line, block.last_line as block_last_line,
+    block.first_timestamp as block_first_timestamp, block.last_timestamp as block_last_timestamp
+from billing_report_blocks as block
+cross join lateral lines_of_block(
+    lead_ids, action_ids, product_ids, user_keys, lead_types, action_types, engagement_levels,
+    timestamps, gross_cents, billed_cents, cap_used_before_cents, rates, duplicate_of_lead_ids,
+    duplicate_of_action_ids, duplicate_of_timestamps, line_hashes
+) as line
+"""
+_LEVELS_SAID = """
+update billing_report_blocks
+set rates = string_to_array(array_to_string(rates, ',', 'level'), ',')
+where array_position(rates, null) is not null
+"""
 _NEEDED_AGAIN = """
 do $$ begin
     if exists (select from billing_reports where canonical_form > 4) then
@@ -42,15 +80,28 @@ def upgrade() -> None:
     _store_breakdowns("external")
     # Short columns in the row itself: each piece elsewhere costs a row and an index entry.
     op.execute("alter table billing_report_blocks set (toast_tuple_target = 8160)")
-    # But for this one, of whose values nearly all are alike.
-    op.execute("alter table billing_report_blocks alter rates set storage extended")
+    # Nearly every price is one of its level alone, which need not be said of each.
+    op.execute(_VIEW.format(rate="coalesce(line.rate, 'level')"))
+    op.alter_column(
+        "billing_report_blocks",
+        "rates",
+        comment="what kind of rate gave each price; null: one of its level alone",
+        existing_comment="what kind of rate gave each price",
+    )
 
 
 def downgrade() -> None:
     op.execute(_NEEDED_AGAIN)
     _store_breakdowns("extended")
     op.execute("alter table billing_report_blocks reset (toast_tuple_target)")
-    op.execute("alter table billing_report_blocks alter rates set storage external")
+    op.execute(_LEVELS_SAID)
+    op.execute(_VIEW.format(rate="line.rate"))
+    op.alter_column(
+        "billing_report_blocks",
+        "rates",
+        comment="what kind of rate gave each price",
+        existing_comment="what kind of rate gave each price; null: one of its level alone",
+    )
     op.create_index(
         op.f("ix_actions_customer_id_timestamp"),
         "actions",

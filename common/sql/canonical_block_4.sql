@@ -8,7 +8,7 @@ sha256(
             || sha256(convert_to(array_to_string(gross_cents, ','), 'UTF8'))
             || sha256(convert_to(array_to_string(billed_cents, ','), 'UTF8'))
             || sha256(convert_to(array_to_string(cap_used_before_cents, ','), 'UTF8'))
-            || sha256(convert_to(array_to_string(rates, ','), 'UTF8'))
+            || sha256(convert_to(array_to_string(rates, ',', 'level'), 'UTF8'))
             || sha256(array_send(duplicate_of_lead_ids))
             || sha256(array_send(duplicate_of_action_ids))
         )
