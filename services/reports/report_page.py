@@ -15,7 +15,7 @@ from common.line_search import Direction, LinesFound, LineSort, LinesWanted, fin
 from common.models import Customer
 from common.problems import Invalid, NotFound
 from common.reports import final_report_of
-from common.settlement import verify_report
+from common.verification import verify_report
 from services.reports.access import caller_of
 from services.reports.reading import report_of
 from services.reports.render import as_html

@@ -29,7 +29,8 @@ from common.models import BillingRun
 from common.problems import Conflict
 from common.rate_cards import NewCard
 from common.reports import EntryFilter, draft_report, final_report, final_report_of, list_entries
-from common.settlement import close_period, verify_report
+from common.settlement import close_period
+from common.verification import verify_report
 from services.reports.render import as_json
 from tests import oracle
 from tests.integration.test_rules import World, instants

@@ -20,7 +20,8 @@ from common.reports import (
     final_report_of,
     list_entries,
 )
-from common.settlement import run_billing, verify_report
+from common.settlement import run_billing
+from common.verification import verify_report
 from services.reports.access import caller_of
 from services.reports.documents import entry_document, run_document
 from services.reports.formats import FORMATS, chosen_format, split_extension

@@ -1,0 +1,180 @@
+"""Holding a final report against its lines, and against the actions that these are made of.
+
+Invariant: nothing here writes, and whatever differs is named (docs/verification.md).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, select, text
+
+from common import deciding, identifiers
+from common.deciding import Scope
+from common.final_statements import NOT_PLANNED_WITH, VERIFY
+from common.models import BillingReport, BillingReportBlock
+
+_MOST_NAMED_LINES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DifferingLine:
+    """A line that is not what was closed."""
+
+    line_number: int
+    lead: str | None
+    action_id: str | None
+    is_changed: bool
+    is_decided_otherwise: bool
+
+    @property
+    def detail(self) -> str:
+        if self.action_id is None:
+            return "is missing"
+        if not self.is_changed and not self.is_decided_otherwise:
+            return "stands where another line did"
+        if not self.is_changed:
+            return "is not what its action, decided again, comes to"
+        if not self.is_decided_otherwise:
+            return "its hash is not the one of what it holds"
+        return "was changed: neither its hash nor its action, decided again, agrees"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "line_number": self.line_number,
+            "lead_id": self.lead,
+            "action_id": self.action_id,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """A final report held against its lines and credits, and against what these are made of."""
+
+    content_hash: str
+    stored_hash: str
+    decided_hash: str
+    previous_hash: str | None
+    hash_before: str | None
+    line_count: int
+    fields: list[str]
+    differing_count: int
+    lines: list[DifferingLine]
+    credits: list[int]
+    names: list[str]
+
+    @property
+    def is_verified(self) -> bool:
+        return (
+            self.content_hash == self.stored_hash == self.decided_hash
+            and self.previous_hash == self.hash_before
+            and not self.fields
+            and not self.differing_count
+            and not self.credits
+            and not self.names
+        )
+
+    @property
+    def detail(self) -> str:
+        if self.is_verified:
+            return "the report is what was closed"
+        parts = []
+        if self.differing_count:
+            parts.append(f"{self.differing_count} lines differ")
+        if self.credits:
+            parts.append(f"credits differ: {', '.join(map(str, self.credits))}")
+        if self.names:
+            parts.append(f"leads or products have other names: {', '.join(self.names)}")
+        if self.fields:
+            parts.append(f"totals differ: {', '.join(self.fields)}")
+        if self.previous_hash != self.hash_before:
+            parts.append("the report before it is another one than it was closed behind")
+        return "; ".join(parts) or "the report's hash is not the one of what it holds"
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "verified": self.is_verified,
+            "lines": self.line_count,
+            "content_hash": self.content_hash,
+            "hash_of_stored_lines": self.stored_hash,
+            "hash_of_actions": self.decided_hash,
+            "previous_hash": self.previous_hash,
+            "hash_of_report_before": self.hash_before,
+            "tampered_fields": self.fields,
+            "tampered_line_count": self.differing_count,
+            "tampered_lines": [line.document() for line in self.lines],
+            "tampered_credits": self.credits,
+            "tampered_names": self.names,
+            "detail": self.detail,
+        }
+
+
+def verify_report(connection: Connection, report: BillingReport) -> Verification:
+    """Hashes a final report again from its stored lines, and once more from the raw actions.
+
+    The actions are those that the report's lines name, decided again as they were when it was
+    closed (docs/verification.md).
+    """
+    months = select(BillingReportBlock.period).where(
+        BillingReportBlock.report_id == report.report_id
+    )
+    periods = {report.period, *connection.scalars(months.distinct())}
+    scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
+    for way in NOT_PLANNED_WITH:
+        connection.exec_driver_sql(f"set local enable_{way} = off")
+    row = connection.execute(
+        VERIFY[report.canonical_form],
+        scope.parameters()
+        | {
+            "report_id": str(report.report_id),
+            "period": report.period,
+            "most": _MOST_NAMED_LINES,
+        },
+    ).one()
+    return Verification(
+        row.content_hash,
+        row.stored_hash,
+        row.decided_hash,
+        row.previous_hash,
+        row.hash_before,
+        row.line_count,
+        row.fields,
+        row.differing_count,
+        [DifferingLine(**line) for line in row.differing],
+        row.differing_credits,
+        list(islice(_misnamed(connection, report.report_id), _MOST_NAMED_LINES)),
+    )
+
+
+_NAMED_ON_REPORT = text(
+    """
+with line as (
+    select lead_id, duplicate_of_lead_id, product_id
+    from billing_report_lines
+    where report_id = :report_id
+)
+
+select true as is_lead, leads.lead_id as entity_id, leads.external_id
+from (select lead_id from line union select duplicate_of_lead_id from line) as named
+join leads using (lead_id)
+union all
+select false, products.product_id, products.external_id
+from (select distinct product_id from line) as named
+join products using (product_id)
+"""
+)
+
+
+def _misnamed(connection: Connection, report_id: UUID) -> Iterator[str]:
+    """The names on a report whose UUID, which the lines are hashed with, is another one."""
+    for is_lead, entity_id, name in connection.execute(
+        _NAMED_ON_REPORT,
+        {"report_id": str(report_id)},
+        execution_options={"stream_results": True, "yield_per": deciding.LINES_AT_ONCE},
+    ):
+        id_of = identifiers.lead_id if is_lead else identifiers.product_id
+        if id_of(name) != entity_id:
+            yield name
