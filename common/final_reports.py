@@ -151,7 +151,7 @@ select
     final.cap_limit_cents, final.cap_used_before_cents, {first_lead},
     final.duplicate_of_action_id::text as first_action_id,
     final.duplicate_of_timestamp as first_timestamp, final.rate, {names_user},
-    final.line_number, final.report_id
+    final.line_number, {report_id}
 from billing_report_lines as final
 join products on products.product_id = final.product_id
 {leads}
@@ -162,6 +162,7 @@ FINAL_LINE_SOURCE = _LINES.format(
     user_name="coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name",
     first_lead="first_leads.external_id as first_lead",
     names_user="leads.names_user",
+    report_id="final.report_id",
     leads="""
 cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads
 left join lateral (
@@ -169,12 +170,13 @@ left join lateral (
 ) as first_leads on true
 """,
 )
-# The same with leads by their UUIDs, and without what a lead says of its user.
+# The same of one report, with leads by their UUIDs and without what a lead says of its user.
 _UNNAMED_LINES = _LINES.format(
     lead="final.lead_id::text",
     user_name="null",
     first_lead="final.duplicate_of_lead_id::text",
     names_user="null",
+    report_id="null",
     leads="",
 )
 
