@@ -1,4 +1,5 @@
--- Sums up the lines, from their blocks: what each lead comes to, the whole, and the hashes in the order of the lines.
+-- Sums up the lines, from their blocks: what each lead comes to, the whole, and the hashes in the
+-- order of the lines.
 per_lead as materialized (
     select
         is_own, lead_id, product_id,
