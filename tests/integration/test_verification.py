@@ -478,6 +478,24 @@ def test_changed_credit_of_a_download_is_refused_offline(
     assert told in ended.stderr
 
 
+def test_action_types_of_any_script_are_verified_offline(api: httpx.Client, tmp_path: Path) -> None:
+    register(api, customers={NAME: "UTC"}, products="abc")
+    spelled = ["  Stra\u00dfe\u2003 Zwei ", "\u0130stanbul", "\u03a3\u0391\u03a3", "e\u0301",
+               "\u01f0", "\U0001f600 Like", "\u3000\u6771\u4eac\u3000", "\ufb01nd"]  # fmt: skip
+    actions = [action(each, "2024-04-03T09:00:00.000001+05:30") for each in spelled]
+    lead_id = "5D3C7A10-0000-4000-8000-00000000000A"
+    post(api, lead(lead_id, *actions, *actions, customer_id=NAME)).raise_for_status()
+    close(api, "2024-04")
+    file = tmp_path / "april.json"
+    file.write_bytes(api.get(address("2024-04"), params={"limit": 10_000}).content)
+
+    ended = run_offline(file)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "16 lines" in ended.stdout
+    assert verified(api, "2024-04")["verified"] is True
+
+
 def test_report_left_out_of_a_chain_is_noticed_offline(
     settled: httpx.Client, tmp_path: Path
 ) -> None:
