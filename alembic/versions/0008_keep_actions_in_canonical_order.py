@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0008"
@@ -82,12 +81,7 @@ def upgrade() -> None:
     op.execute("alter table billing_report_blocks set (toast_tuple_target = 8160)")
     # Nearly every price is one of its level alone, which need not be said of each.
     op.execute(_VIEW.format(rate="coalesce(line.rate, 'level')"))
-    op.alter_column(
-        "billing_report_blocks",
-        "rates",
-        comment="what kind of rate gave each price; null: one of its level alone",
-        existing_comment="what kind of rate gave each price",
-    )
+    _comment_on_rates("what kind of rate gave each price; null: one of its level alone")
 
 
 def downgrade() -> None:
@@ -96,12 +90,7 @@ def downgrade() -> None:
     op.execute("alter table billing_report_blocks reset (toast_tuple_target)")
     op.execute(_LEVELS_SAID)
     op.execute(_VIEW.format(rate="line.rate"))
-    op.alter_column(
-        "billing_report_blocks",
-        "rates",
-        comment="what kind of rate gave each price",
-        existing_comment="what kind of rate gave each price; null: one of its level alone",
-    )
+    _comment_on_rates("what kind of rate gave each price")
     op.create_index(
         op.f("ix_actions_customer_id_timestamp"),
         "actions",
@@ -113,6 +102,8 @@ def downgrade() -> None:
 
 def _store_breakdowns(storage: str) -> None:
     for names in _BREAKDOWN:
-        op.execute(
-            sa.text(f"alter table billing_report_breakdowns alter {names} set storage {storage}")
-        )
+        op.execute(f"alter table billing_report_breakdowns alter {names} set storage {storage}")
+
+
+def _comment_on_rates(comment: str) -> None:
+    op.alter_column("billing_report_blocks", "rates", comment=comment)
