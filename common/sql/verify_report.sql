@@ -116,11 +116,11 @@ changed as materialized (
     left join lines using (lead_id, action_id)
     cross join lateral (
         select
-            -- When the repeated action happened is told, but not hashed: its own line's hash holds it.
+            -- When the repeated action happened is told, but not hashed: its own line's hash does.
             lines.repeated_timestamp is distinct from hashed_again.duplicate_of_timestamp
                 as is_told_otherwise,
-            -- So are what an action's id is made of, and what was billed, from form 5 on: the id's
-            -- hash, and the hash of what it follows from, hold them.
+            -- Nor are, from form 5 on, what an action's id is a hash of, and what was billed: that
+            -- follows from the price and the cap.
             coalesce(hashed_again.action_id <> {action_id}, false)
                 or hashed_again.billed_cents <> case
                     when hashed_again.repeated_action_id is not null then 0
