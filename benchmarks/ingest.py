@@ -17,7 +17,7 @@ from benchmarks.servers import (
     product_server,
     statements_sent,
 )
-from common.leads import read_leads
+from common.leads.parsing import read_leads
 from common.recording import record_leads
 from common.settings import settings
 

@@ -32,7 +32,6 @@ from sqlalchemy.orm import Session, aliased
 
 from common import deciding, final_reports, identifiers
 from common.billing import Credit, DisputeReason, DisputeStatus, Period, ReportStatus
-from common.leads import NO_NUL, Id, Wire
 from common.models import (
     Action,
     BillingReport,
@@ -45,6 +44,7 @@ from common.models import (
     RateCard,
 )
 from common.problems import Conflict, FieldError, Invalid, NotFound
+from common.request_model import NO_NUL, Id, RequestModel
 
 LONGEST_NOTE = 1_000
 _MOST_ERRORS = 100
@@ -57,7 +57,7 @@ Actor = Annotated[Id, Field(description="Who asks for it.")]
 Reason = Literal["duplicate", "invalid_contact", "out_of_area", "spam", "not_requested", "other"]
 
 
-class NewDispute(Wire):
+class NewDispute(RequestModel):
     """One billed line of a final report, or all of a lead: those of each of its final lines."""
 
     lead_id: Id
@@ -79,7 +79,7 @@ class NewDispute(Wire):
         return note
 
 
-class Decision(Wire):
+class Decision(RequestModel):
     """Who accepts or rejects a dispute, and why."""
 
     note: Note | None = None

@@ -8,7 +8,8 @@ from dataclasses import replace
 from uuid import UUID
 
 from common.identifiers import customer_id
-from common.leads import Posted, Result, Status
+from common.leads.parsing import Posted
+from common.leads.results import Result, Status
 from common.problems import FieldError
 
 _FOREIGN = FieldError(

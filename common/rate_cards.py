@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing import PERIOD_PATTERN, CapScope, EngagementLevel, Period
-from common.leads import LONGEST_TEXT, NO_NUL, Id, Level, Wire
 from common.models import BillingReport, ChargedDuplicates, Customer, LeadType, Product, RateCard
 from common.models import Rate as StoredRate
 from common.problems import Conflict, FieldError, Invalid, NotFound, Unpriced
+from common.request_model import LONGEST_TEXT, NO_NUL, Id, Level, RequestModel
 
 MOST_RATES = 1_000
 MOST_CENTS = 100_000_000
@@ -69,7 +69,7 @@ _Name = Annotated[
 ]
 
 
-class ProposedRate(Wire):
+class ProposedRate(RequestModel):
     """One price: of a level alone, or of a level for a lead type, a product, or both."""
 
     engagement_level: Level
@@ -83,14 +83,14 @@ class ProposedRate(Wire):
         return _BY_LEVEL[self.engagement_level], self.lead_type, product
 
 
-class ProposedCap(Wire):
+class ProposedCap(RequestModel):
     """The most that is billed in a month for each user, or each user and product."""
 
     amount: Amount
     scope: Literal["user", "user_and_product"] = "user"
 
 
-class ProposedCard(Wire):
+class ProposedCard(RequestModel):
     """Prices and cap. Each level needs a rate by itself, so that no action is without a price.
 
     A customer's card that follows the default one holds none of it.

@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.identifiers import UserKind
-from common.leads import NO_USER, Lead, Result, Status, summary, validate_lead
+from common.leads.parsing import validate_lead
+from common.leads.results import NO_USER, Result, Status, summary
+from common.leads.schemas import Lead
 from common.models import Installation, QuarantinedLead
 from common.problems import Conflict, FieldError, NotFound
 from common.settings import MissingUser, Settings

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from benchmarks.servers import MemoryWatch, databases, product_server
-from common.leads import MOST_BODY_BYTES
+from common.leads.parsing import MOST_BODY_BYTES
 from fuzz.bodies import Large, content_types, large_bodies, small_bodies
 from fuzz.description import LONGEST_ANSWER_SECONDS, fuzz_description
 from tests.api import action, check_shape, lead, register

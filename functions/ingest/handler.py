@@ -22,7 +22,9 @@ from pydantic_core import to_json
 from common import correlation
 from common.key_format import Role
 from common.keys import Caller, gatekeeper
-from common.leads import NO_USER, Lead, Posted, Result, Status, read_leads, summary
+from common.leads.parsing import Posted, read_leads
+from common.leads.results import NO_USER, Result, Status, summary
+from common.leads.schemas import Lead
 from common.metrics import NAMESPACE, Metric, record
 from common.own_leads import is_veiled, only_own, veiled
 from common.problems import (

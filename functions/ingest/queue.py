@@ -18,7 +18,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from common import correlation
 from common.db import StatementRefused
-from common.leads import Lead, Result, Status
+from common.leads.results import Result, Status
+from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
 from common.settings import Settings
 from functions.ingest.storing import store, store_unless_away

@@ -10,7 +10,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sqlalchemy import Connection
 
 from common.db import persistently
-from common.leads import Lead, Result
+from common.leads.results import Result
+from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
 from common.recording import record_leads
 from common.settings import settings

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from common import correlation
 from common.identifiers import action_key
-from common.leads import Action, Lead
+from common.leads.schemas import Action, Lead
 from common.problems import DatabaseUnavailable
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from mangum import Mangum
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from common.leads import MOST_ERRORS_PER_LEAD, field_error
+from common.leads.parsing import MOST_ERRORS_PER_LEAD
+from common.leads.validation_errors import field_error
 from common.metrics import sinks
 from common.problems import (
     PROBLEM_JSON,

@@ -6,15 +6,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from common.leads import (
-    LONGEST_NAME,
-    MOST_ACTIONS,
-    MOST_BODY_BYTES,
-    MOST_ERRORS,
-    MOST_ERRORS_PER_LEAD,
-    MOST_LEADS,
-    Lead,
-)
+from common.leads.parsing import MOST_BODY_BYTES, MOST_ERRORS, MOST_ERRORS_PER_LEAD, MOST_LEADS
+from common.leads.schemas import MOST_ACTIONS, Lead
+from common.leads.validation_errors import LONGEST_NAME
 from common.problems import PROBLEM_JSON
 from services.reports.schemas import PostAnswerShape, ProblemShape
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from starlette.datastructures import ImmutableMultiDict
 
 from common import db
-from common.leads import field_error
+from common.leads.validation_errors import field_error
 from common.problems import Invalid, MalformedRequest, Problem, TooLarge
 
 MOST_BYTES = 1024 * 1024

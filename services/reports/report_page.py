@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
 from common.billing import EngagementLevel, Outcome, Period, ReportStatus, Totals
-from common.leads import field_error
+from common.leads.validation_errors import field_error
 from common.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
 from common.models import Customer
 from common.problems import Invalid, NotFound

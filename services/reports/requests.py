@@ -16,8 +16,9 @@ from starlette.convertors import Convertor, register_url_convertor
 from common import db
 from common.billing import Period
 from common.identifiers import LONGEST_ID
-from common.leads import LONGEST_USER_TEXT, NO_NUL, Instant
+from common.leads.schemas import LONGEST_USER_TEXT, Instant
 from common.problems import FieldError, Invalid
+from common.request_model import NO_NUL
 
 
 class _AnyText(Convertor[str]):

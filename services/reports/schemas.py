@@ -17,7 +17,7 @@ from common.billing import (
     RateKind,
     ReportStatus,
 )
-from common.leads import Status
+from common.leads.results import Status
 from common.settlement import Closing
 
 Amount = Field(pattern=r"^-?[0-9]+\.[0-9]{2}$", examples=["12.00"])

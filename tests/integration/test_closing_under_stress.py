@@ -17,7 +17,8 @@ from sqlalchemy import Engine, create_engine, text
 from common import db
 from common.billing import Period
 from common.catalog import customer as stored_customer
-from common.leads import Lead, validate_lead
+from common.leads.parsing import validate_lead
+from common.leads.schemas import Lead
 from common.recording import record_leads
 from common.settings import settings
 from common.settlement import close_period

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from common import db
 from common.billing import Period
 from common.catalog import customer, register_customer, register_product
-from common.leads import Result, Status, read_leads
+from common.leads.parsing import read_leads
+from common.leads.results import Result, Status
 from common.recording import record_leads
 from common.reports import draft_report
 from common.settings import settings

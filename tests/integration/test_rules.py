@@ -19,7 +19,8 @@ from common.billing import Line, Period, Report, Totals
 from common.catalog import customer, register_customer, register_product
 from common.deciding import LineKey, Scope
 from common.identifiers import customer_id, product_id
-from common.leads import Result, Status, read_leads
+from common.leads.parsing import read_leads
+from common.leads.results import Result, Status
 from common.models import ChargedDuplicates, Rate, RateCard
 from common.recording import record_leads
 from common.reports import draft_report, lead_lines

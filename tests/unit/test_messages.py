@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.leads import Lead, validate_lead
+from common.leads.parsing import validate_lead
+from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
 from functions.ingest import waiting
 from functions.ingest.waiting import MOST_BYTES, UnreadableMessage, leads_of, messages

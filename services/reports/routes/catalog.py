@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from common import catalog
 from common.erasure import erase_user
-from common.leads import LONGEST_TEXT, LONGEST_USER_TEXT, NO_NUL
+from common.leads.schemas import LONGEST_USER_TEXT
+from common.request_model import LONGEST_TEXT, NO_NUL
 from common.settings import settings
 from services.reports.documents import customer_document, product_document
 from services.reports.paging import from_cursor, to_cursor

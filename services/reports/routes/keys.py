@@ -11,7 +11,7 @@ from common import keys
 from common.audit import AuditFilter, audit_entries
 from common.key_format import Role
 from common.keys import KeyPlace
-from common.leads import Wire
+from common.request_model import RequestModel
 from services.reports.documents import audit_document, key_document
 from services.reports.paging import from_cursor, to_cursor
 from services.reports.requests import Cursor, Id, PageSize, Range, Snapshot, Text, Transaction
@@ -23,7 +23,7 @@ router = APIRouter(tags=["keys and audit"])
 MOST_OVERLAP_HOURS = 24 * 30
 
 
-class KeyBody(Wire):
+class KeyBody(RequestModel):
     """A key to make. With `customer_id` it reaches that customer's data alone."""
 
     name: Name
@@ -31,7 +31,7 @@ class KeyBody(Wire):
     customer_id: Id | None = None
 
 
-class RotationBody(Wire):
+class RotationBody(RequestModel):
     """How much longer the old key works."""
 
     overlap_hours: Annotated[int, Field(strict=True, ge=0, le=MOST_OVERLAP_HOURS)] = 24

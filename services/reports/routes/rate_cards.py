@@ -8,9 +8,9 @@ from pydantic_core import PydanticCustomError
 
 from common import rate_cards
 from common.billing import Period
-from common.leads import Id as WireId
-from common.leads import Wire
 from common.rate_cards import CardKey, Month, NewCard, ProposedCard
+from common.request_model import Id as WireId
+from common.request_model import RequestModel
 from common.simulations import simulate
 from services.reports.documents import rate_card_document, simulation_document
 from services.reports.paging import from_cursor, to_cursor
@@ -22,7 +22,7 @@ router = APIRouter(tags=["rate cards"])
 MOST_CUSTOMERS = 1_000
 
 
-class SimulationBody(Wire):
+class SimulationBody(RequestModel):
     """A card to try on a month's stored actions; for named customers, or as the default card."""
 
     period: Month

@@ -1,0 +1,68 @@
+"""Results."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from common.problems import FieldError
+
+
+class Status(StrEnum):
+    """What became of a posted lead."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    QUARANTINED = "quarantined"
+    CONFLICT = "conflict"
+    INVALID = "invalid"
+    QUEUED = "queued"
+
+    @property
+    def is_stored(self) -> bool:
+        return self in {Status.CREATED, Status.UPDATED, Status.UNCHANGED}
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the lead at `index` of the request. Its pointers begin at the lead."""
+
+    index: int
+    lead_id: str | None
+    status: Status
+    actions_added: int = 0
+    warnings: list[FieldError] = field(default_factory=list)
+    errors: list[FieldError] = field(default_factory=list)
+
+    def document(self, prefix: str = "") -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "lead_id": self.lead_id,
+            "status": self.status.value,
+            "actions_added": self.actions_added,
+            "warnings": [warning.document(prefix) for warning in self.warnings],
+            "errors": [error.document(prefix) for error in self.errors],
+        }
+
+
+def summary(results: Iterable[Result], *, is_array: bool) -> dict[str, Any]:
+    """The response body of a post: counts by status, and every item's result in order.
+
+    Pointers lead from the root of the request: in an array they begin with the lead's index.
+    `queued` is counted where something is: while the database is away.
+    """
+    in_order = sorted(results, key=lambda result: result.index)
+    counts = Counter(result.status for result in in_order)
+    told = [status for status in Status if status is not Status.QUEUED or counts[status]]
+    return {status.value: counts[status] for status in told} | {
+        "results": [result.document(f"/{result.index}" if is_array else "") for result in in_order]
+    }
+
+
+NO_USER = FieldError(
+    "/user",
+    "missing_user",
+    "the lead names no user, so its actions count as those of the customer's fallback user",
+)

@@ -1,0 +1,50 @@
+"""Request model."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from common.identifiers import (
+    LONGEST_ID,
+)
+
+LONGEST_TEXT = 200
+NO_NUL = r"^[^\x00]*$"
+
+
+class _Level:
+    """High, Medium or Low in any case."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.chain_schema(
+            [
+                core_schema.str_schema(to_lower=True),
+                core_schema.literal_schema(["high", "medium", "low"]),
+            ]
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "enum": ["High", "Medium", "Low"], "description": "In any case."}
+
+
+Level = Annotated[Literal["high", "medium", "low"], _Level]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
+
+
+class RequestModel(BaseModel):
+    """What a caller sends: nothing unknown in it, and nothing changes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
