@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.final_reports import lock_customer
+from common.database.locks import lock_customer
 from common.models import BillingReport, Customer, LeadType, Product
 from common.problems import Conflict, FieldError, Invalid, NotFound
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from common import db, deciding, final_reports
+from common import db, deciding
 from common.billing import Period
+from common.final_reports.store import all_closed_through
 from common.problems import Conflict
 from common.settlement import run_billing
 
@@ -33,7 +34,7 @@ def months_due(connection: Connection, now: datetime, grace_days: int) -> list[P
     credits do, then stands on it.
     """
     last = last_due(now, grace_days)
-    through = final_reports.all_closed_through(connection)
+    through = all_closed_through(connection)
     months = {
         period
         for customer, period in deciding.active_periods(connection, None, None, last.end)

@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from common import deciding, disputes, final_reports
+from common import deciding, disputes
 from common.billing import Period, Totals
 from common.deciding import Entry, Scope
+from common.final_reports.late_actions import all_late_periods
+from common.final_reports.store import all_closed_through
 from common.models import Customer
 from common.problems import Unpriced
 from common.settlement import customers_to_close
@@ -52,14 +54,14 @@ class Preview:
 def preview(connection: Connection, period: Period, now: datetime) -> Preview:
     """What closing the month for everybody would do."""
     customers = customers_to_close(connection, period, None)
-    through = final_reports.all_closed_through(connection)
+    through = all_closed_through(connection)
     still_open = [
         each
         for each in customers
         if each.customer_id not in through or through[each.customer_id] < period.start
     ]
     earlier = _first_open_months(connection, through, period)
-    late = final_reports.all_late_periods(connection, None)
+    late = all_late_periods(connection, None)
     credits = disputes.pending_cents(connection, None)
     pairs = [(each.customer_id, period.start) for each in still_open]
     pairs += [(owner, month) for owner, month in late if month < period.start]
@@ -84,7 +86,7 @@ def preview(connection: Connection, period: Period, now: datetime) -> Preview:
 
 def month_to_close(connection: Connection, now: datetime) -> Period:
     """The oldest open month with actions, of any customer; the month before this one if none is."""
-    through = final_reports.all_closed_through(connection)
+    through = all_closed_through(connection)
     still_open = [
         month
         for owner, month in deciding.active_periods(connection, None, None, None)

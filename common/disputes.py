@@ -30,8 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from common import deciding, final_reports, identifiers
+from common import deciding, identifiers
 from common.billing import Credit, DisputeReason, DisputeStatus, Period, ReportStatus
+from common.database.locks import lock_customer
+from common.final_reports.store import closed_through
 from common.models import (
     Action,
     BillingReport,
@@ -160,7 +162,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
             [FieldError("/lead_id", "unknown_lead", "no such lead is stored")],
         )
     # In a statement of its own: the next one's snapshot must come after the wait.
-    final_reports.lock_customer(connection, lead.customer_id)
+    lock_customer(connection, lead.customer_id)
     lines = _final_lines(connection, lead, asked.action_id)
     if asked.action_id is not None and not lines:
         raise _not_on_a_final_report(connection, lead.lead_id, asked.action_id)
@@ -218,7 +220,7 @@ def decide(
     if owner is None:
         raise _not_stored(dispute_id)
     # In a statement of its own: the next one's snapshot must come after the wait.
-    final_reports.lock_customer(connection, owner)
+    lock_customer(connection, owner)
     stands = connection.execute(
         select(Dispute.status).where(Dispute.dispute_id == dispute_id)
     ).scalar_one()
@@ -513,7 +515,7 @@ def _with_lines(connection: Connection, found: list[Dispute]) -> list[FoundDispu
         )
     }
     through = {
-        owner: final_reports.closed_through(connection, owner)
+        owner: closed_through(connection, owner)
         for owner in {each.customer_id for each in found if each.status is DisputeStatus.ACCEPTED}
     }
     first_open = {owner: Period(Period(last).end) for owner, last in through.items() if last}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, TextClause, text
 from common import deciding
 from common.billing import EngagementLevel, Line, Outcome, Period, Totals
 from common.deciding import DECIDED, LINE_SOURCE, Scope
-from common.final_reports import FINAL_LINE_SOURCE
+from common.final_reports.store import FINAL_LINE_SOURCE
 from common.models import BillingReport, Customer
 from common.problems import NotFound
 

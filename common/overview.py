@@ -11,9 +11,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, select, text
 
-from common import deciding, final_reports
+from common import deciding
 from common.billing import DisputeStatus, Period, Totals
 from common.deciding import Scope
+from common.final_reports.store import all_closed_through
 from common.models import BillingRun, Dispute, LateAction, ParkedCustomer, QuarantinedLead
 
 MONTHS_SHOWN = 12
@@ -107,7 +108,7 @@ def overview(connection: Connection, month: Period) -> Overview:
 def overview_parameters(connection: Connection, month: Period) -> dict[str, object]:
     """What the overview's statement is given: the months of each customer that are still open."""
     first = _months_up_to(month)[0]
-    through = final_reports.all_closed_through(connection)
+    through = all_closed_through(connection)
     still_open: list[tuple[UUID, date]] = [
         (customer, period)
         for customer, period in deciding.active_periods(connection, None, first.start, month.end)

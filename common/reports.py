@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from common import deciding, disputes, final_reports, identifiers
+from common import deciding, disputes, identifiers
 from common.billing import (
     CapScope,
     CardName,
@@ -29,6 +29,18 @@ from common.billing import (
     notices_of,
 )
 from common.deciding import Entry, LineKey, Part, Scope, SummaryRow
+from common.final_reports.entries import final_entries
+from common.final_reports.late_actions import all_late_periods, late_periods
+from common.final_reports.store import (
+    all_closed_through,
+    closed_through,
+    final_lines_of_lead,
+    leads_of,
+    own_lines,
+    periods_of,
+    prior_lines,
+    summarise_final,
+)
 from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
 
@@ -55,7 +67,7 @@ def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
     prior-period lines or credits.
     """
     finals = _final_reports(connection, wanted)
-    through = final_reports.all_closed_through(connection)
+    through = all_closed_through(connection)
     entries: list[Entry] = []
     if wanted.status is not ReportStatus.FINAL:
         pairs = deciding.active_periods(
@@ -79,7 +91,7 @@ def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
         else:
             pairs = [(stored.customer_id, stored.period) for stored, _ in finals]
             scope = Scope(pairs, start=wanted.start, end=wanted.end)
-            entries += final_reports.final_entries(connection, scope)
+            entries += final_entries(connection, scope)
     return sorted(entries, key=lambda entry: (-entry.period.toordinal(), entry.customer))
 
 
@@ -117,7 +129,7 @@ def _carried(
     """What prior-period lines and credits come to on each first open month that has some."""
     late = [
         (customer, period)
-        for customer, period in final_reports.all_late_periods(connection, wanted.customer_id)
+        for customer, period in all_late_periods(connection, wanted.customer_id)
         if _is_wanted(wanted, Period(through[customer]).end)
     ]
     carried: Counter[tuple[UUID, date]] = Counter()
@@ -191,14 +203,14 @@ def final_report(
     Pages as `draft_report` does.
     """
     period = Period(stored.period)
-    summary = final_reports.summarise_final(connection, stored.report_id)
+    summary = summarise_final(connection, stored.report_id)
     totals, without_user = _whole(summary)
-    leads = final_reports.leads_of(summary)
+    leads = leads_of(summary)
     # Numbers have no gaps.
     last = stored.action_count if most is None else min(after + most, stored.action_count)
     card = Session(connection).get_one(RateCard, stored.rate_card_id)
     lines = _under_cap(
-        final_reports.own_lines(connection, stored.report_id, leads, after=after, last=last),
+        own_lines(connection, stored.report_id, leads, after=after, last=last),
         card.cap_scope is CapScope.USER_AND_PRODUCT,
     )
     if most is not None:
@@ -206,7 +218,7 @@ def final_report(
     next_page = last if last < stored.action_count else None
     prior: list[Line] = []
     if stored.prior_action_count:
-        prior = list(final_reports.prior_lines(connection, stored.report_id, stored.action_count))
+        prior = list(prior_lines(connection, stored.report_id, stored.action_count))
     prior_cards = _cards_of_lines(connection, stored.customer_id, prior)
     named = [
         row._replace(product_name=stored.product_names.get(row.product_id or "")) for row in summary
@@ -338,17 +350,17 @@ def draft_report(
 
 def late_lines(connection: Connection, customer: Customer, period: Period) -> list[Line]:
     """The prior-period lines that stand on an open month: those of the first one (rules.md)."""
-    through = final_reports.closed_through(connection, customer.customer_id)
+    through = closed_through(connection, customer.customer_id)
     if through is None or Period(through).end != period.start:
         return []
-    late = final_reports.late_periods(connection, customer.customer_id)
+    late = late_periods(connection, customer.customer_id)
     scope = Scope([(customer.customer_id, each) for each in late])
     return [line for line, _ in deciding.lines(connection, scope)]
 
 
 def credits_of_draft(connection: Connection, customer: Customer, period: Period) -> list[Credit]:
     """The credits that stand on an open month: those of the first one, as prior-period lines."""
-    through = final_reports.closed_through(connection, customer.customer_id)
+    through = closed_through(connection, customer.customer_id)
     if through is None or Period(through).end != period.start:
         return []
     return disputes.pending_credits(connection, customer.customer_id)
@@ -368,14 +380,12 @@ def lead_lines(
 ) -> list[DecidedLine]:
     """What was decided about each action of a lead, in the order they happened."""
     periods = deciding.lead_periods(connection, lead_id)
-    final_lines = list(
-        final_reports.final_lines_of_lead(connection, customer.customer_id, lead_id, periods)
-    )
+    final_lines = list(final_lines_of_lead(connection, customer.customer_id, lead_id, periods))
     cards = _cards_of(connection, customer.customer_id, periods)
-    months = final_reports.periods_of(connection, {each.report_id for each in final_lines})
+    months = periods_of(connection, {each.report_id for each in final_lines})
     final = [(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines]
-    through = final_reports.closed_through(connection, customer.customer_id)
-    late = final_reports.late_periods(connection, customer.customer_id)
+    through = closed_through(connection, customer.customer_id)
+    late = late_periods(connection, customer.customer_id)
     # A closed month has nothing to decide but what came late.
     undecided = [each for each in periods if through is None or each > through or each in late]
     scope = Scope([(customer.customer_id, each) for each in undecided], user_key=user_key)

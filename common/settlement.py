@@ -27,8 +27,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common import db, deciding, final_reports, identifiers
+from common import db, deciding, identifiers
 from common.billing import Period, amount
+from common.database.locks import lock_customer
 from common.deciding import Scope
 from common.final_statements import BEFORE_CLOSING, CLOSE, CLOSE_PLAINLY
 from common.metrics import Metric, record
@@ -196,7 +197,7 @@ def close_period(
     has open actions, and Unpriced when an action has no price.
     """
     # In a statement of its own: the next one's snapshot must come after the wait.
-    final_reports.lock_customer(connection, customer_id)
+    lock_customer(connection, customer_id)
     found = BEFORE_CLOSING.execute(
         connection,
         {

@@ -11,18 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, func, select, text
 
-from common.billing import Line, ReportStatus
+from common.billing import Line
 from common.deciding import (
     LINES_AT_ONCE,
-    SUMS,
-    Entry,
-    Scope,
     SummaryRow,
-    entry_rows,
     summary_of,
     summary_rows,
 )
-from common.models import BillingReport, LateAction
+from common.models import BillingReport
 
 # What each lead comes to is kept; who and what it is, is the lead's to say. One is looked up at a
 # time: all leads there are would be read otherwise, for a few thousand of them.
@@ -57,56 +53,6 @@ def summarise_final(connection: Connection, report_id: UUID) -> list[SummaryRow]
     return summary_rows(connection.execute(_FINAL_SUMMARY, {"report_id": str(report_id)}))
 
 
-_FINAL_ENTRIES = text(
-    f"""
-select
-    customer_id, customers.external_id as customer, customer_name as name, line.timezone, period,
-    {SUMS}, count(distinct lead_id) as leads, count(*) as actions, 0 as unpriced
-from (
-    select
-        reports.customer_id, reports.customer_name, reports.timezone, reports.period,
-        final.lead_id, final.gross_cents, final.billed_cents, final.duplicate_cents,
-        final.cap_cents
-    from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
-        as wanted (customer_id, period)
-    join billing_reports as reports using (customer_id, period)
-    cross join lateral (
-        select
-            coalesce(
-                cast(:from_instant as timestamptz),
-                first_midnight(cast(:from_date as date), reports.timezone),
-                '-infinity'
-            ) as shown_from,
-            coalesce(
-                cast(:to_instant as timestamptz),
-                first_midnight(cast(:to_date as date), reports.timezone),
-                'infinity'
-            ) as shown_to
-    ) as shown
-    join billing_report_lines as final
-        on final.report_id = reports.report_id and final.period = reports.period
-    where final.timestamp >= shown_from and final.block_last_timestamp >= shown_from
-        and final.timestamp < shown_to and final.block_first_timestamp < shown_to
-) as line
-join customers using (customer_id)
-group by customer_id, customers.external_id, customer_name, line.timezone, period
-"""
-)
-
-
-def final_entries(connection: Connection, scope: Scope) -> list[Entry]:
-    """The totals of the lines that `scope` shows of final reports."""
-    return entry_rows(connection, _FINAL_ENTRIES, scope, ReportStatus.FINAL)
-
-
-_LOCK_CUSTOMER = text("select pg_advisory_xact_lock(hashtextextended(:customer_id, 0))")
-
-
-def lock_customer(connection: Connection, customer_id: UUID) -> None:
-    """Has one transaction at a time settle a customer or fix what settling depends on."""
-    connection.execute(_LOCK_CUSTOMER, {"customer_id": str(customer_id)})
-
-
 def closed_through(connection: Connection, customer_id: UUID) -> date | None:
     """The month of the customer's last final report: it and all before it are closed."""
     last = select(func.max(BillingReport.period)).where(BillingReport.customer_id == customer_id)
@@ -125,22 +71,6 @@ def periods_of(connection: Connection, report_ids: Iterable[UUID]) -> dict[UUID,
     query = select(BillingReport.report_id, BillingReport.period)
     found = connection.execute(query.where(BillingReport.report_id.in_(report_ids)))
     return {row.report_id: row.period for row in found}
-
-
-def late_periods(connection: Connection, customer_id: UUID) -> list[date]:
-    """The closed months that have an action without a final line, oldest first."""
-    return [period for _, period in all_late_periods(connection, customer_id)]
-
-
-def all_late_periods(
-    connection: Connection, customer_id: UUID | None = None
-) -> list[tuple[UUID, date]]:
-    """The same of every customer, or of one, each with its owner."""
-    late = select(LateAction.customer_id, LateAction.period).distinct()
-    if customer_id is not None:
-        late = late.where(LateAction.customer_id == customer_id)
-    rows = connection.execute(late.order_by(LateAction.customer_id, LateAction.period))
-    return [(row.customer_id, row.period) for row in rows]
 
 
 _LINES = """
@@ -179,7 +109,6 @@ _UNNAMED_LINES = _LINES.format(
     report_id="null",
     leads="",
 )
-
 _PRIOR_LINES = text(
     f"""
 {FINAL_LINE_SOURCE}
