@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from common import deciding
 from common.billing import Totals
 from common.deciding import Scope
-from common.disputes import CreditCount, count_credits
+from common.disputes.credits import CreditCount, count_credits
 from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
 from common.problems import NotFound
 

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from common import deciding, disputes
+from common import deciding
 from common.billing import Period, Totals
 from common.deciding import Entry, Scope
+from common.disputes.credits import pending_cents
 from common.final_reports.late_actions import all_late_periods
 from common.final_reports.store import all_closed_through
 from common.models import Customer
@@ -62,7 +63,7 @@ def preview(connection: Connection, period: Period, now: datetime) -> Preview:
     ]
     earlier = _first_open_months(connection, through, period)
     late = all_late_periods(connection, None)
-    credits = disputes.pending_cents(connection, None)
+    credits = pending_cents(connection, None)
     pairs = [(each.customer_id, period.start) for each in still_open]
     pairs += [(owner, month) for owner, month in late if month < period.start]
     entries, unpriced = _entries(connection, pairs)

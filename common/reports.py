@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from common import deciding, disputes, identifiers
+from common import deciding, identifiers
 from common.billing import (
     CapScope,
     CardName,
@@ -29,6 +29,7 @@ from common.billing import (
     notices_of,
 )
 from common.deciding import Entry, LineKey, Part, Scope, SummaryRow
+from common.disputes.credits import final_credits, pending_cents, pending_credits
 from common.final_reports.entries import final_entries
 from common.final_reports.late_actions import all_late_periods, late_periods
 from common.final_reports.store import (
@@ -136,7 +137,7 @@ def _carried(
     for entry in deciding.draft_entries(connection, Scope(late)):
         first_open = Period(through[entry.customer_id]).end
         carried[entry.customer_id, first_open] += entry.totals.billed_cents
-    for customer, cents in disputes.pending_cents(connection, wanted.customer_id).items():
+    for customer, cents in pending_cents(connection, wanted.customer_id).items():
         first_open = Period(through[customer]).end
         if _is_wanted(wanted, first_open):
             carried[customer, first_open] -= cents
@@ -244,7 +245,7 @@ def final_report(
             canonical_form=stored.canonical_form,
             prior_period=_under_cards(prior, prior_cards),
             prior_cards=prior_cards,
-            credits=disputes.final_credits(connection, stored.report_id),
+            credits=final_credits(connection, stored.report_id),
         ),
         next_page,
     )
@@ -363,7 +364,7 @@ def credits_of_draft(connection: Connection, customer: Customer, period: Period)
     through = closed_through(connection, customer.customer_id)
     if through is None or Period(through).end != period.start:
         return []
-    return disputes.pending_credits(connection, customer.customer_id)
+    return pending_credits(connection, customer.customer_id)
 
 
 class DecidedLine(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 from common.billing import Period, Totals, amount, instant, total_of
 from common.billing_history import PastRun
 from common.deciding import Entry
-from common.disputes import CreditPlace, FoundDispute
+from common.disputes.search import CreditPlace, FoundDispute
 from common.identifiers import report_id
 from common.lead_search import FoundLead
 from common.models import (

@@ -20,11 +20,13 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, insert
 
-from common import disputes, rate_cards
+from common import rate_cards
 from common.billing import DisputeStatus, Line, Period, Report, amount
 from common.billing_history import reconcile
 from common.catalog import customer
-from common.disputes import Decision, NewDispute
+from common.disputes.open import open_dispute, resolve_dispute
+from common.disputes.schemas import NewDispute, Resolution
+from common.disputes.search import get_dispute
 from common.models import BillingRun
 from common.problems import Conflict
 from common.rate_cards import NewCard
@@ -199,7 +201,7 @@ class Settlement(RuleBasedStateMachine):
         moment = self._tick() + (WINDOW if is_late else timedelta(0))
         answer = "refused"
         with suppress(Conflict):
-            found = disputes.open_dispute(self._own, asked, moment)
+            found = open_dispute(self._own, asked, moment)
             self.disputes.append(found.dispute.dispute_id)
             answer = "open"
         if is_late:
@@ -220,8 +222,8 @@ class Settlement(RuleBasedStateMachine):
 
     def _decide(self, number: int, status: Any) -> None:
         with suppress(Conflict):
-            disputes.decide(self._own, self.disputes[number], status, Decision(), self._tick())
-        stands = disputes.dispute(self._own, self.disputes[number]).dispute.status
+            resolve_dispute(self._own, self.disputes[number], status, Resolution(), self._tick())
+        stands = get_dispute(self._own, self.disputes[number]).dispute.status
         assert stands == self.ledger.decide(number, status.value)
 
     def _tick(self) -> datetime:

@@ -5,9 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from common import disputes
 from common.billing import DisputeStatus
-from common.disputes import Decision, DisputeFilter, DisputeKey, NewDispute
+from common.disputes import search
+from common.disputes.open import open_dispute, resolve_dispute
+from common.disputes.schemas import NewDispute, Resolution
+from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
 from common.identifiers import customer_id as uuid_of
 from services.reports.documents import dispute_document
 from services.reports.paging import from_cursor, to_cursor
@@ -24,7 +26,7 @@ def post_dispute(connection: Transaction, now: Now, body: NewDispute) -> dict[st
     A line can be disputed for as many days after its report was closed as the report's rate card
     says, while no other dispute of it is open or was accepted; after a rejection again.
     """
-    return dispute_document(disputes.open_dispute(connection, body, now))
+    return dispute_document(open_dispute(connection, body, now))
 
 
 @router.get("", response_model=None, responses={200: {"model": DisputeListShape}})
@@ -45,7 +47,7 @@ def list_disputes(
         period=None if period is None else period_of(period),
     )
     after = None if cursor is None else from_cursor(cursor, DisputeKey)
-    found = disputes.disputes(connection, wanted, after, limit + 1)
+    found = search.list_disputes(connection, wanted, after, limit + 1)
     page = found[:limit]
     last = page[-1].dispute if len(found) > limit else None
     return {
@@ -57,31 +59,31 @@ def list_disputes(
 @router.get("/{dispute_id}", response_model=None, responses={200: {"model": DisputeShape}})
 def show_dispute(connection: Snapshot, dispute_id: UUID) -> dict[str, Any]:
     """One dispute, with its lines and where each is credited."""
-    return dispute_document(disputes.dispute(connection, dispute_id))
+    return dispute_document(get_dispute(connection, dispute_id))
 
 
 @router.post("/{dispute_id}/accept", response_model=None, responses={200: {"model": DisputeShape}})
 def accept_dispute(
-    connection: Transaction, now: Now, dispute_id: UUID, body: Decision | None = None
+    connection: Transaction, now: Now, dispute_id: UUID, body: Resolution | None = None
 ) -> dict[str, Any]:
     """Credits what the disputed lines had billed, on the customer's next report.
 
     It stands on the draft of the first open month, and is final when that is closed. Accepting
     again changes nothing; a rejected dispute stays rejected (409).
     """
-    decision = body or Decision()
+    decision = body or Resolution()
     return dispute_document(
-        disputes.decide(connection, dispute_id, DisputeStatus.ACCEPTED, decision, now)
+        resolve_dispute(connection, dispute_id, DisputeStatus.ACCEPTED, decision, now)
     )
 
 
 @router.post("/{dispute_id}/reject", response_model=None, responses={200: {"model": DisputeShape}})
 def reject_dispute(
-    connection: Transaction, now: Now, dispute_id: UUID, body: Decision | None = None
+    connection: Transaction, now: Now, dispute_id: UUID, body: Resolution | None = None
 ) -> dict[str, Any]:
     """Leaves the disputed lines billed. Rejecting again changes nothing; an accepted dispute
     stays accepted (409)."""
-    decision = body or Decision()
+    decision = body or Resolution()
     return dispute_document(
-        disputes.decide(connection, dispute_id, DisputeStatus.REJECTED, decision, now)
+        resolve_dispute(connection, dispute_id, DisputeStatus.REJECTED, decision, now)
     )

@@ -8,9 +8,12 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from common import disputes, lead_search
+from common import lead_search
 from common.billing import DisputeReason, DisputeStatus
-from common.disputes import Decision, DisputeFilter, DisputeKey, NewDispute
+from common.disputes import search
+from common.disputes.open import open_dispute, resolve_dispute
+from common.disputes.schemas import NewDispute, Resolution
+from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
 from common.identifiers import customer_id as uuid_of
 from common.problems import Problem
 from services.reports.forms import Form, attempted, parsed
@@ -54,7 +57,7 @@ def list_disputes(
         period=None if period is None else period_of(period),
     )
     after = None if cursor is None else from_cursor(cursor, DisputeKey)
-    found = disputes.disputes(connection, wanted, after, DISPUTES_A_PAGE + 1)
+    found = search.list_disputes(connection, wanted, after, DISPUTES_A_PAGE + 1)
     shown = found[:DISPUTES_A_PAGE]
     last = shown[-1].dispute if len(found) > DISPUTES_A_PAGE else None
     filters = {"customer_id": customer_id, "status": status and status.value, "period": period}
@@ -84,8 +87,8 @@ def decide_dispute(request: Request, form: Form, now: Now, id: UUID) -> Response
 
     def decide(connection: Connection) -> None:
         verdict = parsed(Verdict, {"verdict": form.get("verdict", "")}).verdict
-        decision = parsed(Decision, {"note": note.strip() or None, "actor": ACTOR})
-        disputes.decide(connection, id, verdict, decision, now)
+        decision = parsed(Resolution, {"note": note.strip() or None, "actor": ACTOR})
+        resolve_dispute(connection, id, verdict, decision, now)
 
     problem = attempted(decide)
     if problem is None:
@@ -112,7 +115,7 @@ def post_dispute(request: Request, form: Form, now: Now) -> Response:
     def dispute(connection: Connection) -> UUID:
         asked = {name: text.strip() or None for name, text in values.items()}
         body = parsed(NewDispute, asked | {"actor": ACTOR})
-        return disputes.open_dispute(connection, body, now).dispute.dispute_id
+        return open_dispute(connection, body, now).dispute.dispute_id
 
     done = attempted(dispute)
     if isinstance(done, UUID):
@@ -126,7 +129,7 @@ def post_dispute(request: Request, form: Form, now: Now) -> Response:
 def _dispute_page(
     request: Request, connection: Connection, dispute_id: UUID, note: str, problem: Problem | None
 ) -> HTMLResponse:
-    found = disputes.dispute(connection, dispute_id)
+    found = get_dispute(connection, dispute_id)
     return page(
         request,
         "dispute.html",

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from common import catalog, lead_search
 from common.billing import EngagementLevel, total_of
-from common.disputes import disputes_of_lead
+from common.disputes.search import disputes_of_lead
 from common.lead_search import LeadFilter, LeadKey
 from common.reports import lead_lines
 from common.settings import settings

@@ -1,0 +1,227 @@
+"""Disputes: what a customer does not want to pay, what came of it, and the credits it gives.
+
+Invariant: a line of a final report is credited once at most, with what it had billed, on the first
+report that is closed after its dispute was accepted (rules.md, "Closing a period"). Whatever
+changes a dispute does so under the lock under which its customer's months are closed.
+"""
+
+from datetime import date, datetime, timedelta
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    Connection,
+    and_,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from common import deciding, identifiers
+from common.billing import DisputeReason, DisputeStatus, Period
+from common.database.locks import lock_customer
+from common.disputes.schemas import NewDispute, Resolution
+from common.disputes.search import FoundDispute, get_dispute, not_stored
+from common.models import (
+    Action,
+    BillingReport,
+    BillingReportLine,
+    Dispute,
+    DisputedLine,
+    Lead,
+    RateCard,
+)
+from common.problems import Conflict, FieldError, Invalid
+
+_MOST_ERRORS = 100
+
+
+def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> FoundDispute:
+    """Stores a dispute of a line, or of each line of a lead that can be disputed.
+
+    A line can be, if it is final, billed something, has no dispute that is open or was accepted,
+    and if the window of its report's rate card is not over. Raises Invalid for a lead or action
+    that is not stored, and Conflict where no line is left.
+    """
+    lead = Session(connection).get(Lead, identifiers.lead_id(asked.lead_id))
+    if lead is None:
+        raise Invalid(
+            "the dispute was refused",
+            [FieldError("/lead_id", "unknown_lead", "no such lead is stored")],
+        )
+    # In a statement of its own: the next one's snapshot must come after the wait.
+    lock_customer(connection, lead.customer_id)
+    lines = _final_lines(connection, lead, asked.action_id)
+    if asked.action_id is not None and not lines:
+        raise _not_on_a_final_report(connection, lead.lead_id, asked.action_id)
+    refusals = {line.action_id: line.refusal(now, asked.action_id) for line in lines}
+    wanted = [line for line in lines if refusals[line.action_id] is None]
+    if not wanted:
+        errors = [each for each in refusals.values() if each is not None] or [_DRAFT_LEAD]
+        raise Conflict(
+            f"nothing of lead {asked.lead_id!r} can be disputed: {errors[0].detail}"
+            if asked.action_id is None
+            else f"the line cannot be disputed: it {errors[0].detail}",
+            errors[:_MOST_ERRORS],
+        )
+    dispute_id = connection.execute(
+        insert(Dispute)
+        .values(
+            customer_id=lead.customer_id,
+            lead_id=lead.lead_id,
+            reason=DisputeReason(asked.reason),
+            note=asked.note,
+            opened_by=asked.actor,
+            opened_at=now,
+        )
+        .returning(Dispute.dispute_id)
+    ).scalar_one()
+    connection.execute(
+        insert(DisputedLine),
+        [
+            {
+                "dispute_id": dispute_id,
+                "report_id": line.report_id,
+                "line_number": line.line_number,
+                "action_id": line.action_id,
+                "amount_cents": line.billed_cents,
+            }
+            for line in wanted
+        ],
+    )
+    return get_dispute(connection, dispute_id)
+
+
+def resolve_dispute(
+    connection: Connection,
+    dispute_id: UUID,
+    status: Literal[DisputeStatus.ACCEPTED, DisputeStatus.REJECTED],
+    decision: Resolution,
+    now: datetime,
+) -> FoundDispute:
+    """Accepts or rejects a dispute; once more in the same way changes nothing.
+
+    Its lines are credited on the customer's first report that is closed from now on. Raises
+    NotFound, and Conflict where it was decided the other way.
+    """
+    owner = connection.scalar(select(Dispute.customer_id).where(Dispute.dispute_id == dispute_id))
+    if owner is None:
+        raise not_stored(dispute_id)
+    # In a statement of its own: the next one's snapshot must come after the wait.
+    lock_customer(connection, owner)
+    stands = connection.execute(
+        select(Dispute.status).where(Dispute.dispute_id == dispute_id)
+    ).scalar_one()
+    if stands is DisputeStatus.OPEN:
+        connection.execute(
+            update(Dispute)
+            .where(Dispute.dispute_id == dispute_id)
+            .values(
+                status=status,
+                decided_by=decision.actor,
+                decision_note=decision.note,
+                decided_at=now,
+            )
+        )
+    elif stands is not status:
+        raise Conflict(
+            f"the dispute was {stands} before",
+            [FieldError("/status", "already_decided", f"is {stands} for ever")],
+        )
+    return get_dispute(connection, dispute_id)
+
+
+_DRAFT_LEAD = FieldError(
+    "/lead_id", "line_not_final", "it has no final line yet: wait until its month is closed"
+)
+
+
+class _Line(NamedTuple):
+    """A final line, with what says whether it can be disputed."""
+
+    action_id: UUID
+    report_id: UUID
+    line_number: int
+    period: date
+    billed_cents: int
+    finalized_at: datetime
+    window_days: int
+    standing: DisputeStatus | None
+
+    def refusal(self, now: datetime, named: UUID | None) -> FieldError | None:
+        """Why it cannot be disputed, where it cannot; `named`: the action that was asked for."""
+        window_ends = self.finalized_at + timedelta(days=self.window_days)
+        if self.billed_cents == 0:
+            code, detail = "nothing_billed", "billed nothing"
+        elif self.standing is DisputeStatus.ACCEPTED:
+            code, detail = "already_credited", "was disputed before, which was accepted"
+        elif self.standing is DisputeStatus.OPEN:
+            code, detail = "already_disputed", "is disputed already"
+        elif now >= window_ends:
+            code, detail = (
+                "dispute_window_over",
+                f"could be disputed for {self.window_days} days after its report of "
+                f"{Period(self.period)} was closed, until {window_ends:%Y-%m-%d %H:%M} UTC",
+            )
+        else:
+            return None
+        if named is not None:
+            return FieldError("/action_id", code, detail)
+        return FieldError("/lead_id", code, f"its action {self.action_id} {detail}")
+
+
+def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
+    periods = deciding.lead_periods(connection, lead.lead_id)
+    first, last = (
+        select(of_all(Action.timestamp)).where(Action.lead_id == lead.lead_id).scalar_subquery()
+        for of_all in (func.min, func.max)
+    )
+    query = (
+        select(
+            BillingReportLine.action_id,
+            BillingReportLine.report_id,
+            BillingReportLine.line_number,
+            BillingReport.period,
+            BillingReportLine.billed_cents,
+            BillingReport.finalized_at,
+            RateCard.dispute_window_days,
+            DisputedLine.status,
+        )
+        .join(BillingReport, BillingReport.report_id == BillingReportLine.report_id)
+        .join(RateCard, RateCard.rate_card_id == BillingReport.rate_card_id)
+        .outerjoin(
+            DisputedLine,
+            and_(
+                DisputedLine.report_id == BillingReportLine.report_id,
+                DisputedLine.line_number == BillingReportLine.line_number,
+                DisputedLine.status != DisputeStatus.REJECTED,
+            ),
+        )
+        .where(
+            BillingReportLine.customer_id == lead.customer_id,
+            BillingReportLine.period.in_(periods),
+            BillingReportLine.lead_id == lead.lead_id,
+            BillingReportLine.block_last_timestamp >= first,
+            BillingReportLine.block_first_timestamp <= last,
+        )
+        .order_by(BillingReport.period, BillingReportLine.line_number)
+    )
+    if action_id is not None:
+        query = query.where(BillingReportLine.action_id == action_id)
+    return [_Line(*row) for row in connection.execute(query)]
+
+
+def _not_on_a_final_report(
+    connection: Connection, lead_id: UUID, action_id: UUID
+) -> Invalid | Conflict:
+    of_lead = exists().where(Action.lead_id == lead_id, Action.action_id == action_id)
+    if not connection.scalar(select(of_lead)):
+        error = FieldError("/action_id", "unknown_action", "the lead has no such action")
+        return Invalid("the dispute was refused", [error])
+    error = FieldError("/action_id", "line_not_final", "stands on a draft")
+    return Conflict(
+        "the line stands on a draft and can be disputed when its month is closed", [error]
+    )

@@ -1,0 +1,46 @@
+"""Schemas."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from common.request_model import NO_NUL, Id, RequestModel
+
+LONGEST_NOTE = 1_000
+Note = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE, pattern=NO_NUL),
+]
+Actor = Annotated[Id, Field(description="Who asks for it.")]
+Reason = Literal["duplicate", "invalid_contact", "out_of_area", "spam", "not_requested", "other"]
+
+
+class NewDispute(RequestModel):
+    """One billed line of a final report, or all of a lead: those of each of its final lines."""
+
+    lead_id: Id
+    action_id: Annotated[
+        UUID | None, Field(description="The line's; without it the whole lead is disputed.")
+    ] = None
+    reason: Reason
+    note: Annotated[
+        Note | None,
+        Field(validate_default=True, description="Needed where the reason is `other`."),
+    ] = None
+    actor: Actor = "api"
+
+    @field_validator("note")
+    @classmethod
+    def _other_says_what(cls, note: str | None, info: ValidationInfo) -> str | None:
+        if note is None and info.data.get("reason") == "other":
+            raise PydanticCustomError("missing_note", "is required where the reason is `other`")
+        return note
+
+
+class Resolution(RequestModel):
+    """Who accepts or rejects a dispute, and why."""
+
+    note: Note | None = None
+    actor: Actor = "api"

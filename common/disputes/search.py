@@ -1,0 +1,224 @@
+"""Search."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    exists,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import Session, aliased
+
+from common.billing import DisputeStatus, Period, ReportStatus
+from common.final_reports.store import closed_through
+from common.models import (
+    BillingReport,
+    BillingReportCredit,
+    BillingReportLine,
+    Customer,
+    Dispute,
+    DisputedLine,
+    Lead,
+)
+from common.problems import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeFilter:
+    """Which disputes are wanted; what is None does not narrow.
+
+    `period`: the month of a report on which a disputed line stands.
+    """
+
+    customer_id: UUID | None = None
+    status: DisputeStatus | None = None
+    period: Period | None = None
+
+
+class DisputeKey(NamedTuple):
+    """Where a dispute stands in the list."""
+
+    opened_at: datetime
+    dispute_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class CreditPlace:
+    """The report on which a credit stands: the draft of the first open month until it is closed."""
+
+    period: Period
+    status: ReportStatus
+
+
+@dataclass(frozen=True, slots=True)
+class LineInDispute:
+    """A disputed line: where it stands, what it billed, and where that is credited, if it is."""
+
+    report_id: UUID
+    report_period: Period
+    line_number: int
+    action_id: UUID
+    action_type: str
+    engagement_level: str
+    timestamp: datetime
+    billed_cents: int
+    credit: CreditPlace | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDispute:
+    """A stored dispute, with its lines in the order of their reports."""
+
+    dispute: Dispute
+    customer_id: str
+    lead_id: str
+    lines: list[LineInDispute]
+
+    @property
+    def billed_cents(self) -> int:
+        return sum(line.billed_cents for line in self.lines)
+
+    @property
+    def credited_cents(self) -> int:
+        return sum(line.billed_cents for line in self.lines if line.credit is not None)
+
+
+def get_dispute(connection: Connection, dispute_id: UUID) -> FoundDispute:
+    """Raises NotFound."""
+    stored = Session(connection).get(Dispute, dispute_id)
+    if stored is None:
+        raise not_stored(dispute_id)
+    return _with_lines(connection, [stored])[0]
+
+
+def list_disputes(
+    connection: Connection, wanted: DisputeFilter, after: DisputeKey | None, most: int
+) -> list[FoundDispute]:
+    """At most `most` disputes, the newest first, from behind `after` on."""
+    query = (
+        select(Dispute).order_by(Dispute.opened_at.desc(), Dispute.dispute_id.desc()).limit(most)
+    )
+    if wanted.customer_id is not None:
+        query = query.where(Dispute.customer_id == wanted.customer_id)
+    if wanted.status is not None:
+        query = query.where(Dispute.status == wanted.status)
+    if wanted.period is not None:
+        stands_on = exists().where(
+            DisputedLine.dispute_id == Dispute.dispute_id,
+            BillingReport.report_id == DisputedLine.report_id,
+            BillingReport.period == wanted.period.start,
+        )
+        query = query.where(stands_on)
+    if after is not None:
+        query = query.where(tuple_(Dispute.opened_at, Dispute.dispute_id) < tuple_(*after))
+    return _with_lines(connection, list(Session(connection).scalars(query)))
+
+
+def disputes_of_lead(connection: Connection, lead_id: UUID) -> list[FoundDispute]:
+    """Every dispute of a lead or of one of its lines, the oldest first."""
+    query = (
+        select(Dispute)
+        .where(Dispute.lead_id == lead_id)
+        .order_by(Dispute.opened_at, Dispute.dispute_id)
+    )
+    return _with_lines(connection, list(Session(connection).scalars(query)))
+
+
+def not_stored(dispute_id: UUID) -> NotFound:
+    return NotFound(f"no dispute {dispute_id} is stored")
+
+
+def is_credit_of_line() -> ColumnElement[bool]:
+    return and_(
+        BillingReportCredit.of_report_id == DisputedLine.report_id,
+        BillingReportCredit.of_line_number == DisputedLine.line_number,
+        BillingReportCredit.dispute_id == DisputedLine.dispute_id,
+    )
+
+
+def _with_lines(connection: Connection, found: list[Dispute]) -> list[FoundDispute]:
+    ids = [each.dispute_id for each in found]
+    names = {
+        row.dispute_id: (row.customer, row.lead)
+        for row in connection.execute(
+            select(
+                Dispute.dispute_id,
+                Customer.external_id.label("customer"),
+                Lead.external_id.label("lead"),
+            )
+            .join(Customer, Customer.customer_id == Dispute.customer_id)
+            .join(Lead, Lead.lead_id == Dispute.lead_id)
+            .where(Dispute.dispute_id.in_(ids))
+        )
+    }
+    through = {
+        owner: closed_through(connection, owner)
+        for owner in {each.customer_id for each in found if each.status is DisputeStatus.ACCEPTED}
+    }
+    first_open = {owner: Period(Period(last).end) for owner, last in through.items() if last}
+    lines = defaultdict(list)
+    for row in _disputed_lines(connection, ids):
+        place = None
+        if row.credited_on is not None:
+            place = CreditPlace(Period(row.credited_on), ReportStatus.FINAL)
+        elif row.status is DisputeStatus.ACCEPTED:
+            place = CreditPlace(first_open[row.customer_id], ReportStatus.DRAFT)
+        lines[row.dispute_id].append(
+            LineInDispute(
+                row.report_id,
+                Period(row.period),
+                row.line_number,
+                row.action_id,
+                row.action_type,
+                row.engagement_level.value,
+                row.timestamp,
+                row.amount_cents,
+                place,
+            )
+        )
+    return [FoundDispute(each, *names[each.dispute_id], lines[each.dispute_id]) for each in found]
+
+
+def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable[Row[Any]]:
+    credited = aliased(BillingReport)
+    query = (
+        select(
+            DisputedLine.dispute_id,
+            DisputedLine.status,
+            DisputedLine.report_id,
+            DisputedLine.line_number,
+            DisputedLine.action_id,
+            DisputedLine.amount_cents,
+            BillingReport.customer_id,
+            BillingReport.period,
+            BillingReportLine.action_type,
+            BillingReportLine.engagement_level,
+            BillingReportLine.timestamp,
+            credited.period.label("credited_on"),
+        )
+        .join(BillingReport, BillingReport.report_id == DisputedLine.report_id)
+        .join(
+            BillingReportLine,
+            and_(
+                BillingReportLine.report_id == DisputedLine.report_id,
+                BillingReportLine.line_number == DisputedLine.line_number,
+                DisputedLine.line_number.between(
+                    BillingReportLine.block_first_line, BillingReportLine.block_last_line
+                ),
+            ),
+        )
+        .outerjoin(BillingReportCredit, is_credit_of_line())
+        .outerjoin(credited, credited.report_id == BillingReportCredit.report_id)
+        .where(DisputedLine.dispute_id.in_(dispute_ids))
+        .order_by(BillingReport.period, DisputedLine.line_number)
+    )
+    return connection.execute(query)
