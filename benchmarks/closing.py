@@ -23,7 +23,7 @@ from benchmarks.servers import (
 from common import identifiers
 from common.billing import Period
 from common.models import Customer
-from common.reports import final_report, final_report_of
+from common.reports.final import final_report, final_report_of
 
 _MEBIBYTE = 1024 * 1024
 _MOST_GROWTH = 64.0  # of the server while it closes, in MiB

@@ -9,10 +9,12 @@ from sqlalchemy import Connection, Engine
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
 from benchmarks.servers import Client, product_engine, product_server
-from common import closing_preview, deciding, identifiers, lead_search, reports
+from common import closing_preview, deciding, identifiers, lead_search
 from common.billing import Period
 from common.deciding import Scope
-from common.overview import overview
+from common.reports.dashboard import overview
+from common.reports.lead_history import lead_lines
+from common.reports.listing import EntryFilter, list_entries
 
 _MOST_FACTOR = 4.0
 _MONTH = Period(date(2024, 4, 1))
@@ -31,7 +33,7 @@ def measure(url: str, rounds: int) -> list[Finding]:
         "reports": (
             "list of reports",
             f"/console/reports?customer_id={workload.LARGE_CUSTOMER}",
-            lambda connection: reports.list_entries(connection, _large()),
+            lambda connection: list_entries(connection, _large()),
         ),
         "report": (
             "page of a report, narrowed and sorted",
@@ -90,8 +92,8 @@ def _fetched(client: Client, path: str) -> Callable[[int], None]:
     return fetch
 
 
-def _large() -> reports.EntryFilter:
-    return reports.EntryFilter(customer_id=identifiers.customer_id(workload.LARGE_CUSTOMER))
+def _large() -> EntryFilter:
+    return EntryFilter(customer_id=identifiers.customer_id(workload.LARGE_CUSTOMER))
 
 
 def _lead(engine: Engine) -> str:
@@ -108,4 +110,4 @@ def _decide_month(connection: Connection) -> object:
 
 def _decide_lead(connection: Connection, external_id: str) -> object:
     lead = lead_search.find_lead(connection, external_id).lead
-    return reports.lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
+    return lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)

@@ -17,7 +17,7 @@ from common.models import (
     QuarantinedLead,
     RateCard,
 )
-from common.reports import DecidedLine
+from common.reports.lead_history import LineOnReport
 from common.simulations import Simulated
 
 
@@ -221,7 +221,7 @@ def _credit_place(place: CreditPlace | None) -> dict[str, Any] | None:
 
 
 def decided_lead_document(
-    found: FoundLead, decided: list[DecidedLine], disputes: list[FoundDispute]
+    found: FoundLead, decided: list[LineOnReport], disputes: list[FoundDispute]
 ) -> dict[str, Any]:
     """A lead with what became of each action, on which report, and what was disputed of it."""
     disputed = {

@@ -8,13 +8,8 @@ from sqlalchemy import Connection
 from common.billing import Period, Report
 from common.deciding import LineKey
 from common.models import Customer
-from common.reports import (
-    closed_along,
-    closing_report_of,
-    draft_report,
-    final_report,
-    final_report_of,
-)
+from common.reports.draft import draft_report
+from common.reports.final import closed_along, closing_report_of, final_report, final_report_of
 from services.reports.paging import from_cursor, to_cursor
 
 

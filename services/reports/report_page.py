@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from common.billing import EngagementLevel, Outcome, Period, ReportStatus, Totals
 from common.leads.validation_errors import field_error
-from common.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
 from common.models import Customer
 from common.problems import Invalid, NotFound
-from common.reports import final_report_of
+from common.reports.final import final_report_of
+from common.reports.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
 from common.verification import verify_report
 from services.reports.access import caller_of
 from services.reports.reading import report_of

@@ -19,7 +19,7 @@ from common.catalog import customer, register_customer, register_product
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.recording import record_leads
-from common.reports import draft_report
+from common.reports.draft import draft_report
 from common.settings import settings
 from tests.api import PROJECT, Wire, action, lead
 

@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from common.billing import Period, Totals, amount
 from common.closing_preview import preview
-from common.overview import overview, waiting
-from common.reports import EntryFilter, list_entries
+from common.reports.dashboard import overview, waiting
+from common.reports.listing import EntryFilter, list_entries
 from tests.api import action, lead, post, register
 from tests.console.filled import PAGES, fill
 

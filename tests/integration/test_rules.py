@@ -23,7 +23,8 @@ from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.models import ChargedDuplicates, Rate, RateCard
 from common.recording import record_leads
-from common.reports import draft_report, lead_lines
+from common.reports.draft import draft_report
+from common.reports.lead_history import lead_lines
 from common.settings import MissingUser, Settings
 from tests import oracle
 from tests.properties import examples

@@ -30,7 +30,9 @@ from common.disputes.search import get_dispute
 from common.models import BillingRun
 from common.problems import Conflict
 from common.rate_cards import NewCard
-from common.reports import EntryFilter, draft_report, final_report, final_report_of, list_entries
+from common.reports.draft import draft_report
+from common.reports.final import final_report, final_report_of
+from common.reports.listing import EntryFilter, list_entries
 from common.settlement import close_period
 from common.verification import verify_report
 from services.reports.render import as_json

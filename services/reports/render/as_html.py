@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from common.billing import EngagementLevel, Outcome, Report, total_of
 from common.keys import Caller
-from common.line_search import LinesFound
+from common.reports.line_search import LinesFound
 from common.verification import Verification
 from services.reports.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment
 from services.reports.render.as_pdf import LINES_WITHOUT_PROGRESS

@@ -15,11 +15,8 @@ from common.identifiers import customer_id as uuid_of
 from common.key_format import Role
 from common.masking import with_masked_users
 from common.problems import Forbidden, NotFound
-from common.reports import (
-    EntryFilter,
-    final_report_of,
-    list_entries,
-)
+from common.reports.final import final_report_of
+from common.reports.listing import EntryFilter, list_entries
 from common.settlement import run_billing
 from common.verification import verify_report
 from services.reports.access import caller_of

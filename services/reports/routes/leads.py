@@ -11,7 +11,7 @@ from common.billing import EngagementLevel
 from common.disputes.search import disputes_of_lead
 from common.lead_search import LeadFilter, LeadKey, QuarantineKey
 from common.recording import replay
-from common.reports import lead_lines
+from common.reports.lead_history import lead_lines
 from common.settings import settings
 from services.reports.documents import decided_lead_document, lead_document, quarantined_document
 from services.reports.paging import from_cursor, to_cursor

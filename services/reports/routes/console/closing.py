@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from common.billing_history import RunKey, run_progress, runs
 from common.closing_preview import month_to_close, preview
-from common.overview import active_months
 from common.problems import FieldError, Invalid
+from common.reports.dashboard import active_months
 from common.settlement import finish_run, start_run
 from services.reports.forms import Form
 from services.reports.pages import page, query, see_other

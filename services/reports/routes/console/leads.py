@@ -9,7 +9,7 @@ from common import catalog, lead_search
 from common.billing import EngagementLevel, total_of
 from common.disputes.search import disputes_of_lead
 from common.lead_search import LeadFilter, LeadKey
-from common.reports import lead_lines
+from common.reports.lead_history import lead_lines
 from common.settings import settings
 from services.reports.pages import page
 from services.reports.paging import from_cursor, to_cursor

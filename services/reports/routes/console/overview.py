@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from common.billing import Period, Totals
-from common.overview import Overview, Share, Waiting, active_months, overview, waiting
+from common.reports.dashboard import Overview, Share, Waiting, active_months, overview, waiting
 from services.reports import charts
 from services.reports.charts import Series
 from services.reports.pages import page, query

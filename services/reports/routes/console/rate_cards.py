@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 from common import catalog, rate_cards
 from common.billing import EngagementLevel, Period, Totals, amount
 from common.models import Customer, RateCard
-from common.overview import active_months
 from common.problems import Problem
 from common.rate_cards import DISPUTE_WINDOW_DAYS, CardKey, NewCard
+from common.reports.dashboard import active_months
 from common.simulations import Simulated, simulate
 from services.reports.forms import Fields, Form, attempted, parsed
 from services.reports.pages import page, query, see_other

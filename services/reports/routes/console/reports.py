@@ -5,7 +5,7 @@ from fastapi.responses import HTMLResponse
 
 from common.billing import ReportStatus
 from common.identifiers import customer_id as uuid_of
-from common.reports import EntryFilter, list_entries
+from common.reports.listing import EntryFilter, list_entries
 from services.reports.pages import page
 from services.reports.paging import from_cursor, to_cursor
 from services.reports.requests import Cursor, Id, Snapshot, period_of
