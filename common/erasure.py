@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.catalog import customer as customer_of
+from common.catalog.customers import get_customer as customer_of
 from common.identifiers import UserKind
 from common.models import Lead, QuarantinedLead
 from common.problems import FieldError, Invalid

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, upd
 from sqlalchemy.orm import Session
 
 from common import db
-from common.catalog import customer as customer_of
+from common.catalog.customers import get_customer as customer_of
 from common.key_format import Role, Token
 from common.models import ApiKey
 from common.problems import (

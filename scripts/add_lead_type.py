@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from common import catalog
+from common.catalog.lead_types import add_lead_type
 from common.db import acting_as, transaction
 from scripts.command import ending_as_a_command
 from scripts.database import shared_database
@@ -25,7 +25,7 @@ def main() -> None:
             acting_as(f"command add-lead-type by {account()}"),
             transaction() as connection,
         ):
-            added = catalog.add_lead_type(connection, name)
+            added = add_lead_type(connection, name)
     print(f"Lead type {name!r} " + ("is added." if added else "was known already."))
 
 

@@ -24,7 +24,8 @@ from sqlalchemy.exc import OperationalError
 from common import db
 from common.billing import Period
 from common.billing_history import reconcile
-from common.catalog import register_customer, register_product
+from common.catalog.customers import register_customer
+from common.catalog.products import register_product
 from common.settlement import run_billing
 from functions.ingest import storing
 from tests import oracle

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from common import db
 from common.billing import Period
-from common.catalog import customer as stored_customer
+from common.catalog.customers import get_customer as stored_customer
 from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
 from common.recording import record_leads

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from common import db
 from common.billing import Period
-from common.catalog import customer, register_customer, register_product
+from common.catalog.customers import get_customer, register_customer
+from common.catalog.products import register_product
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.recording import record_leads
@@ -77,7 +78,7 @@ def bill(engine: Engine) -> list[Any]:
         reports = []
         for name in CUSTOMERS:
             report, _ = draft_report(
-                connection, customer(connection, name), Period.parse("2024-04")
+                connection, get_customer(connection, name), Period.parse("2024-04")
             )
             reports.append((report.totals, report.parts.by_user, list(report.lines)))
         return reports

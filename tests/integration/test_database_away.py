@@ -12,7 +12,8 @@ from moto import mock_aws
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from common import db
-from common.catalog import register_customer, register_product
+from common.catalog.customers import register_customer
+from common.catalog.products import register_product
 from common.settings import settings
 from functions.ingest import queue, storing, waiting
 from functions.ingest.handler import handler

@@ -15,7 +15,8 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import Engine, create_engine, text
 
 from common import db
-from common.catalog import register_customer, register_product
+from common.catalog.customers import register_customer
+from common.catalog.products import register_product
 from common.settings import Settings, settings
 from functions.ingest.handler import handler
 from scripts.gateway import LambdaContext

@@ -16,7 +16,8 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 import scripts.manage
 from common import db, keys
-from common.catalog import register_customer, register_product
+from common.catalog.customers import register_customer
+from common.catalog.products import register_product
 from common.db import StatementRefused
 from common.identifiers import customer_id
 from common.key_format import Role, Token

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from common import db
-from common.catalog import add_lead_type
+from common.catalog.lead_types import add_lead_type
 from tests.api import (
     JSON,
     Wire,

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, insert
 
 from common import deciding
 from common.billing import Line, Period, Report, Totals
-from common.catalog import customer, register_customer, register_product
+from common.catalog.customers import get_customer, register_customer
+from common.catalog.products import register_product
 from common.deciding import LineKey, Scope
 from common.identifiers import customer_id, product_id
 from common.leads.parsing import read_leads
@@ -199,7 +200,9 @@ class World:
         return sorted(results, key=lambda result: result.index)
 
     def report(self, name: str, month: date) -> tuple[Report, list[Line]]:
-        report, _ = draft_report(self.connection, customer(self.connection, name), Period(month))
+        report, _ = draft_report(
+            self.connection, get_customer(self.connection, name), Period(month)
+        )
         return report, list(report.lines)
 
     def lines(self, start: Moment = None, end: Moment = None) -> oracle.Bills:
@@ -485,7 +488,7 @@ def test_pages_of_lines_are_the_whole_in_canonical_order(
         decided.post(batch)
 
         for name, month in oracle.bills(batch, cards, zones):
-            owner = customer(decided.connection, name)
+            owner = get_customer(decided.connection, name)
             _, whole = decided.report(name, month)
             paged: list[Line] = []
             after = None
@@ -519,7 +522,7 @@ def test_a_lead_shows_the_lines_its_months_reports_show(
         ):
             keys[lead_id] = owner_id, user_key
         for lead in batch:
-            owner = customer(decided.connection, lead["customer_id"])
+            owner = get_customer(decided.connection, lead["customer_id"])
             _, user_key = keys[lead["lead_id"]]
             key = oracle.lead_uuid(lead["lead_id"])
             shown = lead_lines(decided.connection, owner, user_key, key)

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, insert
 from common import rate_cards
 from common.billing import DisputeStatus, Line, Period, Report, amount
 from common.billing_history import reconcile
-from common.catalog import customer
+from common.catalog.customers import get_customer
 from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import get_dispute
@@ -237,7 +237,7 @@ class Settlement(RuleBasedStateMachine):
         self.ledger.post(batch)
 
     def _close(self, name: str, month: date) -> None:
-        owner, answer = customer(self._own, name), "refused"
+        owner, answer = get_customer(self._own, name), "refused"
         with suppress(Conflict):
             closed = close_period(self._own, owner.customer_id, Period(month), self.run_id)
             answer = "already_closed" if closed is None else "closed"
@@ -249,7 +249,7 @@ class Settlement(RuleBasedStateMachine):
             assert verify_report(self._own, stored).is_verified
 
     def _report(self, name: str, month: date) -> Report:
-        owner = customer(self._own, name)
+        owner = get_customer(self._own, name)
         stored = final_report_of(self._own, owner, Period(month))
         if stored is not None:
             report, _ = final_report(self._own, owner, stored)

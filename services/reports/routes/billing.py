@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.billing import Period, ReportStatus, Totals, amount
 from common.billing_history import RunKey, reconcile, runs
-from common.catalog import customer
+from common.catalog.customers import get_customer
 from common.deciding import Entry
 from common.identifiers import customer_id as uuid_of
 from common.key_format import Role
@@ -123,7 +123,7 @@ def verify(connection: Snapshot, customer_id: Id, period: str) -> dict[str, Any]
 
     Says which lines were tampered with, by number, lead and action.
     """
-    whose, month = customer(connection, customer_id), period_of(period)
+    whose, month = get_customer(connection, customer_id), period_of(period)
     stored = final_report_of(connection, whose, month)
     if stored is None:
         raise NotFound(f"{customer_id!r} has no final report of {month}; only those are verified")
@@ -162,7 +162,7 @@ def show_report(
     """
     month, extension = split_extension(period)
     form = chosen_format(extension, accept)
-    whose = customer(connection, customer_id)
+    whose = get_customer(connection, customer_id)
     if form.render is None:
         content = report_page(request, connection, whose, period_of(month))
     else:
@@ -225,7 +225,7 @@ def show_reconciliation(connection: Snapshot, customer_id: Id | None = None) -> 
     And whether each credit gives back no more than its line had billed, for an accepted dispute.
     Decides every open month for it, so it takes as long as all drafts together.
     """
-    whose = None if customer_id is None else customer(connection, customer_id).customer_id
+    whose = None if customer_id is None else get_customer(connection, customer_id).customer_id
     return reconcile(connection, whose).document()
 
 

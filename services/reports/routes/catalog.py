@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from common import catalog
+from common.catalog import customers, products
+from common.catalog.customers import register_customer
+from common.catalog.products import register_product
 from common.erasure import erase_user
 from common.leads.schemas import LONGEST_USER_TEXT
 from common.request_model import LONGEST_TEXT, NO_NUL
@@ -60,7 +62,7 @@ def list_customers(
 ) -> dict[str, Any]:
     """The customers, by id."""
     after = None if cursor is None else from_cursor(cursor, str)
-    found = catalog.customers(connection, after, limit + 1)
+    found = customers.list_customers(connection, after, limit + 1)
     return {
         "data": [customer_document(each) for each in found[:limit]],
         "next_cursor": to_cursor(found[limit - 1].external_id) if len(found) > limit else None,
@@ -76,7 +78,7 @@ def put_customer(
     connection: Transaction, customer_id: Id, body: CustomerBody, response: Response
 ) -> dict[str, Any]:
     """Registers a customer or changes it. Without `timezone` a new one is billed in UTC."""
-    customer, is_new = catalog.register_customer(
+    customer, is_new = register_customer(
         connection, customer_id, body.name, body.email, body.timezone
     )
     response.status_code = 201 if is_new else 200
@@ -109,7 +111,7 @@ def list_products(
 ) -> dict[str, Any]:
     """The products, by id."""
     after = None if cursor is None else from_cursor(cursor, str)
-    found = catalog.products(connection, after, limit + 1)
+    found = products.list_products(connection, after, limit + 1)
     return {
         "data": [product_document(each) for each in found[:limit]],
         "next_cursor": to_cursor(found[limit - 1].external_id) if len(found) > limit else None,
@@ -125,6 +127,6 @@ def put_product(
     connection: Transaction, product_id: Id, body: ProductBody, response: Response
 ) -> dict[str, Any]:
     """Registers a product or changes it."""
-    product, is_new = catalog.register_product(connection, product_id, body.name, body.description)
+    product, is_new = register_product(connection, product_id, body.name, body.description)
     response.status_code = 201 if is_new else 200
     return product_document(product)

@@ -12,7 +12,9 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from common import catalog
+from common.catalog import customers, products
+from common.catalog.customers import get_customer, get_customer_for_update, register_customer
+from common.catalog.products import get_product, get_product_for_update, register_product
 from common.models import Customer, Product
 from common.problems import Conflict, Problem
 from services.reports.forms import Fields, Form, attempted, parsed, tag_of
@@ -44,7 +46,7 @@ class Change(NamedTuple):
 @router.get("/console/customers", response_class=HTMLResponse)
 def list_customers(request: Request, connection: Snapshot, cursor: Cursor = None) -> HTMLResponse:
     after = None if cursor is None else from_cursor(cursor, str)
-    found = catalog.customers(connection, after, ENTRIES_A_PAGE + 1)
+    found = customers.list_customers(connection, after, ENTRIES_A_PAGE + 1)
     return page(
         request,
         "customers.html",
@@ -57,7 +59,7 @@ def list_customers(request: Request, connection: Snapshot, cursor: Cursor = None
 @router.get("/console/products", response_class=HTMLResponse)
 def list_products(request: Request, connection: Snapshot, cursor: Cursor = None) -> HTMLResponse:
     after = None if cursor is None else from_cursor(cursor, str)
-    found = catalog.products(connection, after, ENTRIES_A_PAGE + 1)
+    found = products.list_products(connection, after, ENTRIES_A_PAGE + 1)
     return page(
         request,
         "products.html",
@@ -76,7 +78,7 @@ def edit_customer(
     saved: bool = False,
 ) -> HTMLResponse:
     """The form of the customer of that `id`, or an empty one."""
-    stored = None if id is None else catalog.customer(connection, id)
+    stored = None if id is None else get_customer(connection, id)
     values = {"id": new_id or "", "timezone": "UTC"} if stored is None else _customer(stored)
     return _customer_page(request, stored, values, saved=saved)
 
@@ -88,15 +90,15 @@ def save_customer(request: Request, form: Form) -> Response:
         body = parsed(
             CustomerBody, {name: form.get(name, "") for name in ("name", "email", "timezone")}
         )
-        stored = catalog.customer_to_change(connection, customer_id)
+        stored = get_customer_for_update(connection, customer_id)
         _require_seen(form, _customer(stored) if stored else None)
-        catalog.register_customer(connection, customer_id, body.name, body.email, body.timezone)
+        register_customer(connection, customer_id, body.name, body.email, body.timezone)
         return customer_id
 
     done = attempted(save)
     if isinstance(done, str):
         return see_other(request, "console/customer?" + query({"id": done, "saved": "true"}))
-    stored = attempted(lambda connection: catalog.customer(connection, form.get("id", "")))
+    stored = attempted(lambda connection: get_customer(connection, form.get("id", "")))
     return _customer_page(
         request, stored if isinstance(stored, Customer) else None, dict(form), done
     )
@@ -111,7 +113,7 @@ def edit_product(
     saved: bool = False,
 ) -> HTMLResponse:
     """The form of the product of that `id`, or an empty one."""
-    stored = None if id is None else catalog.product(connection, id)
+    stored = None if id is None else get_product(connection, id)
     values = {"id": new_id or ""} if stored is None else _product(stored)
     return _product_page(request, stored, values, saved=saved)
 
@@ -124,15 +126,15 @@ def save_product(request: Request, form: Form) -> Response:
             ProductBody,
             {"name": form.get("name", ""), "description": form.get("description") or None},
         )
-        stored = catalog.product_to_change(connection, product_id)
+        stored = get_product_for_update(connection, product_id)
         _require_seen(form, _product(stored) if stored else None)
-        catalog.register_product(connection, product_id, body.name, body.description)
+        register_product(connection, product_id, body.name, body.description)
         return product_id
 
     done = attempted(save)
     if isinstance(done, str):
         return see_other(request, "console/product?" + query({"id": done, "saved": "true"}))
-    stored = attempted(lambda connection: catalog.product(connection, form.get("id", "")))
+    stored = attempted(lambda connection: get_product(connection, form.get("id", "")))
     return _product_page(request, stored if isinstance(stored, Product) else None, dict(form), done)
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from common import catalog, lead_search
+from common import lead_search
 from common.billing import EngagementLevel, total_of
+from common.catalog.lead_types import list_lead_types
 from common.disputes.search import disputes_of_lead
 from common.lead_search import LeadFilter, LeadKey
 from common.reports.lead_history import lead_lines
@@ -69,7 +70,7 @@ def list_leads(
         leads=shown,
         filters=filters,
         is_filtered=any(filters.values()),
-        lead_types=catalog.lead_types(connection),
+        lead_types=list_lead_types(connection),
         levels=[level.value for level in EngagementLevel],
         next_cursor=last and to_cursor(LeadKey(last.created_at, last.lead_id)),
     )

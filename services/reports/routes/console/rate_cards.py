@@ -14,8 +14,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from common import catalog, rate_cards
+from common import rate_cards
 from common.billing import EngagementLevel, Period, Totals, amount
+from common.catalog.customers import get_customer
+from common.catalog.lead_types import list_lead_types
+from common.catalog.products import list_products
 from common.models import Customer, RateCard
 from common.problems import Problem
 from common.rate_cards import DISPUTE_WINDOW_DAYS, CardKey, NewCard
@@ -78,7 +81,7 @@ def list_rate_cards(
         "rate_cards.html",
         "rate_cards",
         cards=shown,
-        customer=None if customer_id is None else catalog.customer(connection, customer_id),
+        customer=None if customer_id is None else get_customer(connection, customer_id),
         base=_base,
         scopes=_SCOPES,
         next_cursor=last
@@ -109,7 +112,7 @@ def edit_rate_card(
     request: Request, connection: Snapshot, now: Now, customer_id: Id | None = None
 ) -> HTMLResponse:
     """A new version, filled in as the newest one; a customer's first as the default card."""
-    owner = None if customer_id is None else catalog.customer(connection, customer_id)
+    owner = None if customer_id is None else get_customer(connection, customer_id)
     newest = rate_cards.newest(connection, _id(owner))
     has_own = newest is not None and not newest.follows_default
     model = newest if has_own else rate_cards.newest(connection, None)
@@ -167,7 +170,7 @@ def _review(request: Request, connection: Connection, form: Fields, now: datetim
         "rate_cards",
         card=card,
         begins=Period.parse(card.valid_from).name,
-        owner=None if card.customer_id is None else catalog.customer(connection, card.customer_id),
+        owner=None if card.customer_id is None else get_customer(connection, card.customer_id),
         lines=list(_proposed(card).items()),
         fields=[(name, text) for name, text in form.multi_items() if name != "step"],
         month=month,
@@ -185,9 +188,7 @@ def _again(request: Request, form: Fields, problem: Problem | None) -> HTMLRespo
     """The form as it was filled in, with what was wrong and what somebody else has changed."""
 
     def show(connection: Connection) -> HTMLResponse:
-        owner = (
-            catalog.customer(connection, form["customer_id"]) if form.get("customer_id") else None
-        )
+        owner = get_customer(connection, form["customer_id"]) if form.get("customer_id") else None
         values = {name: text for name, text in form.items() if name != "step"}
         differences: list[Difference] = []
         is_conflict = problem is not None and any(
@@ -234,8 +235,8 @@ def _editor(
         rows=[*rows, *[RateRow()] * _SPARE_ROWS],
         charged=charged,
         levels=_LEVELS,
-        lead_types=catalog.lead_types(connection),
-        products=catalog.products(connection, None, MOST_PRODUCTS),
+        lead_types=list_lead_types(connection),
+        products=list_products(connection, None, MOST_PRODUCTS),
         months=active_months(connection),
         scopes=_SCOPES,
         problem=problem,

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlalchemy import Connection
 
 from common.billing import Period
-from common.catalog import customer
+from common.catalog.customers import get_customer
 from common.masking import with_masked_users
 from common.models import Customer
 from services.reports.pages import page
@@ -26,7 +26,7 @@ class _Month:
 
     def __init__(self, connection: Snapshot, customer_id: Id, period: str) -> None:
         self.connection: Connection = connection
-        self.customer: Customer = customer(connection, customer_id)
+        self.customer: Customer = get_customer(connection, customer_id)
         self.period: Period = period_of(period)
 
 

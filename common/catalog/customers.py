@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.database.locks import lock_customer
-from common.models import BillingReport, Customer, LeadType, Product
+from common.models import BillingReport, Customer
 from common.problems import Conflict, FieldError, Invalid, NotFound
 
 _EMAIL_IS_UNIQUE = "uq_customers_email"
 
 
-def customer(connection: Connection, external_id: str) -> Customer:
+def get_customer(connection: Connection, external_id: str) -> Customer:
     """The customer of that id, in the caller's form or ours. Raises NotFound."""
     found = Session(connection).get(Customer, identifiers.customer_id(external_id))
     if found is None:
@@ -63,72 +63,22 @@ def register_customer(
             "another customer has that email",
             [FieldError("/email", "email_taken", "belongs to another customer")],
         ) from None
-    return customer(connection, external_id), is_new
+    return get_customer(connection, external_id), is_new
 
 
-def register_product(
-    connection: Connection, external_id: str, name: str, description: str | None
-) -> tuple[Product, bool]:
-    """Adds a product or changes it; says whether it is new."""
-    product_id = identifiers.product_id(external_id)
-    values = {"name": name, "description": description}
-    statement = (
-        insert(Product)
-        .values(product_id=product_id, external_id=external_id, **values)
-        .on_conflict_do_update(index_elements=[Product.product_id], set_=values)
-        .returning(text("xmax = 0"))
-    )
-    is_new = connection.execute(statement).scalar_one()
-    return Session(connection).get_one(Product, product_id), is_new
-
-
-def product(connection: Connection, external_id: str) -> Product:
-    """The product of that id, in the caller's form or ours. Raises NotFound."""
-    found = Session(connection).get(Product, identifiers.product_id(external_id))
-    if found is None:
-        raise NotFound(f"no product {external_id!r} is registered")
-    return found
-
-
-def customer_to_change(connection: Connection, external_id: str) -> Customer | None:
+def get_customer_for_update(connection: Connection, external_id: str) -> Customer | None:
     """The customer of that id, where there is one, held as it is until the transaction ends."""
     customer_id = identifiers.customer_id(external_id)
     lock_customer(connection, customer_id)
     return Session(connection).get(Customer, customer_id)
 
 
-def product_to_change(connection: Connection, external_id: str) -> Product | None:
-    """The same of a product."""
-    return Session(connection).get(
-        Product, identifiers.product_id(external_id), with_for_update=True
-    )
-
-
-def lead_types(connection: Connection) -> list[str]:
-    """The kinds of lead that are accepted, by name."""
-    return list(connection.scalars(select(LeadType.lead_type).order_by(LeadType.lead_type)))
-
-
-def customers(connection: Connection, after: str | None, most: int) -> list[Customer]:
+def list_customers(connection: Connection, after: str | None, most: int) -> list[Customer]:
     """At most `most` customers by id, from behind `after` on."""
     query = select(Customer).order_by(Customer.external_id).limit(most)
     if after is not None:
         query = query.where(Customer.external_id > after)
     return list(Session(connection).scalars(query))
-
-
-def products(connection: Connection, after: str | None, most: int) -> list[Product]:
-    """At most `most` products by id, from behind `after` on."""
-    query = select(Product).order_by(Product.external_id).limit(most)
-    if after is not None:
-        query = query.where(Product.external_id > after)
-    return list(Session(connection).scalars(query))
-
-
-def add_lead_type(connection: Connection, name: str) -> bool:
-    """Has leads of this type accepted from now on; says whether it is new."""
-    statement = insert(LeadType).values(lead_type=name).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount > 0
 
 
 def _require_known_zone(connection: Connection, timezone: str) -> None:

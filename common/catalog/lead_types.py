@@ -1,0 +1,17 @@
+"""Lead types."""
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from common.models import LeadType
+
+
+def list_lead_types(connection: Connection) -> list[str]:
+    """The kinds of lead that are accepted, by name."""
+    return list(connection.scalars(select(LeadType.lead_type).order_by(LeadType.lead_type)))
+
+
+def add_lead_type(connection: Connection, name: str) -> bool:
+    """Has leads of this type accepted from now on; says whether it is new."""
+    statement = insert(LeadType).values(lead_type=name).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount > 0

@@ -1,0 +1,48 @@
+"""Products."""
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from common import identifiers
+from common.models import Product
+from common.problems import NotFound
+
+
+def register_product(
+    connection: Connection, external_id: str, name: str, description: str | None
+) -> tuple[Product, bool]:
+    """Adds a product or changes it; says whether it is new."""
+    product_id = identifiers.product_id(external_id)
+    values = {"name": name, "description": description}
+    statement = (
+        insert(Product)
+        .values(product_id=product_id, external_id=external_id, **values)
+        .on_conflict_do_update(index_elements=[Product.product_id], set_=values)
+        .returning(text("xmax = 0"))
+    )
+    is_new = connection.execute(statement).scalar_one()
+    return Session(connection).get_one(Product, product_id), is_new
+
+
+def get_product(connection: Connection, external_id: str) -> Product:
+    """The product of that id, in the caller's form or ours. Raises NotFound."""
+    found = Session(connection).get(Product, identifiers.product_id(external_id))
+    if found is None:
+        raise NotFound(f"no product {external_id!r} is registered")
+    return found
+
+
+def get_product_for_update(connection: Connection, external_id: str) -> Product | None:
+    """The same of a product."""
+    return Session(connection).get(
+        Product, identifiers.product_id(external_id), with_for_update=True
+    )
+
+
+def list_products(connection: Connection, after: str | None, most: int) -> list[Product]:
+    """At most `most` products by id, from behind `after` on."""
+    query = select(Product).order_by(Product.external_id).limit(most)
+    if after is not None:
+        query = query.where(Product.external_id > after)
+    return list(Session(connection).scalars(query))
