@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from common import correlation
+from common.observability.correlation import named
 from common.problems import DatabaseUnavailable
 from common.settings import SecretUnreadable, settings
 
@@ -189,7 +189,7 @@ def _limit(connection: Connection, seconds: float) -> None:
 def _named(
     _connection: Connection, _cursor: Any, statement: str, parameters: Any, *_others: Any
 ) -> tuple[str, Any]:
-    return correlation.named(statement), parameters
+    return named(statement), parameters
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, ClassVar
 
-from common import correlation
+from common.observability.correlation import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Problem(Exception):
             "detail": self.detail,
             "instance": instance,
         }
-        if correlation_id := correlation.current():
+        if correlation_id := current():
             document["correlation_id"] = correlation_id
         if self.errors:
             document["errors"] = [error.document() for error in self.errors]

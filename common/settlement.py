@@ -32,13 +32,13 @@ from common.billing import Period, amount
 from common.database.locks import lock_customer
 from common.deciding import Scope
 from common.final_statements import BEFORE_CLOSING, CLOSE, CLOSE_PLAINLY
-from common.metrics import Metric, record
 from common.models import (
     BillingReport,
     BillingRun,
     Customer,
     ParkedCustomer,
 )
+from common.observability.metrics import Metric, record
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
 from common.settings import settings
 

@@ -19,13 +19,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
-from common import correlation
 from common.key_format import Role
 from common.keys import Caller, gatekeeper
 from common.leads.parsing import Posted, read_leads
 from common.leads.results import NO_USER, Result, Status, summary
 from common.leads.schemas import Lead
-from common.metrics import NAMESPACE, Metric, record
+from common.observability.correlation import HEADER, correlated, id_of
+from common.observability.metrics import NAMESPACE, Metric, record
 from common.own_leads import is_veiled, only_own, veiled
 from common.problems import (
     PROBLEM_JSON,
@@ -61,11 +61,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Takes an HTTP API event (payload format 2.0) and gives its proxy response.
     """
     gateways_own = str(event.get("requestContext", {}).get("requestId", ""))
-    correlation_id = correlation.id_of(event.get("headers") or {}, gateways_own)
+    correlation_id = id_of(event.get("headers") or {}, gateways_own)
     logger.set_correlation_id(correlation_id)
-    with correlation.correlated(correlation_id):
+    with correlated(correlation_id):
         answer = app.resolve(event, context)
-    answer.setdefault("headers", {})[correlation.HEADER] = correlation_id
+    answer.setdefault("headers", {})[HEADER] = correlation_id
     return answer
 
 

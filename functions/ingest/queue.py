@@ -16,10 +16,10 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from common import correlation
 from common.db import StatementRefused
 from common.leads.results import Result, Status
 from common.leads.schemas import Lead
+from common.observability.correlation import correlated, id_of
 from common.problems import DatabaseUnavailable
 from common.settings import Settings
 from functions.ingest.storing import store, store_unless_away
@@ -56,11 +56,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 @tracer.capture_method(capture_response=False, capture_error=False)
 def _store_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
     """Under the id of the request that the leads came with, so that they are found by it."""
-    told = correlation.id_of(
+    told = id_of(
         {"x-correlation-id": _attribute(record, CORRELATION_ID)}, otherwise=record.message_id
     )
     logger.set_correlation_id(told)
-    with correlation.correlated(told):
+    with correlated(told):
         _store_leads_of(record, lambda_context)
 
 

@@ -16,9 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter, ValidationError
 
-from common import correlation
 from common.identifiers import action_key
 from common.leads.schemas import Action, Lead
+from common.observability.correlation import current
 from common.problems import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def put_back(message: str, queue_url: str, returns: int) -> None:
 
 
 def _correlation() -> dict[str, "MessageAttributeValueTypeDef"]:
-    correlation_id = correlation.current()
+    correlation_id = current()
     if correlation_id is None:
         return {}
     return {CORRELATION_ID: {"DataType": "String", "StringValue": correlation_id}}

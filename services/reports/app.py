@@ -22,7 +22,7 @@ from starlette.routing import Match
 
 from common.leads.parsing import MOST_ERRORS_PER_LEAD
 from common.leads.validation_errors import field_error
-from common.metrics import sinks
+from common.observability.metrics import sinks
 from common.problems import (
     PROBLEM_JSON,
     Internal,

@@ -20,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from common import correlation, db
-from common.metrics import NAMESPACE, Metric, record
+from common import db
+from common.observability.correlation import HEADER, correlated, current, id_of
+from common.observability.metrics import NAMESPACE, Metric, record
 from common.problems import Problem
 from services.reports.tracing import Tracing
 from services.reports.waiting import waiting_now
@@ -54,8 +55,8 @@ class Observed:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        mine = correlation.id_of({"x-request-id": _id_of_gateway(scope, headers)}, uuid.uuid4().hex)
-        correlation_id = correlation.id_of(headers, mine)
+        mine = id_of({"x-request-id": _id_of_gateway(scope, headers)}, uuid.uuid4().hex)
+        correlation_id = id_of(headers, mine)
         began, status = time.perf_counter(), 0
         # Where Lambda runs us, it has begun a segment itself.
         tracing = None if "aws.event" in scope else self._tracing
@@ -65,10 +66,10 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[correlation.HEADER] = correlation_id
+                MutableHeaders(scope=message)[HEADER] = correlation_id
             await send(message)
 
-        with correlation.correlated(correlation_id):
+        with correlated(correlation_id):
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception as error:
@@ -146,7 +147,7 @@ def _account_for(scope: Scope, status: int, seconds: float) -> tuple[str, str]:
 
 
 def _with_correlation_id(line: logging.LogRecord) -> bool:
-    correlation_id = correlation.current()
+    correlation_id = current()
     if correlation_id is not None:
         line.correlation_id = correlation_id
     return True

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from common.backlog import backlog
-from common.metrics import Metric
+from common.observability.gauges import pending_work
+from common.observability.metrics import Metric
 from common.settings import settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ logger = logging.getLogger("lead_billing.waiting")
 
 def waiting_now(connection: Connection) -> dict[Metric, float]:
     """Every level there is to tell; the queue's is not a number (NaN) where nobody tells it."""
-    return {**backlog(connection), Metric.QUEUED_NOW: _queued()}
+    return {**pending_work(connection), Metric.QUEUED_NOW: _queued()}
 
 
 def _queued() -> float:

@@ -2,7 +2,7 @@
 
 import re
 
-from common.metrics import NAMESPACE, Metric
+from common.observability.metrics import NAMESPACE, Metric
 from functions.ingest.handler import metrics
 from scripts.stack.checks import MODULES
 from scripts.stack.settings import ROOT

@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from common import metrics
-from common.metrics import Metric
+from common.observability import metrics
+from common.observability.metrics import Metric, record, sinks
 from common.settings import settings
 from scripts.local_server import load_gateway
 from services.reports import waiting
@@ -299,9 +299,9 @@ def test_metrics_of_the_local_server_are_for_this_machine(
 def test_service_writes_its_metrics_for_cloudwatch(
     acme: httpx.Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "sinks", [*metrics.sinks, write_to_cloudwatch])
+    monkeypatch.setattr(metrics, "sinks", [*sinks, write_to_cloudwatch])
 
-    metrics.record(Metric.REQUESTS, 1, route="/leads", method="GET", status="200")
+    record(Metric.REQUESTS, 1, route="/leads", method="GET", status="200")
 
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = line["_aws"]["CloudWatchMetrics"][0]

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest as exposition
 
-from common.metrics import Metric
+from common.observability.metrics import Metric
 from common.problems import NotFound
 from services.reports.observing import is_through_gateway
 from services.reports.requests import Snapshot

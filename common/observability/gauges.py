@@ -5,7 +5,7 @@ Invariant: one statement over indexes, cheap enough to be asked every minute.
 
 from sqlalchemy import Connection, text
 
-from common.metrics import Metric
+from common.observability.metrics import Metric
 
 _DAYS_TO_CLOSE = 7
 
@@ -40,7 +40,7 @@ _STATEMENT = text(
 )
 
 
-def backlog(connection: Connection) -> dict[Metric, int]:
+def pending_work(connection: Connection) -> dict[Metric, int]:
     """How many leads wait in quarantine, customers are parked, and customers are overdue."""
     row = connection.execute(_STATEMENT, {"days": _DAYS_TO_CLOSE}).one()
     return {
