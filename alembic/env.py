@@ -4,7 +4,7 @@ from alembic import context
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
-from common import roles
+from common.database.grants import grant, withdraw
 from common.models import Base
 from common.settings import settings
 
@@ -17,9 +17,9 @@ def migrate(connection: Connection) -> None:
         # Two deployments at once: the second waits here, then finds nothing left to do.
         connection.exec_driver_sql("select pg_advisory_xact_lock(hashtext('lead-billing schema'))")
         if _has_steps(connection):
-            roles.withdraw(connection)
+            withdraw(connection)
         context.run_migrations()
-        roles.grant(connection, settings())
+        grant(connection, settings())
 
 
 def _has_steps(connection: Connection) -> bool:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 
-from common import db
+from common.database.engine import get_engine
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
@@ -94,8 +94,8 @@ def product_engine(url: str) -> Engine:
     """An engine over that database with the product's own settings."""
     os.environ["DATABASE_URL"] = url
     settings.cache_clear()
-    db.engine.cache_clear()
-    return db.engine()
+    get_engine.cache_clear()
+    return get_engine()
 
 
 def driver_connection(engine: Engine) -> Any:

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from common import db, deciding
+from common import deciding
 from common.billing import Period
+from common.database.transactions import acting_as, snapshot
 from common.final_reports.store import all_closed_through
 from common.problems import Conflict
 from common.settlement import run_billing
@@ -47,11 +48,11 @@ def months_due(connection: Connection, now: datetime, grace_days: int) -> list[P
 
 def close_due(now: datetime, grace_days: int, actor: str) -> Iterator[dict[str, Any]]:
     """Closes what is due, month by month, and gives each run's summary; none where nothing is."""
-    with db.snapshot() as connection:
+    with snapshot() as connection:
         months = months_due(connection, now, grace_days)
     for month in months:
         try:
-            with db.acting_as(actor):
+            with acting_as(actor):
                 run = run_billing(month, None, actor)
             yield run.document()
         except Conflict as conflict:  # not one customer could be closed, and it says why

@@ -9,7 +9,7 @@ from importlib.resources import files
 from sqlalchemy import TextClause, text
 
 from common import deciding, identifiers
-from common.db import PreparedStatement
+from common.database.prepared import PreparedStatement
 from common.deciding import Scope
 
 CANONICAL_FORM = 5  # the newest, which a report is closed in (docs/verification.md)

@@ -19,8 +19,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from common import db
 from common.catalog.customers import get_customer as customer_of
+from common.database.transactions import snapshot
 from common.key_format import Role, Token
 from common.models import ApiKey
 from common.problems import (
@@ -331,7 +331,7 @@ def _names_this(host: str | None) -> bool:
 
 
 def _find(key_id: str) -> KnownKey | None:
-    with db.snapshot() as connection:
+    with snapshot() as connection:
         key = Session(connection).get(ApiKey, key_id)
         if key is None:
             return None

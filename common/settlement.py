@@ -27,9 +27,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common import db, deciding, identifiers
+from common import deciding, identifiers
 from common.billing import Period, amount
 from common.database.locks import lock_customer
+from common.database.transactions import transaction
 from common.deciding import Scope
 from common.final_statements import BEFORE_CLOSING, CLOSE, CLOSE_PLAINLY
 from common.models import (
@@ -145,7 +146,7 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
 
     Raises NotFound for an unknown customer, and Conflict when the month is over nowhere yet.
     """
-    with db.transaction() as connection:
+    with transaction() as connection:
         _require_over_somewhere(connection, period)
         customers = customers_to_close(connection, period, customer_ids)
         run_id = connection.execute(
@@ -159,7 +160,7 @@ def finish_run(started: StartedRun) -> RunResult:
     began = time.monotonic()
     results = _close_or_park_all(started.customers, started.period, started.run_id)
     run = RunResult(started.run_id, started.period, results)
-    with db.transaction() as connection:
+    with transaction() as connection:
         connection.execute(
             update(BillingRun)
             .where(BillingRun.run_id == run.run_id)
@@ -260,7 +261,7 @@ def _close_or_park_all(
 def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> CustomerResult:
     name = customer.external_id
     try:
-        with db.transaction() as connection:
+        with transaction() as connection:
             month = close_period(connection, customer.customer_id, period, run_id)
             if month is None:
                 connection.execute(
@@ -278,7 +279,7 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
         if month is None:
             return CustomerResult(name, Closing.ALREADY_CLOSED)
         return CustomerResult(name, Closing.CLOSED, month)
-    with db.transaction() as connection:
+    with transaction() as connection:
         parked = {"run_id": run_id, "reason": reason, "parked_at": func.now()}
         connection.execute(
             upsert(ParkedCustomer)

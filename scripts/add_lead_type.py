@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from common.catalog.lead_types import add_lead_type
-from common.db import acting_as, transaction
+from common.database.transactions import acting_as, transaction
 from scripts.command import ending_as_a_command
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from common.db import in_role
+from common.database.engine import in_role
 from common.problems import PROBLEM_JSON, TooLarge
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  # an HTTP API takes no larger request

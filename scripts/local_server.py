@@ -20,8 +20,8 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from common import roles
-from common.db import transaction
+from common.database.grants import FUNCTION, SERVICE
+from common.database.transactions import transaction
 from common.keys import has_admin
 from common.recording import require_known_hash_key
 from common.settings import settings
@@ -74,7 +74,7 @@ def load_gateway() -> LocalGateway:
         from services.reports.observing import log_as_json  # noqa: PLC0415
     if not logging.getLogger().handlers:
         log_as_json(logging.WARNING, sys.stderr)
-    return LocalGateway(handler, app, roles.FUNCTION, roles.SERVICE)
+    return LocalGateway(handler, app, FUNCTION, SERVICE)
 
 
 @contextmanager

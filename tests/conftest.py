@@ -12,7 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
-from common import db, roles
+from common.database.engine import get_engine
+from common.database.grants import FUNCTION, SERVICE
 from common.keys import gatekeeper
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
@@ -119,13 +120,13 @@ def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("DATABASE_URL", database_url)
     settings.cache_clear()
     gatekeeper.cache_clear()
-    db.engine.cache_clear()
+    get_engine.cache_clear()
     yield database_url
-    for engine in (db.engine(), db.engine(roles.FUNCTION), db.engine(roles.SERVICE)):
+    for engine in (get_engine(), get_engine(FUNCTION), get_engine(SERVICE)):
         engine.dispose()
     settings.cache_clear()
     gatekeeper.cache_clear()
-    db.engine.cache_clear()
+    get_engine.cache_clear()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from common import db
+from common.database.transactions import transaction
 from scripts import verify_report
 
 _LINED = {
@@ -55,7 +55,7 @@ group by report_id, customer_id, period, block_first_line, run
 
 def tamper(table: str, change: str) -> None:
     """Runs a statement that the database refuses. Lines may be changed as if they were rows."""
-    with db.transaction() as connection:
+    with transaction() as connection:
         if table == "billing_report_lines":
             _tamper_with_lines(connection, change)
         else:

@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from common.db import StatementRefused
+from common.database.errors import StatementRefused
 from common.leads.results import Result, Status
 from common.leads.schemas import Lead
 from common.observability.correlation import correlated, id_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from sqlalchemy import Connection
 
-from common.db import persistently
+from common.database.retry import with_retries
 from common.leads.results import Result
 from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
@@ -37,7 +37,7 @@ def store(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
     if left <= 0:
         raise DatabaseUnavailable("there was no time left to reach the database")
-    return persistently(work, min(left, LONGEST_SECONDS))
+    return with_retries(work, min(left, LONGEST_SECONDS))
 
 
 def store_unless_away(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from common import db
-from common.db import Acting
+from common.database.transactions import IDENTITY, RequestIdentity
 from common.key_format import Role
 from common.keys import Caller, gatekeeper
 from common.problems import Forbidden
@@ -117,7 +116,7 @@ async def authorised(request: Request) -> Caller | None:
     if caller.role not in rule.roles:
         allowed = " or ".join(sorted(rule.roles))
         raise Forbidden(f"this takes a key with the role {allowed}; yours is {caller.role}")
-    db.ACTING.set(Acting(caller.actor, caller.customer_id))
+    IDENTITY.set(RequestIdentity(caller.actor, caller.customer_id))
     return caller
 
 

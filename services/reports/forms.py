@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 from starlette.datastructures import ImmutableMultiDict
 
-from common import db
+from common.database.transactions import transaction
 from common.leads.validation_errors import field_error
 from common.problems import Invalid, MalformedRequest, Problem, TooLarge
 
@@ -62,7 +62,7 @@ def parsed(kind: type[Body], values: Mapping[str, object]) -> Body:
 def attempted(work: Callable[[Connection], Done]) -> Done | Problem:
     """What `work` did in a transaction of its own, or why nothing of it was done."""
     try:
-        with db.transaction() as connection:
+        with transaction() as connection:
             return work(connection)
     except Problem as problem:
         return problem

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from common import db, keys
+from common import keys
+from common.database.transactions import acting_as, transaction
 from common.erasure import erase_user
 from common.key_format import Role
 from common.keys import KeyMaterial
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(asked: argparse.Namespace) -> None:
     """Does what a parsed command asks. Raises Problem."""
-    with db.acting_as(f"command {asked.command} by {account()}"), db.transaction() as connection:
+    with acting_as(f"command {asked.command} by {account()}"), transaction() as connection:
         match asked.command:
             case "key-create" if asked.key_hash:
                 material = KeyMaterial(asked.key_id, asked.key_hash)

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from common import db
+from common.database.transactions import snapshot
 from common.observability.correlation import HEADER, correlated, current, id_of
 from common.observability.metrics import NAMESPACE, Metric, record
 from common.problems import Problem
@@ -108,7 +108,7 @@ def telling_the_backlog() -> Iterator[None]:
     def tell() -> None:
         while not over.wait(_SECONDS_BETWEEN_LEVELS):
             try:
-                with db.snapshot() as connection:
+                with snapshot() as connection:
                     levels = waiting_now(connection)
             except Problem as problem:
                 logger.warning("the backlog is not known", exc_info=problem)

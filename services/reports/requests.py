@@ -13,8 +13,8 @@ from pydantic import StringConstraints, TypeAdapter
 from sqlalchemy import Connection
 from starlette.convertors import Convertor, register_url_convertor
 
-from common import db
 from common.billing import Period
+from common.database.transactions import snapshot, transaction
 from common.identifiers import LONGEST_ID
 from common.leads.schemas import LONGEST_USER_TEXT, Instant
 from common.problems import FieldError, Invalid
@@ -37,12 +37,12 @@ register_url_convertor("id", _AnyText())
 
 
 def _snapshot() -> Iterator[Connection]:
-    with db.snapshot() as connection:
+    with snapshot() as connection:
         yield connection
 
 
 def _transaction() -> Iterator[Connection]:
-    with db.transaction() as connection:
+    with transaction() as connection:
         yield connection
 
 

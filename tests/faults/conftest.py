@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common import db
+from common.database.engine import get_engine
 from common.settings import settings
 from tests.faults.document import COUNTS
 from tests.faults.world import HASH_KEY, Postgres
@@ -34,10 +34,10 @@ def pointed_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None
     monkeypatch.setenv("USER_HASH_KEY", HASH_KEY)
 
     def forget() -> None:
-        if db.engine.cache_info().currsize:
-            db.engine().dispose()
+        if get_engine.cache_info().currsize:
+            get_engine().dispose()
         settings.cache_clear()
-        db.engine.cache_clear()
+        get_engine.cache_clear()
 
     def point(url: str) -> None:
         forget()

@@ -21,11 +21,11 @@ import pytest
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
-from common import db
 from common.billing import Period
 from common.billing_history import reconcile
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
+from common.database.transactions import snapshot
 from common.settlement import run_billing
 from functions.ingest import storing
 from tests import oracle
@@ -126,7 +126,7 @@ class Case:
         expected = oracle.bills(self.tally.acknowledged.values())
         self.point(self.postgres.direct(self.name))
         for _ in range(2):
-            with db.snapshot() as connection:
+            with snapshot() as connection:
                 found = reconcile(connection, None).document()
             assert found["reconciled"], found
             run_billing(APRIL, None, "the fault suite")

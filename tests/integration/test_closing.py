@@ -13,7 +13,8 @@ from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from common import db
+from common.database.engine import get_engine
+from common.database.transactions import transaction
 from tests.api import PROJECT, Wire, action, amounts, lead, path_of, post, register, report
 from tests.tampering import hash_in_form
 
@@ -37,7 +38,7 @@ def by_customer(run: Wire) -> dict[str, tuple[str, str]]:
 
 
 def execute(statement: str, **parameters: Any) -> list[Any]:
-    with db.transaction() as connection:
+    with transaction() as connection:
         result = connection.execute(text(statement), parameters)
         return list(result) if result.returns_rows else []
 
@@ -438,7 +439,7 @@ def test_schema_does_not_go_back_behind_a_report_that_the_older_one_cannot_verif
     closed(spring, "2024-04", "acme")
     april = report(spring, "acme", "2024-04")
 
-    with db.engine().connect() as connection:
+    with get_engine().connect() as connection:
         made = Config(toml_file=PROJECT / "pyproject.toml")
         made.attributes["connection"] = connection
         with pytest.raises(DBAPIError, match="cannot verify"):
@@ -453,7 +454,7 @@ def test_reports_that_an_older_schema_closed_stay_as_they_are(spring: httpx.Clie
     post_late(spring)
     april, may = (report(spring, "acme", month) for month in ("2024-04", "2024-05"))
 
-    with db.engine().connect() as connection:
+    with get_engine().connect() as connection:
         made = Config(toml_file=PROJECT / "pyproject.toml")
         made.attributes["connection"] = connection
         command.downgrade(made, "0003")

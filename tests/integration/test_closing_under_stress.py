@@ -14,9 +14,10 @@ import httpx
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from common import db
 from common.billing import Period
 from common.catalog.customers import get_customer as stored_customer
+from common.database.engine import get_engine
+from common.database.transactions import transaction
 from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
 from common.recording import record_leads
@@ -109,7 +110,7 @@ def test_close_waits_for_a_lead_that_is_being_stored(acme: httpx.Client) -> None
     assert isinstance(under_way, Lead)
     request = acme.build_request("POST", "/billing/periods/2024-04/close")
 
-    with ThreadPoolExecutor(1) as background, db.transaction() as storing:
+    with ThreadPoolExecutor(1) as background, transaction() as storing:
         record_leads(storing, {0: under_way}, settings())
         run = background.submit(acme.send, request)
         wait_until_one_waits()
@@ -123,7 +124,7 @@ def test_lead_that_is_stored_while_its_month_is_closed_is_late(acme: httpx.Clien
     late = lead("late", action("Other"))
     request = acme.build_request("POST", "/leads", json=late)
 
-    with ThreadPoolExecutor(1) as background, db.transaction() as closing:
+    with ThreadPoolExecutor(1) as background, transaction() as closing:
         run_id = closing.execute(
             text(
                 "insert into billing_runs (period, actor) values ('2024-04-01', 'a test') "
@@ -148,11 +149,11 @@ def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setenv("DATABASE_URL", url)
         patch.setenv("CUSTOMERS_CLOSED_AT_ONCE", "1")
         settings.cache_clear()
-        db.engine.cache_clear()
+        get_engine.cache_clear()
         yield
-        db.engine().dispose()
+        get_engine().dispose()
     settings.cache_clear()
-    db.engine.cache_clear()
+    get_engine.cache_clear()
 
 
 SLEEP_IN_BETA = """

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from common import db
 from common.billing import Period
 from common.catalog.customers import get_customer, register_customer
 from common.catalog.products import register_product
+from common.database.engine import get_engine
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.recording import record_leads
@@ -103,9 +103,9 @@ def expected_bill(server: Engine, template: str, leads: list[Wire]) -> list[Any]
 
 @pytest.fixture
 def ready(configured_database: str) -> Engine:
-    with db.engine().begin() as connection:
+    with get_engine().begin() as connection:
         register_all(connection)
-    return db.engine()
+    return get_engine()
 
 
 def test_sixteen_clients_lose_and_double_nothing(

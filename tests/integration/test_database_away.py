@@ -11,9 +11,10 @@ import pytest
 from moto import mock_aws
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from common import db
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
+from common.database import engine as engine_module
+from common.database.engine import get_engine
 from common.settings import settings
 from functions.ingest import queue, storing, waiting
 from functions.ingest.handler import handler
@@ -39,10 +40,10 @@ PASSING = [
 
 @pytest.fixture
 def ready(configured_database: str) -> Engine:
-    with db.engine().begin() as connection:
+    with get_engine().begin() as connection:
         register_customer(connection, "acme", "Acme", "a@acme.test", None)
         register_product(connection, "abc", "abc", None)
-    return db.engine()
+    return get_engine()
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def waiting_room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries as always, without the waiting between."""
-    monkeypatch.setattr(db, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(engine_module, "_FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(storing, "_REST_SECONDS", 0.0)
 
 
@@ -220,14 +221,14 @@ def test_rotated_password_is_read_again(
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("DATABASE_URL")
         settings.cache_clear()
-        db.engine.cache_clear()
+        get_engine.cache_clear()
         before = post(lead("l1", action()))
         rotate("second")
         client.put_secret_value(SecretId=arn, SecretString=secret("second"))
 
         after = post(lead("l2", action()))
 
-        db.engine().dispose()
+        get_engine().dispose()
     assert (before["statusCode"], after["statusCode"]) == (201, 201)
     with create_engine(url).begin() as connection:
         connection.exec_driver_sql("drop role rotated")
@@ -238,7 +239,7 @@ def test_secret_that_cannot_be_read_is_503(
 ) -> None:
     monkeypatch.setenv("DATABASE_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:gone")
     settings.cache_clear()
-    db.engine.cache_clear()
+    get_engine.cache_clear()
     with mock_aws():
         answer = post(lead("l1", action()))
 
@@ -353,7 +354,7 @@ def test_queue_that_is_away_too_is_503(
 def test_after_a_failure_the_next_leads_go_to_the_queue_at_once(
     ready: Engine, waiting_room: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(engine_module, "_FIRST_PAUSE_SECONDS", 0.001)
     fails(ready, raising("57P01"))
     post(lead("l1", action()))
     works_again(ready)

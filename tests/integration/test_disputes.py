@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from common import db
+from common.database.engine import get_engine
 from scripts.report import print_report, terminal
 from services.reports import requests
 from services.reports.app import app
@@ -435,7 +435,7 @@ def test_credits_are_reconciled(april: httpx.Client) -> None:
 
 
 def refused_by_database(statement: str) -> str:
-    with pytest.raises(DBAPIError) as raised, db.engine().begin() as connection:
+    with pytest.raises(DBAPIError) as raised, get_engine().begin() as connection:
         connection.execute(text(statement))
     return str(raised.value.orig)
 

@@ -14,9 +14,10 @@ from moto import mock_aws
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Engine, create_engine, text
 
-from common import db
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
+from common.database import engine as engine_module
+from common.database.engine import get_engine
 from common.settings import Settings, settings
 from functions.ingest.handler import handler
 from scripts.gateway import LambdaContext
@@ -67,10 +68,10 @@ def posted(answer: dict[str, Any]) -> Any:
 @pytest.fixture
 def ready(configured_database: str) -> Engine:
     """The engine of a database that knows acme and abc, which the functions lead to."""
-    with db.engine().begin() as connection:
+    with get_engine().begin() as connection:
         register_customer(connection, "acme", "Acme", "a@acme.test", None)
         register_product(connection, "abc", "abc", None)
-    return db.engine()
+    return get_engine()
 
 
 # --- events
@@ -173,7 +174,7 @@ def test_no_log_line_holds_personal_data_when_the_database_is_away(
     closed = create_engine("postgresql+psycopg2://u:p@127.0.0.1:1/none")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(db, "engine", lambda: closed)
+        patch.setattr(engine_module, "engine", lambda: closed)
         answer = invoke(event(json.dumps(private_lead())))
 
     said = printed(capfd, caplog)
@@ -318,12 +319,12 @@ def test_missing_user_hash_key_is_an_error_where_it_is_needed() -> None:
 def test_changed_user_hash_key_is_not_billed_with(ready: Engine) -> None:
     invoke(event(json.dumps(lead("l1", action()))))
     settings.cache_clear()
-    db.engine.cache_clear()
+    get_engine.cache_clear()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("USER_HASH_KEY", "another-key-of-at-least-32-characters!")
         answer = invoke(event(json.dumps(lead("l2", action()))))
-        db.engine().dispose()
+        get_engine().dispose()
 
     assert answer["statusCode"] == 500
     with ready.connect() as connection:

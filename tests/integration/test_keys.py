@@ -15,10 +15,12 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 import scripts.manage
-from common import db, keys
+from common import keys
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
-from common.db import StatementRefused
+from common.database.engine import get_engine, in_role
+from common.database.errors import StatementRefused
+from common.database.transactions import acting_as, snapshot, transaction
 from common.identifiers import customer_id
 from common.key_format import Role, Token
 from common.keys import Caller, Keyring, KnownKey, RateLimit, gatekeeper
@@ -45,7 +47,7 @@ def admin(gateway: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> httpx.Clien
     monkeypatch.setenv("KEY_CACHE_SECONDS", "1")
     settings.cache_clear()
     gatekeeper.cache_clear()
-    with db.transaction() as connection:
+    with transaction() as connection:
         _, token = keys.create_key(connection, "the admin", Role.ADMIN, None)
     gateway.headers["authorization"] = f"Bearer {token.text}"
     gateway.event_hooks["response"].append(check_shape)
@@ -230,7 +232,7 @@ def test_key_is_shown_once_and_stored_as_a_hash(admin: httpx.Client) -> None:
 
     key = made.json()["key"]
     secret = key.split("_", 2)[2]
-    with db.engine().connect() as connection:
+    with get_engine().connect() as connection:
         stored = connection.execute(text("select api_keys::text from api_keys")).scalars().all()
     assert made.headers["cache-control"] == "no-store"
     assert made.json()["name"] == "Billing"
@@ -585,13 +587,13 @@ def test_senders_key_reads_nothing_and_a_viewers_sends_nothing(
 
 
 def test_database_shows_a_customers_rows_alone_whatever_is_asked(two: httpx.Client) -> None:
-    with db.transaction() as connection:
+    with transaction() as connection:
         acme = connection.scalar(text("select customer_id from customers where name = 'The acme'"))
 
     with (
-        db.in_role("lead_billing_service"),
-        db.acting_as("a test", acme),
-        db.snapshot() as connection,
+        in_role("lead_billing_service"),
+        acting_as("a test", acme),
+        snapshot() as connection,
     ):
         seen = {
             table: connection.scalar(text(f"select count(*) from {table}"))
@@ -875,7 +877,7 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
     def sign_in_as(role: str, password: str) -> None:
         url = server.set(username=role, password=password, database="lead_billing")
         monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
-        for cached in (settings, gatekeeper, db.engine):
+        for cached in (settings, gatekeeper, get_engine):
             cached.cache_clear()
 
     with EmbeddedPostgres(tmp_path, durable=False) as address:
@@ -891,22 +893,22 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
             upgrade_configured_database()
 
         sign_in_as("lead_billing_service", "second-s")
-        with db.acting_as("a test"), db.transaction() as connection:
+        with acting_as("a test"), transaction() as connection:
             register_customer(connection, "acme", "Acme", "a@acme.test", None)
             register_product(connection, "abc", "abc", None)
         sign_in_as("lead_billing_function", "second-f")
         context = LambdaContext(aws_request_id="aws-1")
         sent = handler(event(json.dumps(lead("l1", action()))), context)
         for other in ("lead_billing_service", "lead_billing_customer", "master"):
-            with pytest.raises(StatementRefused), db.transaction() as connection:
+            with pytest.raises(StatementRefused), transaction() as connection:
                 connection.exec_driver_sql(f"set role {other}")
         sign_in_as("lead_billing_service", "second-s")
-        with db.acting_as("a test", customer_id("acme")), db.snapshot() as connection:
+        with acting_as("a test", customer_id("acme")), snapshot() as connection:
             seen = connection.execute(
                 text("select session_user, current_user, count(*) from leads group by 1, 2")
             ).one()
         sign_in_as("lead_billing_function", "first-f")
-        with pytest.raises(DatabaseUnavailable), db.transaction():
+        with pytest.raises(DatabaseUnavailable), transaction():
             pass
 
     assert sent["statusCode"] == 201
@@ -914,7 +916,7 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
 
 
 def test_the_parts_work_in_their_roles(two: httpx.Client) -> None:
-    with db.in_role("lead_billing_function"), db.transaction() as connection:
+    with in_role("lead_billing_function"), transaction() as connection:
         assert connection.scalar(text("select current_user")) == "lead_billing_function"
 
 

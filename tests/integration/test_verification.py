@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from common import db
+from common.database.transactions import transaction
 from scripts import verify_report
 from tests.api import action, lead, path_of, post, register
 from tests.tampering import hash_in_form, tamper
@@ -35,7 +35,7 @@ def verified(client: httpx.Client, period: str) -> Any:
 
 
 def columns_of(table: str) -> list[str]:
-    with db.transaction() as connection:
+    with transaction() as connection:
         names = text("select column_name from information_schema.columns where table_name = :table")
         return list(connection.scalars(names, {"table": table}))
 

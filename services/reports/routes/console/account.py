@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from common import db, keys
+from common import keys
 from common.audit import AuditFilter, audit_entries
+from common.database.transactions import snapshot, transaction
 from common.key_format import Role
 from common.keys import KeyPlace, gatekeeper
 from common.problems import Problem, Unauthenticated
@@ -90,7 +91,7 @@ def change_keys(request: Request, form: Form, now: Now) -> Response:
     shown: str | None = None
     problem: Problem | None = None
     try:
-        with db.transaction() as connection:
+        with transaction() as connection:
             match form.get("do"):
                 case "rotate":
                     shown = keys.rotate_key(connection, form.get("key_id", ""))[1].text
@@ -103,7 +104,7 @@ def change_keys(request: Request, form: Form, now: Now) -> Response:
                     shown = made[1].text
     except Problem as refused:
         shown, problem = None, refused
-    with db.snapshot() as connection:
+    with snapshot() as connection:
         found = keys.list_keys(connection, None, KEYS_A_PAGE)
     answer = _keys_page(
         request,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 
-from common import db
+from common.database.transactions import snapshot
 from common.lead_search import Cause, QuarantineKey, quarantine_causes, quarantined_leads
 from common.problems import Problem
 from common.recording import replay
@@ -76,7 +76,7 @@ def replay_leads(request: Request, form: Form, now: Now) -> Response:
         chosen = [parsed(OneLead, dict(form)).quarantine_id]
     else:
         wanted = parsed(OneCause, dict(form))
-        with db.snapshot() as connection:
+        with snapshot() as connection:
             cause = Cause(wanted.reason, wanted.missing_id)
             held = quarantined_leads(connection, None, MOST_AT_ONCE + 1, cause)
         chosen = [each.quarantine_id for each in held[:MOST_AT_ONCE]]

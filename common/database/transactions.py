@@ -1,0 +1,73 @@
+"""Transactions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from common.database.engine import current_engine
+from common.database.errors import translated_errors
+
+
+@dataclass(frozen=True, slots=True)
+class RequestIdentity:
+    """For whom the work of this request is done.
+
+    `actor` is what the audit names. With `customer_id`, the database shows that customer's rows
+    alone, whatever is asked of it (common/roles.py).
+    """
+
+    actor: str
+    customer_id: UUID | None = None
+
+
+IDENTITY: ContextVar[RequestIdentity | None] = ContextVar("acting", default=None)
+_AS_CUSTOMER = text(
+    "select set_config('role', 'lead_billing_customer', true),"
+    " set_config('lead_billing.customer', :customer, true)"
+)
+_AS_ACTOR = text("select set_config('lead_billing.actor', :actor, true)")
+
+
+@contextmanager
+def acting_as(actor: str, customer_id: UUID | None = None) -> Iterator[None]:
+    """Names who acts, to the audit, in all transactions of the block."""
+    token = IDENTITY.set(RequestIdentity(actor, customer_id))
+    try:
+        yield
+    finally:
+        IDENTITY.reset(token)
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """A READ COMMITTED transaction: committed when the block ends, rolled back when it raises.
+
+    Raises DatabaseUnavailable when the database cannot be reached.
+    """
+    with translated_errors(), current_engine().begin() as connection:
+        acting = IDENTITY.get()
+        if acting is not None:
+            connection.execute(_AS_ACTOR, {"actor": acting.actor})
+            _confine(connection, acting)
+        yield connection
+
+
+@contextmanager
+def snapshot() -> Iterator[Connection]:
+    """A read-only transaction in which every statement sees the same data.
+
+    Raises DatabaseUnavailable when the database cannot be reached.
+    """
+    with translated_errors(), current_engine().connect() as connection:
+        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        _confine(connection, IDENTITY.get())
+        yield connection
+
+
+def _confine(connection: Connection, acting: RequestIdentity | None) -> None:
+    if acting is not None and acting.customer_id is not None:
+        connection.execute(_AS_CUSTOMER, {"customer": str(acting.customer_id)})
