@@ -21,7 +21,7 @@ from benchmarks.servers import (
     statements_sent,
 )
 from common import identifiers
-from common.billing import Period
+from common.billing_period import Period
 from common.models import Customer
 from common.reports.final import final_report, final_report_of
 

@@ -10,7 +10,7 @@ from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
 from benchmarks.servers import Client, product_engine, product_server
 from common import closing_preview, deciding, identifiers, lead_search
-from common.billing import Period
+from common.billing_period import Period
 from common.deciding import Scope
 from common.reports.dashboard import overview
 from common.reports.lead_history import lead_lines

@@ -24,7 +24,8 @@ from benchmarks import workload
 from benchmarks.__main__ import machine, table
 from benchmarks.measure import Finding, wanted
 from benchmarks.servers import Client, Server, databases, product_engine, product_server
-from common.key_format import Role, Token
+from common.access.tokens import Token
+from common.enums import Role
 from common.keys import create_key
 from common.settings import settings
 

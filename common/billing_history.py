@@ -13,11 +13,11 @@ from sqlalchemy import Connection, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from common import deciding
-from common.billing import Totals
 from common.deciding import Scope
 from common.disputes.credits import CreditCount, count_credits
 from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
 from common.problems import NotFound
+from common.rating.totals import Totals
 
 _RECONCILE = text(
     f"with {deciding.DECIDED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text()

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from common import deciding
-from common.billing import Period
+from common.billing_period import Period
 from common.database.transactions import acting_as, snapshot
 from common.final_reports.store import all_closed_through
 from common.problems import Conflict

@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from common import deciding
-from common.billing import Period, Totals
+from common.billing_period import Period
 from common.deciding import Entry, Scope
 from common.disputes.credits import pending_cents
 from common.final_reports.late_actions import all_late_periods
 from common.final_reports.store import all_closed_through
 from common.models import Customer
 from common.problems import Unpriced
+from common.rating.totals import Totals
 from common.settlement import customers_to_close
 
 

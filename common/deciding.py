@@ -16,8 +16,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
-from common.billing import EngagementLevel, Line, ReportStatus, Totals
+from common.enums import EngagementLevel, ReportStatus
 from common.problems import Unpriced
+from common.rating.line import Line
+from common.rating.totals import Totals
 
 
 def _deciding(priced: str, **pieces: str) -> str:

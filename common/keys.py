@@ -19,9 +19,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from common.access.tokens import Token
 from common.catalog.customers import get_customer as customer_of
 from common.database.transactions import snapshot
-from common.key_format import Role, Token
+from common.enums import Role
 from common.models import ApiKey
 from common.problems import (
     Conflict,

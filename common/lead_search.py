@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.billing import EngagementLevel
+from common.enums import EngagementLevel
 from common.models import Action, Customer, Lead, QuarantinedLead
 from common.problems import NotFound
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from common.billing import Group, Line, Report
+from common.rating.line import Line
+from common.reports.model import Group, Report
 
 _PHONE = re.compile(r"(\+?)([0-9])[0-9]{3,}([0-9]{2})")
 

@@ -30,8 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from common.billing import CapScope, DisputeReason, DisputeStatus, EngagementLevel, Outcome
-from common.key_format import Role
+from common.enums import CapScope, DisputeReason, DisputeStatus, EngagementLevel, Outcome, Role
 
 # Byte order: the order and equality of these texts must not depend on a server's locale.
 ByteOrdered = Text(collation="C")

@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, 
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.billing import PERIOD_PATTERN, CapScope, EngagementLevel, Period
+from common.billing_period import PERIOD_PATTERN, Period
+from common.enums import CapScope, EngagementLevel
 from common.models import BillingReport, ChargedDuplicates, Customer, LeadType, Product, RateCard
 from common.models import Rate as StoredRate
 from common.problems import Conflict, FieldError, Invalid, NotFound, Unpriced

@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import deciding, identifiers
-from common.billing import Period, amount
+from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.database.transactions import transaction
 from common.deciding import Scope
@@ -39,6 +39,7 @@ from common.models import (
     Customer,
     ParkedCustomer,
 )
+from common.money import amount
 from common.observability.metrics import Metric, record
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
 from common.settings import settings

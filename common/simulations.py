@@ -10,11 +10,12 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from common import deciding, identifiers
-from common.billing import Period, Totals
+from common.billing_period import Period
 from common.deciding import RateCardInForce, Scope
 from common.models import Customer
 from common.problems import FieldError, Invalid, Unpriced
 from common.rate_cards import ProposedCard, require_sound, statement_parameter
+from common.rating.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import httpx
 from pydantic import SecretStr
 from rich.console import Console
 
-from common.key_format import Role
+from common.enums import Role
 from common.settings import Settings
 from scripts.api_client import api_client, json_of
 from scripts.command import CommandError, ending_as_a_command

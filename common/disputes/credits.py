@@ -12,8 +12,9 @@ from sqlalchemy import (
     text,
 )
 
-from common.billing import Credit, DisputeReason, DisputeStatus
+from common.disputes.credit import Credit
 from common.disputes.search import is_credit_of_line
+from common.enums import DisputeReason, DisputeStatus
 from common.models import (
     BillingReportCredit,
     Dispute,

@@ -21,10 +21,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from common import deciding, identifiers
-from common.billing import DisputeReason, DisputeStatus, Period
+from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import FoundDispute, get_dispute, not_stored
+from common.enums import DisputeReason, DisputeStatus
 from common.models import (
     Action,
     BillingReport,

@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from common.billing import DisputeStatus, Period, ReportStatus
+from common.billing_period import Period
+from common.enums import DisputeStatus, ReportStatus
 from common.final_reports.store import closed_through
 from common.models import (
     BillingReport,

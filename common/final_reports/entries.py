@@ -2,13 +2,13 @@
 
 from sqlalchemy import Connection, text
 
-from common.billing import ReportStatus
 from common.deciding import (
     SUMS,
     Entry,
     Scope,
     entry_rows,
 )
+from common.enums import ReportStatus
 
 _FINAL_ENTRIES = text(
     f"""

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, func, select, text
 
-from common.billing import Line
 from common.deciding import (
     LINES_AT_ONCE,
     SummaryRow,
@@ -19,6 +18,7 @@ from common.deciding import (
     summary_rows,
 )
 from common.models import BillingReport
+from common.rating.line import Line
 
 # What each lead comes to is kept; who and what it is, is the lead's to say. One is looked up at a
 # time: all leads there are would be read otherwise, for a few thousand of them.

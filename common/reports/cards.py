@@ -7,12 +7,10 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common import deciding
-from common.billing import (
-    CardName,
-    Line,
-    Period,
-)
+from common.billing_period import Period
 from common.problems import Unpriced
+from common.rating.line import Line
+from common.reports.model import CardName
 
 
 def cards_of(

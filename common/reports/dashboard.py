@@ -12,10 +12,12 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, text
 
 from common import deciding
-from common.billing import DisputeStatus, Period, Totals
+from common.billing_period import Period
 from common.deciding import Scope
+from common.enums import DisputeStatus
 from common.final_reports.store import all_closed_through
 from common.models import BillingRun, Dispute, LateAction, ParkedCustomer, QuarantinedLead
+from common.rating.totals import Totals
 
 MONTHS_SHOWN = 12
 

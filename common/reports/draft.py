@@ -6,23 +6,20 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from common import deciding, identifiers
-from common.billing import (
-    Credit,
-    Line,
-    Period,
-    Report,
-    ReportStatus,
-    notices_of,
-)
+from common.billing_period import Period
 from common.deciding import LineKey, Scope
+from common.disputes.credit import Credit
 from common.disputes.credits import pending_credits
+from common.enums import ReportStatus
 from common.final_reports.late_actions import late_periods
 from common.final_reports.store import (
     closed_through,
 )
 from common.models import Customer
 from common.problems import Unpriced
+from common.rating.line import Line
 from common.reports.cards import cards_of_lines, under_cap, under_cards
+from common.reports.model import Report, notices_of
 from common.reports.parts import parts_of, whole_of
 
 

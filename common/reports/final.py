@@ -4,16 +4,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from common import deciding, identifiers
-from common.billing import (
-    CapScope,
-    Line,
-    Period,
-    Report,
-    ReportStatus,
-    Totals,
-    notices_of,
-)
+from common.billing_period import Period
 from common.disputes.credits import final_credits
+from common.enums import CapScope, ReportStatus
 from common.final_reports.store import (
     leads_of,
     own_lines,
@@ -22,7 +15,10 @@ from common.final_reports.store import (
 )
 from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
+from common.rating.line import Line
+from common.rating.totals import Totals
 from common.reports.cards import cards_of_lines, under_cap, under_cards
+from common.reports.model import Report, notices_of
 from common.reports.parts import parts_of, whole_of
 
 

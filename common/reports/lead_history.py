@@ -7,13 +7,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common import deciding
-from common.billing import (
-    CardName,
-    Line,
-    Period,
-    ReportStatus,
-)
+from common.billing_period import Period
 from common.deciding import Scope
+from common.enums import ReportStatus
 from common.final_reports.late_actions import late_periods
 from common.final_reports.store import (
     closed_through,
@@ -21,7 +17,9 @@ from common.final_reports.store import (
     periods_of,
 )
 from common.models import Customer
+from common.rating.line import Line
 from common.reports.cards import cards_of
+from common.reports.model import CardName
 
 
 class LineOnReport(NamedTuple):

@@ -10,11 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from common import deciding
-from common.billing import EngagementLevel, Line, Outcome, Period, Totals
+from common.billing_period import Period
 from common.deciding import DECIDED, LINE_SOURCE, Scope
+from common.enums import EngagementLevel, Outcome
 from common.final_reports.store import FINAL_LINE_SOURCE
 from common.models import BillingReport, Customer
 from common.problems import NotFound
+from common.rating.line import Line
+from common.rating.totals import Totals
 
 LINES_A_PAGE = 100
 

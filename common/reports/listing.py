@@ -13,19 +13,17 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from common import deciding
-from common.billing import (
-    Period,
-    ReportStatus,
-    Totals,
-)
+from common.billing_period import Period
 from common.deciding import Entry, Scope
 from common.disputes.credits import pending_cents
+from common.enums import ReportStatus
 from common.final_reports.entries import final_entries
 from common.final_reports.late_actions import all_late_periods
 from common.final_reports.store import (
     all_closed_through,
 )
 from common.models import BillingReport, Customer
+from common.rating.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 
-from common.billing import (
-    Group,
-    Parts,
-    Totals,
-)
 from common.deciding import Part, SummaryRow
+from common.rating.totals import Totals
+from common.reports.model import Group, Parts
 
 
 def parts_of(summary: list[SummaryRow]) -> Parts:

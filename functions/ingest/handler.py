@@ -19,7 +19,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
-from common.key_format import Role
+from common.enums import Role
 from common.keys import Caller, gatekeeper
 from common.leads.parsing import Posted, read_leads
 from common.leads.results import NO_USER, Result, Status, summary

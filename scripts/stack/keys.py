@@ -5,7 +5,7 @@ As a program it prints a key, its id and its hash, for a deployment elsewhere.
 
 import os
 
-from common.key_format import Token
+from common.access.tokens import Token
 from scripts.stack import tasks
 from scripts.stack.report import StackError, say
 from scripts.stack.settings import Stack

@@ -10,7 +10,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from common.database.transactions import IDENTITY, RequestIdentity
-from common.key_format import Role
+from common.enums import Role
 from common.keys import Caller, gatekeeper
 from common.problems import Forbidden
 from services.reports import sessions

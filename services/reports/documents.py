@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from common.billing import Period, Totals, amount, instant, total_of
 from common.billing_history import PastRun
+from common.billing_period import Period, instant
 from common.deciding import Entry
 from common.disputes.search import CreditPlace, FoundDispute
 from common.identifiers import report_id
@@ -17,6 +17,8 @@ from common.models import (
     QuarantinedLead,
     RateCard,
 )
+from common.money import amount
+from common.rating.totals import Totals, total_of
 from common.reports.lead_history import LineOnReport
 from common.simulations import Simulated
 

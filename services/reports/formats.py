@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from common.billing import Report
 from common.problems import PROBLEM_JSON, NotAcceptable
+from common.reports.model import Report
 from services.reports.render import as_csv, as_html, as_json, as_pdf
 
 

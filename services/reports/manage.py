@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from common import keys
 from common.database.transactions import acting_as, transaction
+from common.enums import Role
 from common.erasure import erase_user
-from common.key_format import Role
 from common.keys import KeyMaterial
 from common.models import ApiKey
 from common.problems import Problem

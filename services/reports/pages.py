@@ -17,9 +17,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from common.billing import CURRENCY, Period
-from common.key_format import Role
+from common.billing_period import Period
+from common.enums import Role
 from common.keys import Caller
+from common.money import CURRENCY
 from services.reports.render.words import local, money
 
 MEDIA_TYPE = "text/html; charset=utf-8"

@@ -9,10 +9,12 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
-from common.billing import EngagementLevel, Outcome, Period, ReportStatus, Totals
+from common.billing_period import Period
+from common.enums import EngagementLevel, Outcome, ReportStatus
 from common.leads.validation_errors import field_error
 from common.models import Customer
 from common.problems import Invalid, NotFound
+from common.rating.totals import Totals
 from common.reports.final import final_report_of
 from common.reports.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
 from common.verification import verify_report

@@ -13,7 +13,7 @@ from pydantic import StringConstraints, TypeAdapter
 from sqlalchemy import Connection
 from starlette.convertors import Convertor, register_url_convertor
 
-from common.billing import Period
+from common.billing_period import Period
 from common.database.transactions import snapshot, transaction
 from common.identifiers import LONGEST_ID
 from common.leads.schemas import LONGEST_USER_TEXT, Instant

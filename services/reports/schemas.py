@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.billing import (
+from common.enums import (
     CapScope,
     DisputeReason,
     DisputeStatus,

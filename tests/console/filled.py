@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from common.billing import Period
+from common.billing_period import Period
 from scripts.demo import PRODUCTS, SAMPLE, SAMPLE_CUSTOMERS
 from scripts.seed import campaign
 from tests.api import action, lead, post

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from common.billing import Period
+from common.billing_period import Period
 from services.reports.render.words import report_path
 from tests.api import Wire
 

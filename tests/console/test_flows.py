@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from common.billing import Period
+from common.billing_period import Period
 from common.keys import gatekeeper
 from tests.api import action, lead, post, register
 from tests.console.conftest import Console

@@ -21,8 +21,8 @@ import pytest
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
-from common.billing import Period
 from common.billing_history import reconcile
+from common.billing_period import Period
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
 from common.database.transactions import snapshot

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from common.billing import Period
+from common.billing_period import Period
 from common.catalog.customers import get_customer as stored_customer
 from common.database.engine import get_engine
 from common.database.transactions import transaction

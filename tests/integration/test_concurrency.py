@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from common.billing import Period
+from common.billing_period import Period
 from common.catalog.customers import get_customer, register_customer
 from common.catalog.products import register_product
 from common.database.engine import get_engine

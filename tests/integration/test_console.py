@@ -8,8 +8,10 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from common.billing import Period, Totals, amount
+from common.billing_period import Period
 from common.closing_preview import preview
+from common.money import amount
+from common.rating.totals import Totals
 from common.reports.dashboard import overview, waiting
 from common.reports.listing import EntryFilter, list_entries
 from tests.api import action, lead, post, register

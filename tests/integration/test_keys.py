@@ -16,13 +16,14 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 import scripts.manage
 from common import keys
+from common.access.tokens import Token
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
 from common.database.engine import get_engine, in_role
 from common.database.errors import StatementRefused
 from common.database.transactions import acting_as, snapshot, transaction
+from common.enums import Role
 from common.identifiers import customer_id
-from common.key_format import Role, Token
 from common.keys import Caller, Keyring, KnownKey, RateLimit, gatekeeper
 from common.problems import DatabaseUnavailable, TooManyRequests, Unauthenticated
 from common.settings import settings

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
 from common import deciding
-from common.billing import Line, Period, Report, Totals
+from common.billing_period import Period
 from common.catalog.customers import get_customer, register_customer
 from common.catalog.products import register_product
 from common.deciding import LineKey, Scope
@@ -23,9 +23,12 @@ from common.identifiers import customer_id, product_id
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.models import ChargedDuplicates, Rate, RateCard
+from common.rating.line import Line
+from common.rating.totals import Totals
 from common.recording import record_leads
 from common.reports.draft import draft_report
 from common.reports.lead_history import lead_lines
+from common.reports.model import Report
 from common.settings import MissingUser, Settings
 from tests import oracle
 from tests.properties import examples

@@ -21,18 +21,22 @@ from hypothesis.stateful import (
 from sqlalchemy import Connection, insert
 
 from common import rate_cards
-from common.billing import DisputeStatus, Line, Period, Report, amount
 from common.billing_history import reconcile
+from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import get_dispute
+from common.enums import DisputeStatus
 from common.models import BillingRun
+from common.money import amount
 from common.problems import Conflict
 from common.rate_cards import NewCard
+from common.rating.line import Line
 from common.reports.draft import draft_report
 from common.reports.final import final_report, final_report_of
 from common.reports.listing import EntryFilter, list_entries
+from common.reports.model import Report
 from common.settlement import close_period
 from common.verification import verify_report
 from services.reports.render import as_json

@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
-from common.billing import Period, Totals
+from common.billing_period import Period
 from common.rate_cards import ProposedCard
+from common.rating.totals import Totals
 from common.simulations import simulate
 from tests import oracle
 from tests.api import Wire, action, amounts, lead, path_of, post, register, report

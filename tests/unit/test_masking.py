@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from common.billing import Group, Parts, Period, Report, ReportStatus, Totals
+from common.billing_period import Period
+from common.enums import ReportStatus
 from common.masking import masked_user, with_masked_users
+from common.rating.totals import Totals
+from common.reports.model import Group, Parts, Report
 from tests.unit.test_words_of_a_bill import line
 
 

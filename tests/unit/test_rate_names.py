@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from common.billing import Line, RateKind
+from common.enums import RateKind
+from common.rating.line import Line
 
 _MOMENT = datetime(2024, 4, 2, 9, tzinfo=UTC)
 

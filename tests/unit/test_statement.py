@@ -11,19 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from pypdf import PdfReader
 
-from common.billing import (
-    Credit,
-    DisputeReason,
-    Group,
-    Line,
-    Parts,
-    Period,
-    Report,
-    ReportStatus,
-    Totals,
-    notices_of,
-    total_of,
-)
+from common.billing_period import Period
+from common.disputes.credit import Credit
+from common.enums import DisputeReason, ReportStatus
+from common.rating.line import Line
+from common.rating.totals import Totals, total_of
+from common.reports.model import Group, Parts, Report, notices_of
 from services.reports.render import as_pdf
 from services.reports.render.words import local
 from tests.unit.test_words_of_a_bill import line

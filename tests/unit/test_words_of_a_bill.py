@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import identifiers
-from common.billing import Line, Period, amount
+from common.billing_period import Period
 from common.identifiers import UserKind
+from common.money import amount
+from common.rating.line import Line
 from services.reports.paging import from_cursor, to_cursor
 from tests import oracle
 from tests.properties import examples

@@ -5,7 +5,11 @@ import io
 from collections.abc import Iterator
 from itertools import chain
 
-from common.billing import CURRENCY, Credit, Line, Period, Report, amount, instant
+from common.billing_period import Period, instant
+from common.disputes.credit import Credit
+from common.money import CURRENCY, amount
+from common.rating.line import Line
+from common.reports.model import Report
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 COLUMNS = [

@@ -5,7 +5,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from common.billing import Group, Period, Report, amount, instant, total_of
+from common.billing_period import Period, instant
+from common.money import amount
+from common.rating.totals import total_of
+from common.reports.model import Group, Report
 
 MEDIA_TYPE = "application/json"
 _LINES_AT_ONCE = 500

@@ -10,18 +10,13 @@ from zoneinfo import ZoneInfo
 
 from fpdf import FPDF
 
-from common.billing import (
-    CURRENCY,
-    Credit,
-    Group,
-    Line,
-    Outcome,
-    Period,
-    Report,
-    ReportStatus,
-    Totals,
-    total_of,
-)
+from common.billing_period import Period
+from common.disputes.credit import Credit
+from common.enums import Outcome, ReportStatus
+from common.money import CURRENCY
+from common.rating.line import Line
+from common.rating.totals import Totals, total_of
+from common.reports.model import Group, Report
 from common.settings import settings
 from services.reports.render.lettering import Colour, Lettering
 from services.reports.render.words import cut, local, money, report_path

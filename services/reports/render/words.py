@@ -4,7 +4,10 @@ from datetime import datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from common.billing import Group, Period, Totals, amount
+from common.billing_period import Period
+from common.money import amount
+from common.rating.totals import Totals
+from common.reports.model import Group
 
 
 def money(cents: int) -> str:

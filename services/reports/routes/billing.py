@@ -7,14 +7,16 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.billing import Period, ReportStatus, Totals, amount
 from common.billing_history import RunKey, reconcile, runs
+from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.deciding import Entry
+from common.enums import ReportStatus, Role
 from common.identifiers import customer_id as uuid_of
-from common.key_format import Role
 from common.masking import with_masked_users
+from common.money import amount
 from common.problems import Forbidden, NotFound
+from common.rating.totals import Totals
 from common.reports.final import final_report_of
 from common.reports.listing import EntryFilter, list_entries
 from common.settlement import run_billing

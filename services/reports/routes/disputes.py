@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from common.billing import DisputeStatus
 from common.disputes import search
 from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
+from common.enums import DisputeStatus
 from common.identifiers import customer_id as uuid_of
 from services.reports.documents import dispute_document
 from services.reports.paging import from_cursor, to_cursor

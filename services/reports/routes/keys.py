@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common import keys
 from common.audit import AuditFilter, audit_entries
-from common.key_format import Role
+from common.enums import Role
 from common.keys import KeyPlace
 from common.request_model import RequestModel
 from services.reports.documents import audit_document, key_document

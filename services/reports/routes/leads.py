@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 
 from common import lead_search
-from common.billing import EngagementLevel
 from common.disputes.search import disputes_of_lead
+from common.enums import EngagementLevel
 from common.lead_search import LeadFilter, LeadKey, QuarantineKey
 from common.recording import replay
 from common.reports.lead_history import lead_lines

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from common import rate_cards
-from common.billing import Period
+from common.billing_period import Period
 from common.rate_cards import CardKey, Month, NewCard, ProposedCard
 from common.request_model import Id as WireId
 from common.request_model import RequestModel

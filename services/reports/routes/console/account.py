@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from common import keys
 from common.audit import AuditFilter, audit_entries
 from common.database.transactions import snapshot, transaction
-from common.key_format import Role
+from common.enums import Role
 from common.keys import KeyPlace, gatekeeper
 from common.problems import Problem, Unauthenticated
 from common.settings import settings

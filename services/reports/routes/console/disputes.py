@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from common import lead_search
-from common.billing import DisputeReason, DisputeStatus
 from common.disputes import search
 from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
+from common.enums import DisputeReason, DisputeStatus
 from common.identifiers import customer_id as uuid_of
 from common.problems import Problem
 from services.reports.forms import Form, attempted, parsed

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
 from common import lead_search
-from common.billing import EngagementLevel, total_of
 from common.catalog.lead_types import list_lead_types
 from common.disputes.search import disputes_of_lead
+from common.enums import EngagementLevel
 from common.lead_search import LeadFilter, LeadKey
+from common.rating.totals import total_of
 from common.reports.lead_history import lead_lines
 from common.settings import settings
 from services.reports.pages import page

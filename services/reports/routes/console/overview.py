@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from common.billing import Period, Totals
+from common.billing_period import Period
+from common.rating.totals import Totals
 from common.reports.dashboard import Overview, Share, Waiting, active_months, overview, waiting
 from services.reports import charts
 from services.reports.charts import Series

@@ -15,13 +15,16 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from common import rate_cards
-from common.billing import EngagementLevel, Period, Totals, amount
+from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.catalog.lead_types import list_lead_types
 from common.catalog.products import list_products
+from common.enums import EngagementLevel
 from common.models import Customer, RateCard
+from common.money import amount
 from common.problems import Problem
 from common.rate_cards import DISPUTE_WINDOW_DAYS, CardKey, NewCard
+from common.rating.totals import Totals
 from common.reports.dashboard import active_months
 from common.simulations import Simulated, simulate
 from services.reports.forms import Fields, Form, attempted, parsed

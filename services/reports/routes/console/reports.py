@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from common.billing import ReportStatus
+from common.enums import ReportStatus
 from common.identifiers import customer_id as uuid_of
 from common.reports.listing import EntryFilter, list_entries
 from services.reports.pages import page

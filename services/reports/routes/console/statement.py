@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from sqlalchemy import Connection
 
-from common.billing import Period
+from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.masking import with_masked_users
 from common.models import Customer

@@ -7,17 +7,8 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from enum import StrEnum
 
 _FORM = re.compile(r"lbk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
-
-
-class Role(StrEnum):
-    """What a key is for: sending leads, reading, or everything."""
-
-    INGEST = "ingest"
-    VIEWER = "viewer"
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)

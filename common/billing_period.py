@@ -1,0 +1,52 @@
+"""Billing period."""
+
+import re
+from dataclasses import dataclass
+from datetime import MAXYEAR, date, datetime
+from typing import Self
+
+PERIOD_PATTERN = r"^([0-9]{4})-(0[1-9]|1[0-2])$"  # 0000 is none, too
+_PERIOD = re.compile(PERIOD_PATTERN)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    """A calendar month; what instants it covers depends on the customer's zone (rules.md, 1)."""
+
+    start: date
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From "2024-04". Raises ValueError on anything else."""
+        match = _PERIOD.fullmatch(text)
+        if match is None or match[1] == "0000":
+            raise ValueError("a period is a month such as 2024-04")
+        return cls(date(int(match[1]), int(match[2]), 1))
+
+    def __str__(self) -> str:
+        return self.start.isoformat()[:7]
+
+    @property
+    def end(self) -> date:
+        """The first day of the next month; the last month there is ends with the calendar."""
+        if self.start.month < 12:
+            return self.start.replace(month=self.start.month + 1)
+        return date(self.start.year + 1, 1, 1) if self.start.year < MAXYEAR else date.max
+
+    @property
+    def before(self) -> Self:
+        """The month before; the first there is has none. Raises ValueError."""
+        last_day = self.start.toordinal() - 1
+        if not last_day:
+            raise ValueError("no month comes before the first")
+        return type(self)(date.fromordinal(last_day).replace(day=1))
+
+    @property
+    def name(self) -> str:
+        """For people: "April 2024"."""
+        return f"{self.start:%B} {self.start.year}"
+
+
+def instant(moment: datetime) -> str:
+    """RFC 3339 in UTC, as JSON carries it."""
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,60 @@
+"""Credit."""
+
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from common.billing_period import Period, instant
+from common.enums import DisputeReason
+from common.money import amount, money
+
+_REASON_NAMES = {
+    DisputeReason.DUPLICATE: "a duplicate",
+    DisputeReason.INVALID_CONTACT: "an invalid contact",
+    DisputeReason.OUT_OF_AREA: "out of area",
+    DisputeReason.SPAM: "spam",
+    DisputeReason.NOT_REQUESTED: "not requested",
+    DisputeReason.OTHER: "wrongly billed",
+}
+
+
+class Credit(NamedTuple):
+    """What a line of an earlier report had billed, given back. Amount in cents."""
+
+    dispute_id: str
+    reason: DisputeReason
+    accepted_at: datetime
+    report_id: str
+    report_period: date
+    line_number: int
+    lead_id: str
+    action_id: str
+    action_type: str
+    engagement_level: str
+    amount_cents: int
+
+    @property
+    def explanation(self) -> str:
+        """One sentence: what is credited, from which report and line, and why."""
+        return (
+            f"{money(self.amount_cents)} billed for {self.action_type} ({self.engagement_level}) "
+            f"of lead {self.lead_id}, line {self.line_number} of the report of "
+            f"{Period(self.report_period).name}, is credited: it was disputed as "
+            f"{_REASON_NAMES[self.reason]}, and the dispute was accepted on "
+            f"{self.accepted_at:%Y-%m-%d}."
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "dispute_id": self.dispute_id,
+            "reason": self.reason.value,
+            "accepted_at": instant(self.accepted_at),
+            "report_id": self.report_id,
+            "report_period": str(Period(self.report_period)),
+            "line_number": self.line_number,
+            "lead_id": self.lead_id,
+            "action_id": self.action_id,
+            "action_type": self.action_type,
+            "engagement_level": self.engagement_level,
+            "amount": amount(self.amount_cents),
+            "explanation": self.explanation,
+        }

@@ -1,0 +1,80 @@
+"""The words of a bill: period, totals, line, report. Pure; knows no database and no wire.
+
+Invariant: gross = billed + duplicate savings + cap savings, on every line and every total, in
+integer cents (rules.md, 6).
+"""
+
+from enum import StrEnum
+
+
+class EngagementLevel(StrEnum):
+    """How engaged an action shows its user to be; declared in canonical order (rules.md, 5)."""
+
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
+class CapScope(StrEnum):
+    """What one cap covers within a customer's period (rules.md, 4)."""
+
+    USER = "user"
+    USER_AND_PRODUCT = "user_and_product"
+
+
+class RateKind(StrEnum):
+    """What a rate is for beside a level; the more of it, the more specific (rules.md, 2)."""
+
+    LEVEL = "level"
+    LEAD_TYPE = "lead_type"
+    PRODUCT = "product"
+    PRODUCT_AND_LEAD_TYPE = "product_and_lead_type"
+
+
+class Outcome(StrEnum):
+    """What was decided about one action."""
+
+    BILLED = "billed"
+    DUPLICATE = "duplicate"
+    PARTIALLY_CAPPED = "partially_capped"
+    CAPPED = "capped"
+
+
+class DisputeReason(StrEnum):
+    """Why a customer does not want to pay for a line."""
+
+    DUPLICATE = "duplicate"
+    INVALID_CONTACT = "invalid_contact"
+    OUT_OF_AREA = "out_of_area"
+    SPAM = "spam"
+    NOT_REQUESTED = "not_requested"
+    OTHER = "other"
+
+
+class DisputeStatus(StrEnum):
+    """What came of a dispute."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class ReportStatus(StrEnum):
+    """A draft follows its actions; a final report never changes."""
+
+    DRAFT = "draft"
+    FINAL = "final"
+
+
+# MERGED FROM common.key_format
+"""Enums."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a key is for: sending leads, reading, or everything."""
+
+    INGEST = "ingest"
+    VIEWER = "viewer"
+    ADMIN = "admin"

@@ -1,0 +1,126 @@
+"""Line."""
+
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from common.billing_period import instant
+from common.enums import Outcome, RateKind
+from common.money import amount, money
+from common.rating.totals import savings
+
+
+class Line(NamedTuple):
+    """One action of a period and what was decided about it. Amounts in cents."""
+
+    period: date
+    action_id: str
+    lead_id: str
+    product_id: str
+    lead_type: str
+    user: str | None
+    user_key: str
+    action_type: str
+    engagement_level: str
+    timestamp: datetime
+    gross_cents: int
+    billed_cents: int
+    duplicate_cents: int
+    cap_cents: int
+    cap_limit_cents: int
+    cap_used_before_cents: int
+    duplicate_of_lead_id: str | None
+    duplicate_of_action_id: str | None
+    duplicate_of_timestamp: datetime | None
+    rate: str = RateKind.LEVEL
+    names_user: bool = True  # also where the user was erased since, and `user` is None
+    caps_product: bool = False  # the cap is of its product alone, not of all that the user costs
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.duplicate_of_action_id is not None:
+            return Outcome.DUPLICATE
+        if self.cap_cents == 0:
+            return Outcome.BILLED
+        return Outcome.PARTIALLY_CAPPED if self.billed_cents else Outcome.CAPPED
+
+    @property
+    def cap_used_after_cents(self) -> int:
+        return self.cap_used_before_cents + self.billed_cents
+
+    @property
+    def explanation(self) -> str:
+        """One sentence a customer understands: what happened, and the arithmetic of it."""
+        what = f"{self.action_type} ({self.engagement_level})"
+        whose = "this user" if self.names_user else "the leads that name no user"
+        price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
+        if self.caps_product:
+            cap = f"{cap} for {self.product_id}"
+        match self.outcome:
+            case Outcome.BILLED:
+                comma = "," if self._rate_name else ""
+                return (
+                    f"{what} is charged at its full price of {price}{comma}{self._rate_name}: "
+                    f"{whose} had cost {money(self.cap_used_before_cents)} of the month's cap of "
+                    f"{cap}, with it {money(self.cap_used_after_cents)}."
+                )
+            case Outcome.DUPLICATE:
+                return (
+                    f"{what} is not charged: it repeats the one of lead "
+                    f"{self.duplicate_of_lead_id} on {_moment(self.duplicate_of_timestamp)} "
+                    "for the same user, product and level in the same month, "
+                    f"which saves {money(self.duplicate_cents)}{self._rate_name}."
+                )
+            case Outcome.PARTIALLY_CAPPED:
+                return (
+                    f"{what} is charged {billed} of its price of {price}{self._rate_name}: "
+                    f"{whose} had already cost {money(self.cap_used_before_cents)} of the "
+                    f"month's cap of {cap}, which saves {money(self.cap_cents)}."
+                )
+            case Outcome.CAPPED:
+                return (
+                    f"{what} is not charged: {whose} had already reached the month's cap of "
+                    f"{cap}, which saves {money(self.cap_cents)}{self._rate_name}."
+                )
+
+    @property
+    def _rate_name(self) -> str:
+        match self.rate:
+            case RateKind.LEAD_TYPE:
+                return f" at the rate for {self.lead_type}"
+            case RateKind.PRODUCT:
+                return f" at the rate for {self.product_id}"
+            case RateKind.PRODUCT_AND_LEAD_TYPE:
+                return f" at the rate for {self.lead_type} of {self.product_id}"
+        return ""
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "action_id": self.action_id,
+            "lead_id": self.lead_id,
+            "product_id": self.product_id,
+            "lead_type": self.lead_type,
+            "user": self.user,
+            "user_key": self.user_key,
+            "action_type": self.action_type,
+            "engagement_level": self.engagement_level,
+            "timestamp": instant(self.timestamp),
+            "rate": self.rate,
+            "gross": amount(self.gross_cents),
+            "billed": amount(self.billed_cents),
+            "savings": savings(self.duplicate_cents, self.cap_cents),
+            "outcome": self.outcome.value,
+            "duplicate_of": None
+            if self.duplicate_of_action_id is None
+            else {
+                "lead_id": self.duplicate_of_lead_id,
+                "action_id": self.duplicate_of_action_id,
+            },
+            "cap_used_before": amount(self.cap_used_before_cents),
+            "cap_used_after": amount(self.cap_used_after_cents),
+            "cap_limit": amount(self.cap_limit_cents),
+            "explanation": self.explanation,
+        }
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment is not None else "an unknown date"
