@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Engine
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
 from benchmarks.servers import Client, product_engine, product_server
-from common import closing_preview, deciding, identifiers, lead_search
+from common import closing_preview, deciding, identifiers
 from common.billing_period import Period
 from common.deciding import Scope
+from common.leads.search import LeadFilter, find_leads, get_lead
 from common.reports.dashboard import overview
 from common.reports.lead_history import lead_lines
 from common.reports.listing import EntryFilter, list_entries
@@ -97,9 +98,9 @@ def _large() -> EntryFilter:
 
 
 def _lead(engine: Engine) -> str:
-    wanted = lead_search.LeadFilter(customer_id=workload.LARGE_CUSTOMER)
+    wanted = LeadFilter(customer_id=workload.LARGE_CUSTOMER)
     with engine.connect() as connection:
-        (found,) = lead_search.find_leads(connection, wanted, b"", None, 1)
+        (found,) = find_leads(connection, wanted, b"", None, 1)
         return found.lead.external_id
 
 
@@ -109,5 +110,5 @@ def _decide_month(connection: Connection) -> object:
 
 
 def _decide_lead(connection: Connection, external_id: str) -> object:
-    lead = lead_search.find_lead(connection, external_id).lead
+    lead = get_lead(connection, external_id).lead
     return lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)

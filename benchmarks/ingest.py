@@ -17,8 +17,8 @@ from benchmarks.servers import (
     product_server,
     statements_sent,
 )
+from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
-from common.recording import record_leads
 from common.settings import settings
 
 LEADS_PER_BATCH = 1_000
@@ -157,7 +157,7 @@ def _statements(draft: Engine, posted: list[bytes]) -> tuple[str, list[tuple[str
         for body in posted:
             leads = read_leads(body, datetime.now(UTC)).leads
             with draft.begin() as connection:
-                record_leads(connection, leads, settings())
+                ingest_leads(connection, leads, settings())
     (prepare,) = (statement for statement, _ in sent if statement.startswith("prepare"))
     return prepare, [one for one in sent if one[0].startswith("execute")]
 

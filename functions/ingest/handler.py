@@ -24,9 +24,9 @@ from common.keys import Caller, gatekeeper
 from common.leads.parsing import Posted, read_leads
 from common.leads.results import NO_USER, Result, Status, summary
 from common.leads.schemas import Lead
+from common.leads.tenancy import is_redacted, redact, reject_foreign
 from common.observability.correlation import HEADER, correlated, id_of
 from common.observability.metrics import NAMESPACE, Metric, record
-from common.own_leads import is_veiled, only_own, veiled
 from common.problems import (
     PROBLEM_JSON,
     Conflict,
@@ -73,10 +73,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def post_leads() -> Response[str]:
     sender = _sender(app.current_event.raw_event)
     posted = read_leads(_body(app.current_event.raw_event), datetime.now(UTC))
-    posted = only_own(posted, sender.customer_id)
+    posted = reject_foreign(posted, sender.customer_id)
     results = posted.refused
     if posted.leads:
-        results = results + veiled(_stored_or_queued(posted.leads), sender.customer_id)
+        results = results + redact(_stored_or_queued(posted.leads), sender.customer_id)
     _account_for(results)
     return _answer(posted, results)
 
@@ -192,7 +192,7 @@ def _problem_of(result: Result, body: dict[str, Any]) -> Problem | None:
         return Invalid("the lead was refused", result.errors, extra=body)
     if result.status is Status.CONFLICT:
         detail = "a lead of this id is stored with other attributes"
-        if is_veiled(result):
+        if is_redacted(result):
             detail = "the lead cannot be stored under this id"
         return Conflict(detail, result.errors, extra=body)
     return None

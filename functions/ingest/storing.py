@@ -10,10 +10,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sqlalchemy import Connection
 
 from common.database.retry import with_retries
+from common.leads.ingestion import ingest_leads
 from common.leads.results import Result
 from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
-from common.recording import record_leads
 from common.settings import settings
 
 LONGEST_SECONDS = 12.0
@@ -32,7 +32,7 @@ def store(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
     """
 
     def work(connection: Connection) -> list[Result]:
-        return record_leads(connection, leads, settings())
+        return ingest_leads(connection, leads, settings())
 
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
     if left <= 0:

@@ -7,7 +7,7 @@ from common.billing_period import Period, instant
 from common.deciding import Entry
 from common.disputes.search import CreditPlace, FoundDispute
 from common.identifiers import report_id
-from common.lead_search import FoundLead
+from common.leads.search import FoundLead
 from common.models import (
     ApiKey,
     AuditEntry,

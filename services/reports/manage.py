@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from common import keys
 from common.database.transactions import acting_as, transaction
 from common.enums import Role
-from common.erasure import erase_user
 from common.keys import KeyMaterial
+from common.leads.erasure import erase_user
 from common.models import ApiKey
 from common.problems import Problem
 from common.settings import settings

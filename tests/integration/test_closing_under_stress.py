@@ -18,9 +18,9 @@ from common.billing_period import Period
 from common.catalog.customers import get_customer as stored_customer
 from common.database.engine import get_engine
 from common.database.transactions import transaction
+from common.leads.ingestion import ingest_leads
 from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
-from common.recording import record_leads
 from common.settings import settings
 from common.settlement import close_period
 from scripts.embedded_postgres import EmbeddedPostgres
@@ -111,7 +111,7 @@ def test_close_waits_for_a_lead_that_is_being_stored(acme: httpx.Client) -> None
     request = acme.build_request("POST", "/billing/periods/2024-04/close")
 
     with ThreadPoolExecutor(1) as background, transaction() as storing:
-        record_leads(storing, {0: under_way}, settings())
+        ingest_leads(storing, {0: under_way}, settings())
         run = background.submit(acme.send, request)
         wait_until_one_waits()
 

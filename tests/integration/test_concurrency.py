@@ -17,9 +17,9 @@ from common.billing_period import Period
 from common.catalog.customers import get_customer, register_customer
 from common.catalog.products import register_product
 from common.database.engine import get_engine
+from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
-from common.recording import record_leads
 from common.reports.draft import draft_report
 from common.settings import settings
 from tests.api import PROJECT, Wire, action, lead
@@ -70,7 +70,7 @@ def store(engine: Engine, batch: list[Wire]) -> list[Result]:
     assert not posted.refused
     with engine.begin() as connection:
         connection.exec_driver_sql("set local deadlock_timeout = '100ms'")
-        return record_leads(connection, posted.leads, settings())
+        return ingest_leads(connection, posted.leads, settings())
 
 
 def bill(engine: Engine) -> list[Any]:
@@ -226,7 +226,7 @@ def test_version_that_waits_for_a_conflicting_one_says_conflict(ready: Engine) -
 
     with ThreadPoolExecutor(1) as pool:
         with ready.begin() as connection:
-            record_leads(connection, posted.leads, settings())
+            ingest_leads(connection, posted.leads, settings())
             waiting = pool.submit(store, ready, [second])
         (result,) = waiting.result(timeout=30)
 
@@ -241,7 +241,7 @@ def test_rolled_back_rival_leaves_the_lead_to_the_one_that_waited(ready: Engine)
 
     with ThreadPoolExecutor(1) as pool:
         with ready.connect() as connection:
-            record_leads(connection, posted.leads, settings())
+            ingest_leads(connection, posted.leads, settings())
             waiting = pool.submit(store, ready, [second])
             connection.rollback()
         (result,) = waiting.result(timeout=30)

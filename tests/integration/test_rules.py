@@ -20,12 +20,12 @@ from common.catalog.customers import get_customer, register_customer
 from common.catalog.products import register_product
 from common.deciding import LineKey, Scope
 from common.identifiers import customer_id, product_id
+from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.models import ChargedDuplicates, Rate, RateCard
 from common.rating.line import Line
 from common.rating.totals import Totals
-from common.recording import record_leads
 from common.reports.draft import draft_report
 from common.reports.lead_history import lead_lines
 from common.reports.model import Report
@@ -194,7 +194,7 @@ class World:
             return []
         posted = read_leads(json.dumps(batch), datetime.now(UTC))
         assert not posted.refused
-        results = record_leads(
+        results = ingest_leads(
             self.connection,
             posted.leads,
             Settings(user_hash_key=SECRET, missing_user=MissingUser(missing_user)),

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from common.catalog import customers, products
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
-from common.erasure import erase_user
+from common.leads.erasure import erase_user
 from common.leads.schemas import LONGEST_USER_TEXT
 from common.request_model import LONGEST_TEXT, NO_NUL
 from common.settings import settings

@@ -6,11 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from common import lead_search
 from common.disputes.search import disputes_of_lead
 from common.enums import EngagementLevel
-from common.lead_search import LeadFilter, LeadKey, QuarantineKey
-from common.recording import replay
+from common.leads.quarantine import QuarantineKey, quarantined_leads, replay
+from common.leads.search import LeadFilter, LeadKey, find_leads, get_lead
 from common.reports.lead_history import lead_lines
 from common.settings import settings
 from services.reports.documents import decided_lead_document, lead_document, quarantined_document
@@ -56,7 +55,7 @@ def list_leads(
     )
     after = None if cursor is None else from_cursor(cursor, LeadKey)
     secret = settings().user_secret
-    found = lead_search.find_leads(connection, wanted, secret, after, limit + 1)
+    found = find_leads(connection, wanted, secret, after, limit + 1)
     page = found[:limit]
     last = page[-1].lead if len(found) > limit else None
     return {
@@ -71,7 +70,7 @@ def list_quarantined_leads(
 ) -> dict[str, Any]:
     """Valid leads of unknown customers or products, kept until they are replayed."""
     after = None if cursor is None else from_cursor(cursor, QuarantineKey)
-    held = lead_search.quarantined_leads(connection, after, limit + 1)
+    held = quarantined_leads(connection, after, limit + 1)
     page = held[:limit]
     last = page[-1] if len(held) > limit else None
     return {
@@ -93,7 +92,7 @@ def replay_quarantined_lead(connection: Transaction, quarantine_id: UUID) -> dic
 @router.get("/{lead_id:id}", response_model=None, responses={200: {"model": DecidedLeadShape}})
 def show_lead(connection: Snapshot, lead_id: Id) -> dict[str, Any]:
     """One lead, with each action's outcome in its month's report, and the newest dispute of it."""
-    found = lead_search.find_lead(connection, lead_id)
+    found = get_lead(connection, lead_id)
     lead = found.lead
     decided = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
     disputed = disputes_of_lead(connection, lead.lead_id)

@@ -8,13 +8,13 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from common import lead_search
 from common.disputes import search
 from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
 from common.enums import DisputeReason, DisputeStatus
 from common.identifiers import customer_id as uuid_of
+from common.leads.search import get_lead
 from common.problems import Problem
 from services.reports.forms import Form, attempted, parsed
 from services.reports.pages import page, query, see_other
@@ -136,7 +136,7 @@ def _dispute_page(
         "disputes",
         200 if problem is None else int(problem.status),
         found=found,
-        customer=lead_search.find_lead(connection, found.lead_id).lead.customer,
+        customer=get_lead(connection, found.lead_id).lead.customer,
         reasons=REASONS,
         note=note,
         problem=problem,
@@ -146,7 +146,7 @@ def _dispute_page(
 def _form_page(
     request: Request, connection: Connection, values: dict[str, str], problem: Problem | None
 ) -> HTMLResponse:
-    found = lead_search.find_lead(connection, values["lead_id"])
+    found = get_lead(connection, values["lead_id"])
     action = next(
         (each for each in found.actions if str(each.action_id) == values["action_id"]), None
     )

@@ -5,11 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from common import lead_search
 from common.catalog.lead_types import list_lead_types
 from common.disputes.search import disputes_of_lead
 from common.enums import EngagementLevel
-from common.lead_search import LeadFilter, LeadKey
+from common.leads.search import LeadFilter, LeadKey, find_leads, get_lead
 from common.rating.totals import total_of
 from common.reports.lead_history import lead_lines
 from common.settings import settings
@@ -50,7 +49,7 @@ def list_leads(
     )
     after = None if cursor is None else from_cursor(cursor, LeadKey)
     secret = settings().user_secret
-    found = lead_search.find_leads(connection, wanted, secret, after, LEADS_A_PAGE + 1)
+    found = find_leads(connection, wanted, secret, after, LEADS_A_PAGE + 1)
     shown = found[:LEADS_A_PAGE]
     last = shown[-1].lead if len(found) > LEADS_A_PAGE else None
     filters: dict[str, Any] = {
@@ -80,7 +79,7 @@ def list_leads(
 @router.get("/console/lead", response_class=HTMLResponse)
 def show_lead(request: Request, connection: Snapshot, id: Id) -> HTMLResponse:
     """One lead with its actions, one after another, each with its cost and the reason."""
-    lead = lead_search.find_lead(connection, id).lead
+    lead = get_lead(connection, id).lead
     decided = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
     disputes = disputes_of_lead(connection, lead.lead_id)
     return page(

@@ -7,9 +7,14 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 
 from common.database.transactions import snapshot
-from common.lead_search import Cause, QuarantineKey, quarantine_causes, quarantined_leads
+from common.leads.quarantine import (
+    Cause,
+    QuarantineKey,
+    quarantine_causes,
+    quarantined_leads,
+    replay,
+)
 from common.problems import Problem
-from common.recording import replay
 from common.settings import settings
 from services.reports.forms import Form, attempted, parsed
 from services.reports.pages import page, query, see_other

@@ -18,7 +18,7 @@ _FOREIGN = FieldError(
 _TAKEN = FieldError("/lead_id", "lead_id_taken", "cannot be used: send the lead under another id")
 
 
-def only_own(posted: Posted, owner: UUID | None) -> Posted:
+def reject_foreign(posted: Posted, owner: UUID | None) -> Posted:
     """Refuses leads of other customers, each by itself. `owner` None owns them all."""
     if owner is None:
         return posted
@@ -35,12 +35,12 @@ def only_own(posted: Posted, owner: UUID | None) -> Posted:
     return replace(posted, leads=own, refused=posted.refused + refused)
 
 
-def is_veiled(result: Result) -> bool:
+def is_redacted(result: Result) -> bool:
     """Whether a result was left without what it would tell of another customer's lead."""
     return result.errors == [_TAKEN]
 
 
-def veiled(results: list[Result], owner: UUID | None) -> list[Result]:
+def redact(results: list[Result], owner: UUID | None) -> list[Result]:
     """Takes out of conflicts what they would tell of a lead of another customer."""
     if owner is not None:
         for result in results:

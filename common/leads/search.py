@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.enums import EngagementLevel
-from common.models import Action, Customer, Lead, QuarantinedLead
+from common.models import Action, Customer, Lead
 from common.problems import NotFound
 
 
@@ -54,13 +54,6 @@ class LeadKey(NamedTuple):
     lead_id: UUID
 
 
-class QuarantineKey(NamedTuple):
-    """Where a quarantined lead stands in the list."""
-
-    received_at: datetime
-    quarantine_id: UUID
-
-
 @dataclass(frozen=True, slots=True)
 class FoundLead:
     """A stored lead with its actions, in the order they happened."""
@@ -84,74 +77,12 @@ def find_leads(
     return _with_actions(connection, Session(connection).scalars(query))
 
 
-def find_lead(connection: Connection, external_id: str) -> FoundLead:
+def get_lead(connection: Connection, external_id: str) -> FoundLead:
     """The lead of that id, in the caller's form or ours. Raises NotFound."""
     lead = Session(connection).get(Lead, identifiers.lead_id(external_id))
     if lead is None:
         raise NotFound(f"no lead {external_id!r} is stored")
     return _with_actions(connection, [lead])[0]
-
-
-class Cause(NamedTuple):
-    """Why a lead is in quarantine: the reason, and the id of what is not registered."""
-
-    reason: str
-    missing_id: str
-
-
-class HeldBack(NamedTuple):
-    """How many leads wait for one cause, and since when."""
-
-    cause: Cause
-    leads: int
-    since: datetime
-
-
-# The lead as it was sent names what it lacks: unknown_customer is about its customer_id.
-_MISSING_ID = QuarantinedLead.lead[
-    func.concat(func.replace(QuarantinedLead.reason, "unknown_", ""), "_id")
-].astext
-
-
-def quarantine_causes(connection: Connection) -> list[HeldBack]:
-    """What leads wait for, the most awaited first."""
-    query = (
-        select(
-            QuarantinedLead.reason,
-            _MISSING_ID.label("missing_id"),
-            func.count().label("leads"),
-            func.min(QuarantinedLead.received_at).label("since"),
-        )
-        .where(QuarantinedLead.replayed_at.is_(None))
-        .group_by("reason", "missing_id")
-        .order_by(func.count().desc(), "reason", "missing_id")
-    )
-    return [
-        HeldBack(Cause(row.reason, row.missing_id), row.leads, row.since)
-        for row in connection.execute(query)
-    ]
-
-
-def quarantined_leads(
-    connection: Connection, after: QuarantineKey | None, most: int, cause: Cause | None = None
-) -> list[QuarantinedLead]:
-    """At most `most` leads that wait for a replay, newest first, from behind `after` on."""
-    query = (
-        select(QuarantinedLead)
-        .where(QuarantinedLead.replayed_at.is_(None), *_held_by(cause))
-        .order_by(QuarantinedLead.received_at.desc(), QuarantinedLead.quarantine_id.desc())
-        .limit(most)
-    )
-    if after is not None:
-        place = tuple_(QuarantinedLead.received_at, QuarantinedLead.quarantine_id)
-        query = query.where(place < tuple_(*after))
-    return list(Session(connection).scalars(query))
-
-
-def _held_by(cause: Cause | None) -> list[ColumnElement[bool]]:
-    if cause is None:
-        return []
-    return [QuarantinedLead.reason == cause.reason, cause.missing_id == _MISSING_ID]
 
 
 def _with_actions(connection: Connection, leads: Iterable[Lead]) -> list[FoundLead]:

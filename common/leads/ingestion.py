@@ -5,23 +5,20 @@ commits; the caller's transaction does.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Row, func, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row
 
 from common import identifiers
+from common.database.deployment import require_known_hash_key
 from common.identifiers import UserKind
-from common.leads.parsing import validate_lead
-from common.leads.results import NO_USER, Result, Status, summary
+from common.leads.results import NO_USER, Result, Status
 from common.leads.schemas import Lead
-from common.models import Installation, QuarantinedLead
-from common.problems import Conflict, FieldError, NotFound
+from common.problems import FieldError
 from common.settings import MissingUser, Settings
 
 _ACTION_ID = identifiers.action_id_sql(
@@ -36,7 +33,7 @@ _STATEMENT = (
 _PREPARE = "prepare record_leads (json) as " + _STATEMENT.replace("%", "%%")
 
 
-def record_leads(
+def ingest_leads(
     connection: Connection,
     leads: Mapping[int, Lead],
     settings: Settings,
@@ -56,53 +53,6 @@ def record_leads(
         connection.info["record_leads"] = True
     rows = connection.exec_driver_sql("execute record_leads (%s)", (batch.parameter(),))
     return batch.results(rows)
-
-
-def require_known_hash_key(connection: Connection, settings: Settings) -> None:
-    """Raises RuntimeError when the users of this database were hashed with another key.
-
-    With another key every user would be a new one, and their repeats would be billed.
-    """
-    mine = identifiers.fingerprint(settings.user_secret)
-    connection.execute(
-        insert(Installation).values(user_hash_key_fingerprint=mine).on_conflict_do_nothing()
-    )
-    if connection.scalar(select(Installation.user_hash_key_fingerprint)) != mine:
-        raise RuntimeError(
-            "USER_HASH_KEY is not the key that this database's users are hashed with"
-        )
-
-
-def replay(
-    connection: Connection, quarantine_id: UUID, settings: Settings, now: datetime
-) -> Result:
-    """Takes a quarantined lead in again, now that its customer and product may be known.
-
-    Raises NotFound when there is no such entry, and Conflict when the lead still cannot be stored:
-    it then stays in quarantine.
-    """
-    held = Session(connection).get(QuarantinedLead, quarantine_id, with_for_update=True)
-    if held is None:
-        raise NotFound(f"no lead is quarantined under {quarantine_id}")
-    lead = validate_lead(held.lead, now)
-    if isinstance(lead, list):
-        raise Conflict("the quarantined lead is no longer valid", lead)
-    erased = held.user_key if lead.user is None else None
-    (result,) = record_leads(connection, {0: lead}, settings, erased)
-    if erased is not None:
-        result.warnings.clear()
-    if not result.status.is_stored:
-        raise Conflict(
-            "the lead still cannot be stored and stays in quarantine",
-            result.errors,
-            extra=summary([result], is_array=False),
-        )
-    connection.execute(
-        update(QuarantinedLead)
-        .where(QuarantinedLead.quarantine_id == quarantine_id)
-        .values(replayed_at=func.now())
-    )
-    return result
 
 
 class _Batch:

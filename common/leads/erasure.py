@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.catalog.customers import get_customer as customer_of
+from common.database.deployment import require_known_hash_key
 from common.identifiers import UserKind
 from common.models import Lead, QuarantinedLead
 from common.problems import FieldError, Invalid
-from common.recording import require_known_hash_key
 from common.settings import Settings
 
 _IN_ORDER = (UserKind.EMAIL, UserKind.PHONE, UserKind.EXTERNAL_ID)

@@ -1,0 +1,135 @@
+"""Quarantine."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import Session
+
+from common.models import QuarantinedLead
+from common.problems import NotFound
+
+
+class QuarantineKey(NamedTuple):
+    """Where a quarantined lead stands in the list."""
+
+    received_at: datetime
+    quarantine_id: UUID
+
+
+class Cause(NamedTuple):
+    """Why a lead is in quarantine: the reason, and the id of what is not registered."""
+
+    reason: str
+    missing_id: str
+
+
+class HeldBack(NamedTuple):
+    """How many leads wait for one cause, and since when."""
+
+    cause: Cause
+    leads: int
+    since: datetime
+
+
+# The lead as it was sent names what it lacks: unknown_customer is about its customer_id.
+_MISSING_ID = QuarantinedLead.lead[
+    func.concat(func.replace(QuarantinedLead.reason, "unknown_", ""), "_id")
+].astext
+
+
+def quarantine_causes(connection: Connection) -> list[HeldBack]:
+    """What leads wait for, the most awaited first."""
+    query = (
+        select(
+            QuarantinedLead.reason,
+            _MISSING_ID.label("missing_id"),
+            func.count().label("leads"),
+            func.min(QuarantinedLead.received_at).label("since"),
+        )
+        .where(QuarantinedLead.replayed_at.is_(None))
+        .group_by("reason", "missing_id")
+        .order_by(func.count().desc(), "reason", "missing_id")
+    )
+    return [
+        HeldBack(Cause(row.reason, row.missing_id), row.leads, row.since)
+        for row in connection.execute(query)
+    ]
+
+
+def quarantined_leads(
+    connection: Connection, after: QuarantineKey | None, most: int, cause: Cause | None = None
+) -> list[QuarantinedLead]:
+    """At most `most` leads that wait for a replay, newest first, from behind `after` on."""
+    query = (
+        select(QuarantinedLead)
+        .where(QuarantinedLead.replayed_at.is_(None), *_held_by(cause))
+        .order_by(QuarantinedLead.received_at.desc(), QuarantinedLead.quarantine_id.desc())
+        .limit(most)
+    )
+    if after is not None:
+        place = tuple_(QuarantinedLead.received_at, QuarantinedLead.quarantine_id)
+        query = query.where(place < tuple_(*after))
+    return list(Session(connection).scalars(query))
+
+
+def _held_by(cause: Cause | None) -> list[ColumnElement[bool]]:
+    if cause is None:
+        return []
+    return [QuarantinedLead.reason == cause.reason, cause.missing_id == _MISSING_ID]
+
+
+# MERGED FROM common.recording
+"""Quarantine."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.orm import Session
+
+from common.leads.ingestion import ingest_leads
+from common.leads.parsing import validate_lead
+from common.leads.results import Result, summary
+from common.models import QuarantinedLead
+from common.problems import Conflict, NotFound
+from common.settings import Settings
+
+
+def replay(
+    connection: Connection, quarantine_id: UUID, settings: Settings, now: datetime
+) -> Result:
+    """Takes a quarantined lead in again, now that its customer and product may be known.
+
+    Raises NotFound when there is no such entry, and Conflict when the lead still cannot be stored:
+    it then stays in quarantine.
+    """
+    held = Session(connection).get(QuarantinedLead, quarantine_id, with_for_update=True)
+    if held is None:
+        raise NotFound(f"no lead is quarantined under {quarantine_id}")
+    lead = validate_lead(held.lead, now)
+    if isinstance(lead, list):
+        raise Conflict("the quarantined lead is no longer valid", lead)
+    erased = held.user_key if lead.user is None else None
+    (result,) = ingest_leads(connection, {0: lead}, settings, erased)
+    if erased is not None:
+        result.warnings.clear()
+    if not result.status.is_stored:
+        raise Conflict(
+            "the lead still cannot be stored and stays in quarantine",
+            result.errors,
+            extra=summary([result], is_array=False),
+        )
+    connection.execute(
+        update(QuarantinedLead)
+        .where(QuarantinedLead.quarantine_id == quarantine_id)
+        .values(replayed_at=func.now())
+    )
+    return result
