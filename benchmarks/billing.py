@@ -21,8 +21,10 @@ from benchmarks.servers import (
     statements_sent,
     tidy,
 )
-from common import deciding, identifiers
-from common.deciding import Scope
+from common import identifiers
+from common.rating import rated_lines
+from common.rating.period_totals import draft_entries
+from common.rating.scope import Scope
 
 _MONTH = date(2024, 4, 1)
 _MEBIBYTE = 1024 * 1024
@@ -158,7 +160,7 @@ def scan(engine: Engine) -> None:
 
 def _decide(engine: Engine, actions: int) -> None:
     with engine.begin() as connection:
-        entries = deciding.draft_entries(connection, _scope(*workload.CUSTOMERS))
+        entries = draft_entries(connection, _scope(*workload.CUSTOMERS))
     if sum(entry.totals.actions for entry in entries) != actions:
         raise RuntimeError("not every action of the month was decided")
 
@@ -166,7 +168,7 @@ def _decide(engine: Engine, actions: int) -> None:
 def _lines_statement(engine: Engine, scope: Scope) -> tuple[str, Any]:
     """The statement of a report's lines, and its parameters, as the driver gets them."""
     with statements_sent(engine) as sent, engine.connect() as connection:
-        next(deciding.lines(connection, scope))
+        next(rated_lines.lines(connection, scope))
     return sent[-1]
 
 

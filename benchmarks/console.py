@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Engine
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
 from benchmarks.servers import Client, product_engine, product_server
-from common import closing_preview, deciding, identifiers
+from common import closing_preview, identifiers
 from common.billing_period import Period
-from common.deciding import Scope
 from common.leads.search import LeadFilter, find_leads, get_lead
+from common.rating.breakdowns import summarise
+from common.rating.scope import Scope
 from common.reports.dashboard import overview
 from common.reports.lead_history import lead_lines
 from common.reports.listing import EntryFilter, list_entries
@@ -106,7 +107,7 @@ def _lead(engine: Engine) -> str:
 
 def _decide_month(connection: Connection) -> object:
     customer = identifiers.customer_id(workload.LARGE_CUSTOMER)
-    return deciding.summarise(connection, Scope([(customer, _MONTH.start)]))
+    return summarise(connection, Scope([(customer, _MONTH.start)]))
 
 
 def _decide_lead(connection: Connection, external_id: str) -> object:

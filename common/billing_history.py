@@ -12,16 +12,15 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
-from common import deciding
-from common.deciding import Scope
 from common.disputes.credits import CreditCount, count_credits
 from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
 from common.problems import NotFound
+from common.rating.active_periods import active_periods
+from common.rating.rated_lines import RATED
+from common.rating.scope import Scope
 from common.rating.totals import Totals
 
-_RECONCILE = text(
-    f"with {deciding.DECIDED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text()
-)
+_RECONCILE = text(f"with {RATED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text())
 _MOST_NAMED_ACTIONS = 100
 
 
@@ -250,7 +249,7 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
     A final line, a draft line, or a prior-period line; drafts are decided for it, not assumed.
     And of each credit that its dispute was accepted and that its line had billed as much.
     """
-    pairs = deciding.active_periods(connection, customer_id, None, None)
+    pairs = active_periods(connection, customer_id, None, None)
     row = connection.execute(
         _RECONCILE,
         Scope(pairs).parameters()

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from common import deciding
 from common.billing_period import Period
 from common.database.transactions import acting_as, snapshot
 from common.final_reports.store import all_closed_through
 from common.problems import Conflict
+from common.rating.active_periods import active_periods
 from common.settlement import run_billing
 
 MOST_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
@@ -38,7 +38,7 @@ def months_due(connection: Connection, now: datetime, grace_days: int) -> list[P
     through = all_closed_through(connection)
     months = {
         period
-        for customer, period in deciding.active_periods(connection, None, None, last.end)
+        for customer, period in active_periods(connection, None, None, last.end)
         if customer not in through or period > through[customer]
     }
     if months or any(closed < last.start for closed in through.values()):

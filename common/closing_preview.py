@@ -10,14 +10,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from common import deciding
 from common.billing_period import Period
-from common.deciding import Entry, Scope
 from common.disputes.credits import pending_cents
 from common.final_reports.late_actions import all_late_periods
 from common.final_reports.store import all_closed_through
 from common.models import Customer
 from common.problems import Unpriced
+from common.rating.active_periods import active_periods
+from common.rating.period_totals import Entry, draft_entries
+from common.rating.scope import Scope
 from common.rating.totals import Totals
 from common.settlement import customers_to_close
 
@@ -91,7 +92,7 @@ def month_to_close(connection: Connection, now: datetime) -> Period:
     through = all_closed_through(connection)
     still_open = [
         month
-        for owner, month in deciding.active_periods(connection, None, None, None)
+        for owner, month in active_periods(connection, None, None, None)
         if owner not in through or month > through[owner]
     ]
     return Period(min(still_open)) if still_open else Period(now.date().replace(day=1)).before
@@ -111,7 +112,7 @@ def _first_open_months(
     connection: Connection, through: dict[UUID, date], period: Period
 ) -> dict[UUID, Period]:
     first: dict[UUID, Period] = {}
-    for owner, month in deciding.active_periods(connection, None, None, period.start):
+    for owner, month in active_periods(connection, None, None, period.start):
         is_open = owner not in through or month > through[owner]
         if is_open and (owner not in first or month < first[owner].start):
             first[owner] = Period(month)
@@ -125,12 +126,12 @@ def _entries(
     found: dict[UUID, list[Entry]] = {}
     unpriced: dict[UUID, str] = {}
     try:
-        entries = deciding.draft_entries(connection, Scope(pairs))
+        entries = draft_entries(connection, Scope(pairs))
     except Unpriced:
         entries = []
         for pair in pairs:
             try:
-                entries += deciding.draft_entries(connection, Scope([pair]))
+                entries += draft_entries(connection, Scope([pair]))
             except Unpriced as problem:
                 unpriced[pair[0]] = problem.detail
     for entry in entries:

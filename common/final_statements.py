@@ -8,9 +8,11 @@ from importlib.resources import files
 
 from sqlalchemy import TextClause, text
 
-from common import deciding, identifiers
+from common import identifiers
 from common.database.prepared import PreparedStatement
-from common.deciding import Scope
+from common.rating.card_in_force import CARDS_IN_FORCE
+from common.rating.rated_lines import RATED, RATED_FLAT
+from common.rating.scope import Scope
 
 CANONICAL_FORM = 5  # the newest, which a report is closed in (docs/verification.md)
 _FORMS_WITH_NAMES = {1, 2}  # of leads and products; later ones hold their UUIDs
@@ -79,7 +81,7 @@ def _verifying(form: int) -> TextClause:
         *(f"lines.{member}" for member in ("occurrence", "action_key")),
     )
     pieces = {"line_hashes": decided, "stored_hashes": stored, "action_id": action_id}
-    return text(_behind(deciding.DECIDED, steps, form, _ANY_MONTHS | pieces))
+    return text(_behind(RATED, steps, form, _ANY_MONTHS | pieces))
 
 
 def _in_order(hash_: str, number: str, source: str) -> str:
@@ -115,11 +117,9 @@ BEFORE_CLOSING = PreparedStatement(
     files("common")
     .joinpath("sql/before_closing.sql")
     .read_text()
-    .replace("{cards_in_force}", deciding.CARDS_IN_FORCE),
+    .replace("{cards_in_force}", CARDS_IN_FORCE),
     {"customer_id": "uuid", "customer_ids": "uuid[]", "period": "date"},
 )
-CLOSE = _closing("close_period", deciding.DECIDED, ["number_lines", "count_lines"], _ANY_MONTHS)
-CLOSE_PLAINLY = _closing(
-    "close_period_plainly", deciding.DECIDED_PLAINLY, ["number_lines"], _PLAIN_MONTH
-)
+CLOSE = _closing("close_period", RATED, ["number_lines", "count_lines"], _ANY_MONTHS)
+CLOSE_PLAINLY = _closing("close_period_plainly", RATED_FLAT, ["number_lines"], _PLAIN_MONTH)
 VERIFY = {form: _verifying(form) for form in range(1, CANONICAL_FORM + 1)}

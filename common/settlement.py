@@ -27,11 +27,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from common import deciding, identifiers
+from common import identifiers
 from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.database.transactions import transaction
-from common.deciding import Scope
 from common.final_statements import BEFORE_CLOSING, CLOSE, CLOSE_PLAINLY
 from common.models import (
     BillingReport,
@@ -42,6 +41,8 @@ from common.models import (
 from common.money import amount
 from common.observability.metrics import Metric, record
 from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
+from common.rating.active_periods import active_periods
+from common.rating.scope import Scope
 from common.settings import settings
 
 logger = logging.getLogger("lead_billing.settlement")
@@ -302,7 +303,7 @@ def customers_to_close(
     query = select(Customer).order_by(Customer.external_id)
     if customer_ids is None:
         with_actions = {
-            customer for customer, _ in deciding.active_periods(connection, None, None, period.end)
+            customer for customer, _ in active_periods(connection, None, None, period.end)
         }
         has_report = exists().where(BillingReport.customer_id == Customer.customer_id)
         query = query.where(Customer.customer_id.in_(with_actions) | has_report)

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, text
 
-from common import deciding, identifiers
-from common.deciding import Scope
+from common import identifiers
 from common.final_statements import NOT_PLANNED_WITH, VERIFY
 from common.models import BillingReport, BillingReportBlock
+from common.rating.rated_lines import LINES_AT_ONCE
+from common.rating.scope import Scope
 
 _MOST_NAMED_LINES = 100
 
@@ -173,7 +174,7 @@ def _misnamed(connection: Connection, report_id: UUID) -> Iterator[str]:
     for is_lead, entity_id, name in connection.execute(
         _NAMED_ON_REPORT,
         {"report_id": str(report_id)},
-        execution_options={"stream_results": True, "yield_per": deciding.LINES_AT_ONCE},
+        execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     ):
         id_of = identifiers.lead_id if is_lead else identifiers.product_id
         if id_of(name) != entity_id:

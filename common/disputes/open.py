@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from common import deciding, identifiers
+from common import identifiers
 from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.disputes.schemas import NewDispute, Resolution
@@ -36,6 +36,7 @@ from common.models import (
     RateCard,
 )
 from common.problems import Conflict, FieldError, Invalid
+from common.rating.active_periods import lead_periods
 
 _MOST_ERRORS = 100
 
@@ -175,7 +176,7 @@ class _Line(NamedTuple):
 
 
 def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
-    periods = deciding.lead_periods(connection, lead.lead_id)
+    periods = lead_periods(connection, lead.lead_id)
     first, last = (
         select(of_all(Action.timestamp)).where(Action.lead_id == lead.lead_id).scalar_subquery()
         for of_all in (func.min, func.max)

@@ -2,13 +2,10 @@
 
 from sqlalchemy import Connection, text
 
-from common.deciding import (
-    SUMS,
-    Entry,
-    Scope,
-    entry_rows,
-)
 from common.enums import ReportStatus
+from common.rating.period_totals import Entry, entry_rows
+from common.rating.rated_lines import SUMS
+from common.rating.scope import Scope
 
 _FINAL_ENTRIES = text(
     f"""

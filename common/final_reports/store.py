@@ -11,14 +11,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, func, select, text
 
-from common.deciding import (
-    LINES_AT_ONCE,
-    SummaryRow,
-    summary_of,
-    summary_rows,
-)
 from common.models import BillingReport
+from common.rating.breakdowns import SummaryRow, summary_of, summary_rows
 from common.rating.line import Line
+from common.rating.rated_lines import LINES_AT_ONCE
 
 # What each lead comes to is kept; who and what it is, is the lead's to say. One is looked up at a
 # time: all leads there are would be read otherwise, for a few thousand of them.

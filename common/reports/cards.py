@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from common import deciding
 from common.billing_period import Period
 from common.problems import Unpriced
+from common.rating.card_in_force import rate_card_in_force
 from common.rating.line import Line
 from common.reports.model import CardName
 
@@ -19,7 +19,7 @@ def cards_of(
     """The card that priced each month, for ever: none is added for a month that has begun."""
     found = {}
     for period in set(periods):
-        card = deciding.rate_card_in_force(connection, customer_id, period)
+        card = rate_card_in_force(connection, customer_id, period)
         if card is None:
             raise Unpriced(f"no rate card is in force in {Period(period)}")
         found[period] = CardName(card.name, card.version, card.caps_product)

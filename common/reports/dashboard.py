@@ -11,19 +11,21 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, select, text
 
-from common import deciding
 from common.billing_period import Period
-from common.deciding import Scope
 from common.enums import DisputeStatus
 from common.final_reports.store import all_closed_through
 from common.models import BillingRun, Dispute, LateAction, ParkedCustomer, QuarantinedLead
+from common.rating.active_periods import active_periods
+from common.rating.period_totals import totals_of
+from common.rating.rated_lines import RATED, SUMS
+from common.rating.scope import Scope
 from common.rating.totals import Totals
 
 MONTHS_SHOWN = 12
 
 _OVERVIEW = text(
-    f"with {deciding.DECIDED},\n"
-    + files("common").joinpath("sql", "overview.sql").read_text().replace("{sums}", deciding.SUMS)
+    f"with {RATED},\n"
+    + files("common").joinpath("sql", "overview.sql").read_text().replace("{sums}", SUMS)
 )
 
 
@@ -67,7 +69,7 @@ class Overview:
 
 def active_months(connection: Connection) -> list[Period]:
     """The months in which any customer has an action, the newest first."""
-    pairs = deciding.active_periods(connection, None, None, None)
+    pairs = active_periods(connection, None, None, None)
     return [Period(month) for month in sorted({month for _, month in pairs}, reverse=True)]
 
 
@@ -88,7 +90,7 @@ def overview(connection: Connection, month: Period) -> Overview:
     }
     without_user = unpriced = 0
     for row in rows:
-        totals = deciding.totals_of(row)
+        totals = totals_of(row)
         if row.part == _Part.WHOLE:
             found[row.period] = totals
             if row.period == month.start:
@@ -113,7 +115,7 @@ def overview_parameters(connection: Connection, month: Period) -> dict[str, obje
     through = all_closed_through(connection)
     still_open: list[tuple[UUID, date]] = [
         (customer, period)
-        for customer, period in deciding.active_periods(connection, None, first.start, month.end)
+        for customer, period in active_periods(connection, None, first.start, month.end)
         if customer not in through or period > through[customer]
     ]
     return Scope(still_open).parameters() | {

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from common import deciding, identifiers
+from common import identifiers
 from common.billing_period import Period
-from common.deciding import LineKey, Scope
 from common.disputes.credit import Credit
 from common.disputes.credits import pending_credits
 from common.enums import ReportStatus
@@ -17,7 +16,12 @@ from common.final_reports.store import (
 )
 from common.models import Customer
 from common.problems import Unpriced
+from common.rating import rated_lines
+from common.rating.breakdowns import summarise
+from common.rating.card_in_force import rate_card_in_force
 from common.rating.line import Line
+from common.rating.rated_lines import LineKey
+from common.rating.scope import Scope
 from common.reports.cards import cards_of_lines, under_cap, under_cards
 from common.reports.model import Report, notices_of
 from common.reports.parts import parts_of, whole_of
@@ -39,18 +43,18 @@ def draft_report(
     Raises Unpriced when an action has no price on the rate card in force.
     """
     scope = Scope([(customer.customer_id, period.start)])
-    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
+    card = rate_card_in_force(connection, customer.customer_id, period.start)
     if card is None:
         raise Unpriced(f"no rate card is in force in {period}")
-    summary = deciding.summarise(connection, scope)
+    summary = summarise(connection, scope)
     totals, without_user = whole_of(summary)
     lines: Iterable[Line]
     next_page = None
     if most is None:
-        found = (line for line, _ in deciding.lines(connection, scope))
+        found = (line for line, _ in rated_lines.lines(connection, scope))
         lines = under_cap(found, card.caps_product)
     else:
-        page = list(deciding.lines(connection, scope, after=after, most=most + 1))
+        page = list(rated_lines.lines(connection, scope, after=after, most=most + 1))
         lines = list(under_cap((line for line, _ in page[:most]), card.caps_product))
         next_page = page[most - 1][1] if len(page) > most else None
     prior = late_lines(connection, customer, period)
@@ -85,7 +89,7 @@ def late_lines(connection: Connection, customer: Customer, period: Period) -> li
         return []
     late = late_periods(connection, customer.customer_id)
     scope = Scope([(customer.customer_id, each) for each in late])
-    return [line for line, _ in deciding.lines(connection, scope)]
+    return [line for line, _ in rated_lines.lines(connection, scope)]
 
 
 def credits_of_draft(connection: Connection, customer: Customer, period: Period) -> list[Credit]:

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from common import deciding, identifiers
+from common import identifiers
 from common.billing_period import Period
 from common.disputes.credits import final_credits
 from common.enums import CapScope, ReportStatus
@@ -15,6 +15,7 @@ from common.final_reports.store import (
 )
 from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
+from common.rating.card_in_force import rate_card_in_force
 from common.rating.line import Line
 from common.rating.totals import Totals
 from common.reports.cards import cards_of_lines, under_cap, under_cards
@@ -114,7 +115,7 @@ def closed_along(
 
     It is empty for ever: what arrives for it is billed as a prior period.
     """
-    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
+    card = rate_card_in_force(connection, customer.customer_id, period.start)
     if card is None:
         raise Unpriced(f"no rate card is in force in {period}")
     return Report(

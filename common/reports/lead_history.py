@@ -6,9 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from common import deciding
 from common.billing_period import Period
-from common.deciding import Scope
 from common.enums import ReportStatus
 from common.final_reports.late_actions import late_periods
 from common.final_reports.store import (
@@ -17,7 +15,10 @@ from common.final_reports.store import (
     periods_of,
 )
 from common.models import Customer
+from common.rating.active_periods import lead_periods
 from common.rating.line import Line
+from common.rating.rated_lines import lines
+from common.rating.scope import Scope
 from common.reports.cards import cards_of
 from common.reports.model import CardName
 
@@ -35,7 +36,7 @@ def lead_lines(
     connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
 ) -> list[LineOnReport]:
     """What was decided about each action of a lead, in the order they happened."""
-    periods = deciding.lead_periods(connection, lead_id)
+    periods = lead_periods(connection, lead_id)
     final_lines = list(final_lines_of_lead(connection, customer.customer_id, lead_id, periods))
     cards = cards_of(connection, customer.customer_id, periods)
     months = periods_of(connection, {each.report_id for each in final_lines})
@@ -48,7 +49,7 @@ def lead_lines(
     first_open = None if through is None else Period(through).end
     draft = [
         (line, max(line.period, first_open or line.period), ReportStatus.DRAFT)
-        for line, _ in deciding.lines(connection, scope, lead_id=lead_id)
+        for line, _ in lines(connection, scope, lead_id=lead_id)
     ]
     return [
         LineOnReport(

@@ -9,14 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from common import deciding
 from common.billing_period import Period
-from common.deciding import DECIDED, LINE_SOURCE, Scope
 from common.enums import EngagementLevel, Outcome
 from common.final_reports.store import FINAL_LINE_SOURCE
 from common.models import BillingReport, Customer
 from common.problems import NotFound
+from common.rating.card_in_force import rate_card_in_force
 from common.rating.line import Line
+from common.rating.rated_lines import LINE_SOURCE, RATED
+from common.rating.scope import Scope
 from common.rating.totals import Totals
 
 LINES_A_PAGE = 100
@@ -137,7 +138,7 @@ def find_lines(
     Raises NotFound for a page behind the last.
     """
     if stored is None:
-        query = _search(f"with {DECIDED}, source as ({LINE_SOURCE})", _DRAFT_PLACE, wanted)
+        query = _search(f"with {RATED}, source as ({LINE_SOURCE})", _DRAFT_PLACE, wanted)
         parameters = Scope([(customer.customer_id, period.start)]).parameters()
     else:
         of_report = "where final.report_id = :report_id and final.line_number <= :last"
@@ -148,7 +149,7 @@ def find_lines(
     if not rows and wanted.page > 1:
         raise NotFound(f"there is no page {wanted.page} of these lines")
     gross, billed, duplicate, cap, actions = rows[0][-5:] if rows else (0,) * 5
-    card = deciding.rate_card_in_force(connection, customer.customer_id, period.start)
+    card = rate_card_in_force(connection, customer.customer_id, period.start)
     caps_product = card is not None and card.caps_product
     return LinesFound(
         wanted,

@@ -12,9 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from common import deciding
 from common.billing_period import Period
-from common.deciding import Entry, Scope
 from common.disputes.credits import pending_cents
 from common.enums import ReportStatus
 from common.final_reports.entries import final_entries
@@ -23,6 +21,9 @@ from common.final_reports.store import (
     all_closed_through,
 )
 from common.models import BillingReport, Customer
+from common.rating.active_periods import active_periods
+from common.rating.period_totals import Entry, draft_entries
+from common.rating.scope import Scope
 from common.rating.totals import Totals
 
 
@@ -51,7 +52,7 @@ def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
     through = all_closed_through(connection)
     entries: list[Entry] = []
     if wanted.status is not ReportStatus.FINAL:
-        pairs = deciding.active_periods(
+        pairs = active_periods(
             connection,
             wanted.customer_id,
             wanted.start if wanted.period is None else wanted.period.start,
@@ -63,7 +64,7 @@ def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
             if customer not in through or period > through[customer]
         ]
         scope = Scope(still_open, start=wanted.start, end=wanted.end)
-        drafts = deciding.draft_entries(connection, scope)
+        drafts = draft_entries(connection, scope)
         is_whole = wanted.start is None and wanted.end is None
         entries += _with_dues(connection, wanted, through, drafts) if is_whole else drafts
     if wanted.status is not ReportStatus.DRAFT:
@@ -114,7 +115,7 @@ def _carried(
         if _is_wanted(wanted, Period(through[customer]).end)
     ]
     carried: Counter[tuple[UUID, date]] = Counter()
-    for entry in deciding.draft_entries(connection, Scope(late)):
+    for entry in draft_entries(connection, Scope(late)):
         first_open = Period(through[entry.customer_id]).end
         carried[entry.customer_id, first_open] += entry.totals.billed_cents
     for customer, cents in pending_cents(connection, wanted.customer_id).items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from common.deciding import Part, SummaryRow
+from common.rating.breakdowns import Part, SummaryRow
 from common.rating.totals import Totals
 from common.reports.model import Group, Parts
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from common.billing_history import PastRun
 from common.billing_period import Period, instant
-from common.deciding import Entry
 from common.disputes.search import CreditPlace, FoundDispute
 from common.identifiers import report_id
 from common.leads.search import FoundLead
@@ -18,9 +17,10 @@ from common.models import (
     RateCard,
 )
 from common.money import amount
+from common.rating.period_totals import Entry
+from common.rating.simulation import Simulated
 from common.rating.totals import Totals, total_of
 from common.reports.lead_history import LineOnReport
-from common.simulations import Simulated
 
 
 def customer_document(customer: Customer) -> dict[str, Any]:

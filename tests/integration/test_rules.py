@@ -14,17 +14,19 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
-from common import deciding
 from common.billing_period import Period
 from common.catalog.customers import get_customer, register_customer
 from common.catalog.products import register_product
-from common.deciding import LineKey, Scope
 from common.identifiers import customer_id, product_id
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.models import ChargedDuplicates, Rate, RateCard
+from common.rating import rated_lines
+from common.rating.active_periods import active_periods
 from common.rating.line import Line
+from common.rating.rated_lines import LineKey
+from common.rating.scope import Scope
 from common.rating.totals import Totals
 from common.reports.draft import draft_report
 from common.reports.lead_history import lead_lines
@@ -210,17 +212,17 @@ class World:
 
     def lines(self, start: Moment = None, end: Moment = None) -> oracle.Bills:
         """Every line of every customer's months within a range, in the oracle's words."""
-        pairs = deciding.active_periods(self.connection, None, None, None)
+        pairs = active_periods(self.connection, None, None, None)
         names = {customer_id(name): name for name in self.zones}
         by_pair: oracle.Bills = {}
         for owner, month in pairs:
             found = list(
-                deciding.lines(
+                rated_lines.lines(
                     self.connection,
                     Scope([(owner, month)], start=start, end=end),
                 )
             )
-            whole = deciding.lines(self.connection, Scope([(owner, month)]))
+            whole = rated_lines.lines(self.connection, Scope([(owner, month)]))
             keys = {line.action_id: _action(key) for line, key in whole}
             if found:
                 by_pair[names[owner], month] = [_as_oracle(line, key, keys) for line, key in found]

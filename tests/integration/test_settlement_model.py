@@ -20,7 +20,6 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, insert
 
-from common import rate_cards
 from common.billing_history import reconcile
 from common.billing_period import Period
 from common.catalog.customers import get_customer
@@ -31,8 +30,9 @@ from common.enums import DisputeStatus
 from common.models import BillingRun
 from common.money import amount
 from common.problems import Conflict
-from common.rate_cards import NewCard
 from common.rating.line import Line
+from common.rating.rate_cards import add_rate_card
+from common.rating.schemas import NewCard
 from common.reports.draft import draft_report
 from common.reports.final import final_report, final_report_of
 from common.reports.listing import EntryFilter, list_entries
@@ -183,7 +183,7 @@ class Settlement(RuleBasedStateMachine):
             card = oracle.Card((), owner, version, month, follows_default=True)
         answer = "refused"
         with suppress(Conflict):
-            stored = rate_cards.add_card(self._own, _as_new_card(card), BEFORE_ALL)
+            stored = add_rate_card(self._own, _as_new_card(card), BEFORE_ALL)
             assert stored.version == version
             answer = "added"
         assert answer == self.ledger.change_card(card)

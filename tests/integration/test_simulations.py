@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
 
 from common.billing_period import Period
-from common.rate_cards import ProposedCard
+from common.rating.schemas import ProposedCard
+from common.rating.simulation import simulate
 from common.rating.totals import Totals
-from common.simulations import simulate
 from tests import oracle
 from tests.api import Wire, action, amounts, lead, path_of, post, register, report
 from tests.integration.test_rules import Example, World, rate_cards, world, worlds

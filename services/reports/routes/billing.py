@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.billing_history import RunKey, reconcile, runs
 from common.billing_period import Period
 from common.catalog.customers import get_customer
-from common.deciding import Entry
 from common.enums import ReportStatus, Role
 from common.identifiers import customer_id as uuid_of
 from common.masking import with_masked_users
 from common.money import amount
 from common.problems import Forbidden, NotFound
+from common.rating.period_totals import Entry
 from common.rating.totals import Totals
 from common.reports.final import final_report_of
 from common.reports.listing import EntryFilter, list_entries

@@ -6,12 +6,13 @@ from fastapi import APIRouter
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from common import rate_cards
 from common.billing_period import Period
-from common.rate_cards import CardKey, Month, NewCard, ProposedCard
+from common.rating import rate_cards
+from common.rating.rate_cards import add_rate_card
+from common.rating.schemas import CardKey, Month, NewCard, ProposedCard
+from common.rating.simulation import simulate
 from common.request_model import Id as WireId
 from common.request_model import RequestModel
-from common.simulations import simulate
 from services.reports.documents import rate_card_document, simulation_document
 from services.reports.paging import from_cursor, to_cursor
 from services.reports.requests import Cursor, Id, Now, PageSize, Snapshot, Transaction
@@ -63,7 +64,7 @@ def list_rate_cards(
     with the same one the newest version; without any, the default card by the same rule.
     """
     after = None if cursor is None else from_cursor(cursor, CardKey)
-    found = rate_cards.history(connection, customer_id, after, limit + 1)
+    found = rate_cards.list_rate_cards(connection, customer_id, after, limit + 1)
     page = [rate_card_document(card) for card in found[:limit]]
     last = page[-1] if len(found) > limit else None
     return {
@@ -86,7 +87,7 @@ def post_rate_card(connection: Transaction, now: Now, body: NewCard) -> dict[str
     type, then the level alone, which every card must price for each level. `expected_version`
     tells you when somebody else has added a version since you looked.
     """
-    return rate_card_document(rate_cards.add_card(connection, body, now))
+    return rate_card_document(add_rate_card(connection, body, now))
 
 
 @router.post(

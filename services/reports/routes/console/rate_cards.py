@@ -14,7 +14,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from common import rate_cards
 from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.catalog.lead_types import list_lead_types
@@ -23,10 +22,18 @@ from common.enums import EngagementLevel
 from common.models import Customer, RateCard
 from common.money import amount
 from common.problems import Problem
-from common.rate_cards import DISPUTE_WINDOW_DAYS, CardKey, NewCard
+from common.rating import rate_cards
+from common.rating.rate_card_checks import require_addable
+from common.rating.rate_cards import (
+    add_rate_card,
+    get_rate_card,
+    latest_rate_card,
+    rate_card_by_number,
+)
+from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard
+from common.rating.simulation import Simulated, simulate
 from common.rating.totals import Totals
 from common.reports.dashboard import active_months
-from common.simulations import Simulated, simulate
 from services.reports.forms import Fields, Form, attempted, parsed
 from services.reports.pages import page, query, see_other
 from services.reports.paging import from_cursor, to_cursor
@@ -76,7 +83,7 @@ def list_rate_cards(
 ) -> HTMLResponse:
     """Every version: of the default card, then of each customer's own, the newest first."""
     after = None if cursor is None else from_cursor(cursor, CardKey)
-    found = rate_cards.history(connection, customer_id, after, VERSIONS_A_PAGE + 1)
+    found = rate_cards.list_rate_cards(connection, customer_id, after, VERSIONS_A_PAGE + 1)
     shown = found[:VERSIONS_A_PAGE]
     last = shown[-1] if len(found) > VERSIONS_A_PAGE else None
     return page(
@@ -97,7 +104,7 @@ def show_rate_card(
     request: Request, connection: Snapshot, id: UUID, saved: bool = False
 ) -> HTMLResponse:
     """One version with all its rates."""
-    card = rate_cards.version(connection, id)
+    card = get_rate_card(connection, id)
     return page(
         request,
         "rate_card.html",
@@ -116,9 +123,9 @@ def edit_rate_card(
 ) -> HTMLResponse:
     """A new version, filled in as the newest one; a customer's first as the default card."""
     owner = None if customer_id is None else get_customer(connection, customer_id)
-    newest = rate_cards.newest(connection, _id(owner))
+    newest = latest_rate_card(connection, _id(owner))
     has_own = newest is not None and not newest.follows_default
-    model = newest if has_own else rate_cards.newest(connection, None)
+    model = newest if has_own else latest_rate_card(connection, None)
     values = {
         "customer_id": customer_id or "",
         "expected_version": str(newest.version if newest else 0),
@@ -139,7 +146,7 @@ def post_rate_card(request: Request, form: Form, now: Now) -> Response:
     """By the button: the form again, its review with what it would have cost, or saving it."""
     step = form.get("step")
     if step == "save":
-        done = attempted(lambda connection: rate_cards.add_card(connection, _card(form), now))
+        done = attempted(lambda connection: add_rate_card(connection, _card(form), now))
         if isinstance(done, RateCard):
             saved = {"id": str(done.rate_card_id), "saved": "true"}
             return see_other(request, "console/rate-card?" + query(saved))
@@ -154,7 +161,7 @@ def post_rate_card(request: Request, form: Form, now: Now) -> Response:
 
 
 def _require_addable(connection: Connection, form: Fields, now: datetime) -> None:
-    rate_cards.require_addable(connection, _card(form), now)
+    require_addable(connection, _card(form), now)
 
 
 def _review(request: Request, connection: Connection, form: Fields, now: datetime) -> HTMLResponse:
@@ -198,7 +205,7 @@ def _again(request: Request, form: Fields, problem: Problem | None) -> HTMLRespo
             error.code == "version_conflict" for error in problem.errors
         )
         if is_conflict:
-            newest = rate_cards.newest(connection, _id(owner))
+            newest = latest_rate_card(connection, _id(owner))
             differences = _differences(connection, owner, form, newest)
             values["expected_version"] = str(newest.version if newest else 0)
         return _editor(
@@ -398,7 +405,7 @@ def _differences(
     """Where the newest version is not the one the form began with, beside what the form says."""
     begun = form.get("expected_version", "")
     seen = _stored(
-        rate_cards.numbered(connection, _id(owner), int(begun))
+        rate_card_by_number(connection, _id(owner), int(begun))
         if begun.isdecimal() and len(begun) < 10
         else None
     )

@@ -9,12 +9,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from common import deciding, identifiers
+from common import identifiers
 from common.billing_period import Period
-from common.deciding import RateCardInForce, Scope
 from common.models import Customer
 from common.problems import FieldError, Invalid, Unpriced
-from common.rate_cards import ProposedCard, require_sound, statement_parameter
+from common.rating.active_periods import active_periods
+from common.rating.card_in_force import RateCardInForce, rate_cards_in_force
+from common.rating.period_totals import draft_entries
+from common.rating.rate_card_checks import require_sound
+from common.rating.rate_cards import statement_parameter
+from common.rating.schemas import ProposedCard
+from common.rating.scope import Scope
 from common.rating.totals import Totals
 
 
@@ -59,11 +64,11 @@ def simulate(
         )
     ids = None if customers is None else _known(connection, customers)
     if ids is None:
-        active = deciding.active_periods(connection, None, period.start, period.end)
+        active = active_periods(connection, None, period.start, period.end)
         ids = {owner for owner, _ in active}
     if not ids:
         return []
-    in_force = deciding.rate_cards_in_force(connection, ids, period.start)
+    in_force = rate_cards_in_force(connection, ids, period.start)
     if ids - in_force.keys():
         raise Unpriced(f"no rate card is in force in {period}")
     repriced = {owner for owner in ids if customers is not None or in_force[owner].is_default}
@@ -91,7 +96,7 @@ def _totals(
     connection: Connection, customers: set[UUID], period: Period, card: str | None = None
 ) -> dict[UUID, Totals]:
     pairs = [(customer, period.start) for customer in sorted(customers)]
-    entries = deciding.draft_entries(connection, Scope(pairs, as_if_open=True, proposed_card=card))
+    entries = draft_entries(connection, Scope(pairs, as_if_open=True, proposed_card=card))
     return {entry.customer_id: entry.totals for entry in entries}
 
 

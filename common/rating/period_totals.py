@@ -1,0 +1,103 @@
+"""Period totals."""
+
+from datetime import date
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, TextClause, text
+
+from common.enums import ReportStatus
+from common.problems import Unpriced
+from common.rating.rated_lines import RATED, SUMS
+from common.rating.scope import Scope
+from common.rating.totals import Totals
+
+
+def totals_of(row: Any) -> Totals:
+    """The sums of a row of leads and actions."""
+    return Totals(
+        row.gross_cents,
+        row.billed_cents,
+        row.duplicate_cents,
+        row.cap_cents,
+        row.leads,
+        row.actions,
+    )
+
+
+def require_prices(unpriced: int) -> None:
+    if unpriced:
+        raise Unpriced(
+            f"{unpriced} actions have no price on the rate card in force; "
+            "no report is made until they have"
+        )
+
+
+class Entry(NamedTuple):
+    """One customer's period in the list of reports; what is due is of whole months only."""
+
+    customer_id: UUID
+    customer: str
+    customer_name: str
+    timezone: str
+    period: date
+    status: ReportStatus
+    totals: Totals
+    due_cents: int | None = None
+
+
+# Summed up one customer's period at a time, as it is decided: a sort of all of them by lead would
+# not fit into memory.
+_ENTRIES = text(
+    f"""
+with {RATED}
+
+select
+    scope.customer_id, scope.customer, customers.name, customers.timezone, scope.period, entry.*
+from scope
+join customers using (customer_id)
+cross join lateral (
+    select
+        {SUMS}, count(*) as leads, sum(actions)::bigint as actions,
+        sum(unpriced)::bigint as unpriced
+    from (
+        select
+            {SUMS}, count(*) as actions,
+            count(*) filter (where gross_cents is null) as unpriced
+        from selected
+        where selected.customer_id = scope.customer_id and selected.period = scope.period
+        group by lead_id
+    ) as per_lead
+) as entry
+where entry.leads > 0
+order by scope.period desc, scope.customer
+"""
+)
+
+
+def draft_entries(connection: Connection, scope: Scope) -> list[Entry]:
+    """The totals of every open month that `scope` shows a line of.
+
+    Raises Unpriced when an action has no price on its rate card.
+    """
+    return entry_rows(connection, _ENTRIES, scope, ReportStatus.DRAFT)
+
+
+def entry_rows(
+    connection: Connection, query: TextClause, scope: Scope, status: ReportStatus
+) -> list[Entry]:
+    result = []
+    for row in connection.execute(query, scope.parameters()):
+        require_prices(row.unpriced)
+        result.append(
+            Entry(
+                row.customer_id,
+                row.customer,
+                row.name,
+                row.timezone,
+                row.period,
+                status,
+                totals_of(row),
+            )
+        )
+    return result

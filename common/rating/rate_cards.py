@@ -1,0 +1,171 @@
+"""Rate cards: what a caller proposes, the versions that are stored, and their history.
+
+Invariant: a version is never edited, and takes effect at the start of a month that has not begun
+yet (rules.md, 2), so no month is ever priced by two cards.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy import Connection, func, insert, select, text, tuple_
+from sqlalchemy.orm import Session
+
+from common import identifiers
+from common.billing_period import Period
+from common.enums import CapScope
+from common.models import ChargedDuplicates, Customer, RateCard
+from common.models import Rate as StoredRate
+from common.problems import NotFound, Unpriced
+from common.rating.rate_card_checks import is_of, owner_of, require_addable
+from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard, ProposedCard, ProposedRate
+
+
+def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
+    """Stores a new version.
+
+    Raises Invalid for a card that is incomplete or names what is not known, and Conflict when its
+    first month has begun or is closed, or when somebody else added a version first.
+    """
+    newest = require_addable(connection, card, now)
+    customer_id, period = owner_of(card), Period.parse(card.valid_from)
+    card_id = connection.execute(
+        insert(RateCard)
+        .values(
+            customer_id=customer_id,
+            name=card.name,
+            version=newest + 1,
+            valid_from=period.start,
+            currency=card.currency,
+            follows_default=card.follows_default,
+            **_terms(card),
+        )
+        .returning(RateCard.rate_card_id)
+    ).scalar_one()
+    if card.rates:
+        connection.execute(insert(StoredRate), [_row(rate, card_id) for rate in card.rates])
+    if card.duplicates_charged_for:
+        connection.execute(
+            insert(ChargedDuplicates),
+            [
+                {"rate_card_id": card_id, "lead_type": lead_type}
+                for lead_type in card.duplicates_charged_for
+            ],
+        )
+    return Session(connection).get_one(RateCard, card_id)
+
+
+def statement_parameter(connection: Connection, card: ProposedCard, period: Period) -> str:
+    """The card as the deciding statement takes one in place of those in force: JSON.
+
+    One that follows the default card is what that one is in the period. Raises Unpriced where
+    there is none.
+    """
+    if card.follows_default:
+        return _parameter_of_default(connection, period)
+    terms = _terms(card)
+    return to_json(
+        {
+            "cap_cents": terms["cap_cents"],
+            "cap_scope": terms["cap_scope"],
+            "duplicates_charged_for": card.duplicates_charged_for,
+            "rates": [_row(rate) for rate in card.required_rates()],
+        }
+    ).decode()
+
+
+def _parameter_of_default(connection: Connection, period: Period) -> str:
+    query = (
+        select(RateCard)
+        .where(RateCard.customer_id.is_(None), RateCard.valid_from <= period.start)
+        .order_by(RateCard.valid_from.desc(), RateCard.version.desc())
+        .limit(1)
+    )
+    card = Session(connection).scalars(query).first()
+    if card is None:
+        raise Unpriced(f"no rate card is in force in {period}")
+    return to_json(
+        {
+            "cap_cents": card.cap_cents,
+            "cap_scope": card.cap_scope,
+            "duplicates_charged_for": [each.lead_type for each in card.charged_duplicates],
+            "rates": [
+                {
+                    "engagement_level": rate.engagement_level,
+                    "lead_type": rate.lead_type,
+                    "product_id": rate.product_id,
+                    "amount_cents": rate.amount_cents,
+                }
+                for rate in card.rates
+            ],
+        }
+    ).decode()
+
+
+def latest_rate_card(connection: Connection, customer_id: UUID | None) -> RateCard | None:
+    """The newest version of a customer's own card, or of the default one, where there is one."""
+    query = select(RateCard).where(is_of(customer_id)).order_by(RateCard.version.desc()).limit(1)
+    return Session(connection).scalars(query).first()
+
+
+def rate_card_by_number(
+    connection: Connection, customer_id: UUID | None, number: int
+) -> RateCard | None:
+    """One version by its number."""
+    query = select(RateCard).where(is_of(customer_id), RateCard.version == number)
+    return Session(connection).scalars(query).first()
+
+
+def get_rate_card(connection: Connection, rate_card_id: UUID) -> RateCard:
+    """One version by its id. Raises NotFound."""
+    found = Session(connection).get(RateCard, rate_card_id)
+    if found is None:
+        raise NotFound(f"no rate card has the id {rate_card_id}")
+    return found
+
+
+def list_rate_cards(
+    connection: Connection, customer_id: str | None, after: CardKey | None, most: int
+) -> list[RateCard]:
+    """At most `most` versions: the default card's, then each customer's, the newest first.
+
+    With `customer_id` only that customer's own.
+    """
+    owner = func.coalesce(Customer.external_id, text("''"))
+    query = (
+        select(RateCard)
+        .outerjoin(Customer, RateCard.customer_id == Customer.customer_id)
+        .order_by(owner, RateCard.version.desc())
+        .limit(most)
+    )
+    if customer_id is not None:
+        query = query.where(RateCard.customer_id == identifiers.customer_id(customer_id))
+    if after is not None:
+        query = query.where(tuple_(owner, -RateCard.version) > (after.owner, -after.version))
+    return list(Session(connection).scalars(query))
+
+
+def _terms(card: ProposedCard) -> dict[str, Any]:
+    """What of a card stands in its own row, beside its rates."""
+    terms: dict[str, Any] = {"dispute_window_days": card.dispute_window_days}
+    if card.dispute_window_days is None:
+        terms["dispute_window_days"] = DISPUTE_WINDOW_DAYS
+    if card.cap is not None:
+        terms |= {"cap_cents": _cents(card.cap.amount), "cap_scope": CapScope(card.cap.scope)}
+    return terms
+
+
+def _cents(amount: str) -> int:
+    return int(amount.replace(".", ""))
+
+
+def _row(rate: ProposedRate, card_id: UUID | None = None) -> dict[str, object]:
+    level, lead_type, product = rate.place()
+    return {
+        "rate_card_id": card_id,
+        "engagement_level": level,
+        "lead_type": lead_type,
+        "product_id": product,
+        "amount_cents": _cents(rate.amount),
+    }
