@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Engine
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
 from benchmarks.servers import Client, product_engine, product_server
-from common import closing_preview, identifiers
+from common import identifiers
 from common.billing_period import Period
+from common.closing.preview import preview
 from common.leads.search import LeadFilter, find_leads, get_lead
 from common.rating.breakdowns import summarise
 from common.rating.scope import Scope
@@ -51,7 +52,7 @@ def measure(url: str, rounds: int) -> list[Finding]:
         "close": (
             "preview of a close",
             f"/console/close?period={_MONTH}",
-            lambda connection: closing_preview.preview(connection, _MONTH, datetime.now(UTC)),
+            lambda connection: preview(connection, _MONTH, datetime.now(UTC)),
         ),
     }
     with product_server(url) as server:

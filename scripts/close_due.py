@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.closing_due import MOST_GRACE_DAYS, close_due
+from common.closing.schedule import MOST_GRACE_DAYS, close_due
 from scripts.close import print_run
 from scripts.command import CommandError, ending_as_a_command
 from scripts.database import shared_database

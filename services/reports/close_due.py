@@ -10,7 +10,7 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from common.closing_due import MOST_GRACE_DAYS, close_due
+from common.closing.schedule import MOST_GRACE_DAYS, close_due
 from common.observability.metrics import sinks
 from common.settings import Settings
 from services.reports.observing import write_to_cloudwatch

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from common.billing_history import PastRun
 from common.billing_period import Period, instant
+from common.closing.run_history import PastRun
 from common.disputes.search import CreditPlace, FoundDispute
 from common.identifiers import report_id
 from common.leads.search import FoundLead

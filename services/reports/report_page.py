@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
 from common.billing_period import Period
+from common.closing.verification import verify_report
 from common.enums import EngagementLevel, Outcome, ReportStatus
 from common.leads.validation_errors import field_error
 from common.models import Customer
@@ -17,7 +18,6 @@ from common.problems import Invalid, NotFound
 from common.rating.totals import Totals
 from common.reports.final import final_report_of
 from common.reports.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
-from common.verification import verify_report
 from services.reports.access import caller_of
 from services.reports.reading import report_of
 from services.reports.render import as_html

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.closing.runs import Closing
 from common.enums import (
     CapScope,
     DisputeReason,
@@ -18,7 +19,6 @@ from common.enums import (
     ReportStatus,
 )
 from common.leads.results import Status
-from common.settlement import Closing
 
 Amount = Field(pattern=r"^-?[0-9]+\.[0-9]{2}$", examples=["12.00"])
 

@@ -21,12 +21,12 @@ import pytest
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 
-from common.billing_history import reconcile
 from common.billing_period import Period
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
+from common.closing.reconciliation import reconcile
+from common.closing.runs import run_billing
 from common.database.transactions import snapshot
-from common.settlement import run_billing
 from functions.ingest import storing
 from tests import oracle
 from tests.api import action, lead

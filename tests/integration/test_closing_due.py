@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from common.closing_due import close_due, last_due
+from common.closing.schedule import close_due, last_due
 from services.reports.close_due import main
 from tests.api import PROJECT, action, lead, post, register, report
 from tests.integration.test_closing import execute, forget_price

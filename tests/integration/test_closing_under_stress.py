@@ -16,13 +16,13 @@ from sqlalchemy import Engine, create_engine, text
 
 from common.billing_period import Period
 from common.catalog.customers import get_customer as stored_customer
+from common.closing.close_period import close_period
 from common.database.engine import get_engine
 from common.database.transactions import transaction
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
 from common.settings import settings
-from common.settlement import close_period
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
 from scripts.verify_report import cents

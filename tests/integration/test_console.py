@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from common.billing_period import Period
-from common.closing_preview import preview
+from common.closing.preview import preview
 from common.money import amount
 from common.rating.totals import Totals
 from common.reports.dashboard import overview, waiting

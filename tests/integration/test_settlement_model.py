@@ -20,9 +20,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, insert
 
-from common.billing_history import reconcile
 from common.billing_period import Period
 from common.catalog.customers import get_customer
+from common.closing.close_period import close_period
+from common.closing.reconciliation import reconcile
+from common.closing.verification import verify_report
 from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import get_dispute
@@ -37,8 +39,6 @@ from common.reports.draft import draft_report
 from common.reports.final import final_report, final_report_of
 from common.reports.listing import EntryFilter, list_entries
 from common.reports.model import Report
-from common.settlement import close_period
-from common.verification import verify_report
 from services.reports.render import as_json
 from tests import oracle
 from tests.integration.test_rules import World, instants

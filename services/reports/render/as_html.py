@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
+from common.closing.verification import Verification
 from common.enums import EngagementLevel, Outcome
 from common.keys import Caller
 from common.rating.totals import total_of
 from common.reports.line_search import LinesFound
 from common.reports.model import Report
-from common.verification import Verification
 from services.reports.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment
 from services.reports.render.as_pdf import LINES_WITHOUT_PROGRESS
 from services.reports.render.words import cut

@@ -7,9 +7,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from common.billing_history import RunKey, reconcile, runs
 from common.billing_period import Period
 from common.catalog.customers import get_customer
+from common.closing.reconciliation import reconcile
+from common.closing.run_history import RunKey, runs
+from common.closing.runs import run_billing
+from common.closing.verification import verify_report
 from common.enums import ReportStatus, Role
 from common.identifiers import customer_id as uuid_of
 from common.masking import with_masked_users
@@ -19,8 +22,6 @@ from common.rating.period_totals import Entry
 from common.rating.totals import Totals
 from common.reports.final import final_report_of
 from common.reports.listing import EntryFilter, list_entries
-from common.settlement import run_billing
-from common.verification import verify_report
 from services.reports.access import caller_of
 from services.reports.documents import entry_document, run_document
 from services.reports.formats import FORMATS, chosen_format, split_extension

@@ -10,11 +10,11 @@ from uuid import UUID
 from fastapi import APIRouter, BackgroundTasks, Request
 from fastapi.responses import HTMLResponse, Response
 
-from common.billing_history import RunKey, run_progress, runs
-from common.closing_preview import month_to_close, preview
+from common.closing.preview import month_to_close, preview
+from common.closing.run_history import RunKey, run_progress, runs
+from common.closing.runs import finish_run, start_run
 from common.problems import FieldError, Invalid
 from common.reports.dashboard import active_months
-from common.settlement import finish_run, start_run
 from services.reports.forms import Form
 from services.reports.pages import page, query, see_other
 from services.reports.paging import from_cursor, to_cursor

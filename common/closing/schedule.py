@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from common.billing_period import Period
+from common.closing.runs import run_billing
 from common.database.transactions import acting_as, snapshot
 from common.final_reports.store import all_closed_through
 from common.problems import Conflict
 from common.rating.active_periods import active_periods
-from common.settlement import run_billing
 
 MOST_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
 

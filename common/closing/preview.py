@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from common.billing_period import Period
+from common.closing.runs import customers_to_close
 from common.disputes.credits import pending_cents
 from common.final_reports.late_actions import all_late_periods
 from common.final_reports.store import all_closed_through
@@ -20,7 +21,6 @@ from common.rating.active_periods import active_periods
 from common.rating.period_totals import Entry, draft_entries
 from common.rating.scope import Scope
 from common.rating.totals import Totals
-from common.settlement import customers_to_close
 
 
 @dataclass(frozen=True, slots=True)

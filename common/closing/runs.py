@@ -11,7 +11,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,14 +24,12 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing_period import Period
-from common.database.locks import lock_customer
+from common.closing.close_period import NOTHING_CLOSED, ClosedMonth, close_period, still_open
 from common.database.transactions import transaction
-from common.final_statements import BEFORE_CLOSING, CLOSE, CLOSE_PLAINLY
 from common.models import (
     BillingReport,
     BillingRun,
@@ -40,14 +38,11 @@ from common.models import (
 )
 from common.money import amount
 from common.observability.metrics import Metric, record
-from common.problems import Conflict, FieldError, NotFound, Problem, Unpriced
+from common.problems import Conflict, NotFound, Problem
 from common.rating.active_periods import active_periods
-from common.rating.scope import Scope
 from common.settings import settings
 
 logger = logging.getLogger("lead_billing.settlement")
-
-
 _FIRST_ZONE = timedelta(hours=14)  # no clock is further ahead of UTC
 
 
@@ -59,27 +54,13 @@ class Closing(StrEnum):
     FAILED = "failed"
 
 
-class ClosedMonth(NamedTuple):
-    """What a final report comes to. Its lines of prior periods count as billed, not as saved."""
-
-    due_cents: int = 0
-    billed_cents: int = 0
-    duplicate_cents: int = 0
-    cap_cents: int = 0
-    late_actions: int = 0
-    duplicates: int = 0  # lines that repeat another, those of prior periods among them
-
-
-_NOTHING_CLOSED = ClosedMonth()
-
-
 @dataclass(frozen=True, slots=True)
 class CustomerResult:
     """What a run did about one customer, and why where it could not close its period."""
 
     customer_id: str
     closing: Closing
-    month: ClosedMonth = _NOTHING_CLOSED
+    month: ClosedMonth = NOTHING_CLOSED
     reason: str | None = None
 
     def document(self) -> dict[str, Any]:
@@ -106,7 +87,7 @@ class RunResult:
     def total(self) -> ClosedMonth:
         """The sums of what it made final."""
         months = (result.month for result in self.results)
-        return ClosedMonth(*map(sum, zip(_NOTHING_CLOSED, *months, strict=True)))
+        return ClosedMonth(*map(sum, zip(NOTHING_CLOSED, *months, strict=True)))
 
     def document(self) -> dict[str, Any]:
         return {
@@ -191,54 +172,6 @@ def _account_for(run: RunResult, seconds: float) -> None:
     record(Metric.DUPLICATES, total.duplicates)
 
 
-def close_period(
-    connection: Connection, customer_id: UUID, period: Period, run_id: UUID
-) -> ClosedMonth | None:
-    """Makes a customer's month final: what it comes to, or None if it was final before.
-
-    Raises Conflict when the month is not over in the customer's zone, or when an earlier one still
-    has open actions, and Unpriced when an action has no price.
-    """
-    # In a statement of its own: the next one's snapshot must come after the wait.
-    lock_customer(connection, customer_id)
-    found = BEFORE_CLOSING.execute(
-        connection,
-        {
-            "customer_id": str(customer_id),
-            "customer_ids": [str(customer_id)],
-            "period": period.start,
-        },
-    ).one()
-    if found.closed_through is not None and period.start <= found.closed_through:
-        return None
-    if not found.is_over:
-        raise _still_open(period, found.timezone)
-    if found.earlier_open_period is not None:
-        raise _closed_too_early(period, Period(found.earlier_open_period))
-    if found.rate_card_id is None:
-        raise Unpriced(f"no rate card is in force in {period}")
-    late = found.late_periods
-    scope = Scope([(customer_id, each) for each in (period.start, *late)])
-    close = CLOSE_PLAINLY if found.is_plain and not late else CLOSE
-    try:
-        closed = close.execute(
-            connection,
-            scope.parameters()
-            | {
-                "report_id": str(identifiers.report_id(customer_id, str(period))),
-                "run_id": str(run_id),
-                "customer_id": str(customer_id),
-                "period": period.start,
-                "rate_card_id": str(found.rate_card_id),
-            },
-        ).one()
-    except IntegrityError as error:
-        if "every_line_has_a_price" not in str(error.orig):
-            raise
-        raise Unpriced("an action has no price on the rate card in force") from error
-    return ClosedMonth(*closed)
-
-
 def _close_or_park_all(
     customers: list[Customer], period: Period, run_id: UUID
 ) -> list[CustomerResult]:
@@ -321,18 +254,4 @@ def _require_over_somewhere(connection: Connection, period: Period) -> None:
     """Refuses a month that no customer anywhere can close yet: that parks nobody."""
     now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
     if (now + _FIRST_ZONE).date() < period.end:
-        raise _still_open(period, "any time zone")
-
-
-def _still_open(period: Period, zone: str) -> Conflict:
-    return Conflict(
-        f"{period} is not over yet in {zone}",
-        [FieldError("/period", "period_open", "can be closed when it is over")],
-    )
-
-
-def _closed_too_early(period: Period, first: Period) -> Conflict:
-    return Conflict(
-        f"{first} still has open actions and must be closed before {period}",
-        [FieldError("/period", "earlier_period_open", f"close {first} first")],
-    )
+        raise still_open(period, "any time zone")

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select, text
 
 from common import identifiers
-from common.final_statements import NOT_PLANNED_WITH, VERIFY
+from common.closing.queries import NOT_PLANNED_WITH, VERIFY
 from common.models import BillingReport, BillingReportBlock
 from common.rating.rated_lines import LINES_AT_ONCE
 from common.rating.scope import Scope
