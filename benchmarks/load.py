@@ -24,9 +24,9 @@ from benchmarks import workload
 from benchmarks.__main__ import machine, table
 from benchmarks.measure import Finding, wanted
 from benchmarks.servers import Client, Server, databases, product_engine, product_server
+from common.access.api_keys import create_key
 from common.access.tokens import Token
 from common.enums import Role
-from common.keys import create_key
 from common.settings import settings
 
 CLIENTS = 16

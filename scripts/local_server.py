@@ -20,10 +20,10 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from common.access.api_keys import has_admin
 from common.database.deployment import require_known_hash_key
 from common.database.grants import FUNCTION, SERVICE
 from common.database.transactions import transaction
-from common.keys import has_admin
 from common.settings import settings
 from scripts.command import CommandError, ending_as_a_command
 from scripts.database import Say, owned_database

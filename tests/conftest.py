@@ -12,9 +12,9 @@ import httpx
 import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
+from common.access.authentication import authenticator
 from common.database.engine import get_engine
 from common.database.grants import FUNCTION, SERVICE
-from common.keys import gatekeeper
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import address_of, listen_on, load_gateway, serving
@@ -119,13 +119,13 @@ def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
     """A fresh database that this process's settings and engine lead to during the test."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     settings.cache_clear()
-    gatekeeper.cache_clear()
+    authenticator.cache_clear()
     get_engine.cache_clear()
     yield database_url
     for engine in (get_engine(), get_engine(FUNCTION), get_engine(SERVICE)):
         engine.dispose()
     settings.cache_clear()
-    gatekeeper.cache_clear()
+    authenticator.cache_clear()
     get_engine.cache_clear()
 
 

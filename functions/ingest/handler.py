@@ -19,8 +19,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
+from common.access.authentication import Principal, authenticator
 from common.enums import Role
-from common.keys import Caller, gatekeeper
 from common.leads.parsing import Posted, read_leads
 from common.leads.results import NO_USER, Result, Status, summary
 from common.leads.schemas import Lead
@@ -132,11 +132,11 @@ def _problem_response(problem: Problem) -> Response[str]:
     )
 
 
-def _sender(event: dict[str, Any]) -> Caller:
+def _sender(event: dict[str, Any]) -> Principal:
     """Who sends the leads. Raises Unauthenticated, and Forbidden for a key that may not."""
     headers = event.get("headers") or {}
     http = event.get("requestContext", {}).get("http", {})
-    sender = gatekeeper().admit(
+    sender = authenticator().admit(
         headers.get("authorization"), http.get("sourceIp"), headers.get("host")
     )
     if sender.role not in {Role.INGEST, Role.ADMIN}:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from common.access.authentication import Principal, authenticator
 from common.database.transactions import IDENTITY, RequestIdentity
 from common.enums import Role
-from common.keys import Caller, gatekeeper
 from common.problems import Forbidden
 from services.reports import sessions
 
@@ -101,7 +101,7 @@ RULES: dict[tuple[str, str], Rule] = {
 }
 
 
-async def authorised(request: Request) -> Caller | None:
+async def authorised(request: Request) -> Principal | None:
     """The caller, where the route's rule lets it in; None where it lets in anybody.
 
     From here on the request acts as that caller. Raises Unauthenticated and Forbidden.
@@ -120,17 +120,17 @@ async def authorised(request: Request) -> Caller | None:
     return caller
 
 
-def caller_of(request: Request) -> Caller:
+def caller_of(request: Request) -> Principal:
     """The caller of a request that was let in by its key."""
-    caller: Caller = request.state.caller
+    caller: Principal = request.state.caller
     return caller
 
 
-def _caller(request: Request) -> Caller:
+def _caller(request: Request) -> Principal:
     authorization = request.headers.get("authorization")
     if authorization is None:
         key_id = sessions.key_of(request)
         if key_id is not None:
-            return gatekeeper().signed_in(key_id)
+            return authenticator().signed_in(key_id)
     address = request.client and request.client.host
-    return gatekeeper().admit(authorization, address, request.headers.get("host"))
+    return authenticator().admit(authorization, address, request.headers.get("host"))

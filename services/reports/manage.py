@@ -11,10 +11,16 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from common import keys
+from common.access.api_keys import (
+    KeyMaterial,
+    create_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+    store_key,
+)
 from common.database.transactions import acting_as, transaction
 from common.enums import Role
-from common.keys import KeyMaterial
 from common.leads.erasure import erase_user
 from common.models import ApiKey
 from common.problems import Problem
@@ -59,21 +65,21 @@ def run(asked: argparse.Namespace) -> None:
         match asked.command:
             case "key-create" if asked.key_hash:
                 material = KeyMaterial(asked.key_id, asked.key_hash)
-                key = keys.store_key(connection, material, asked.name, asked.role, asked.customer)
+                key = store_key(connection, material, asked.name, asked.role, asked.customer)
                 lines = [describe(key)]
             case "key-create":
-                key, token = keys.create_key(connection, asked.name, asked.role, asked.customer)
+                key, token = create_key(connection, asked.name, asked.role, asked.customer)
                 lines = [describe(key), token.text]
             case "key-list":
-                lines = [describe(key) for key in keys.list_keys(connection, None, _MOST_LISTED)]
+                lines = [describe(key) for key in list_keys(connection, None, _MOST_LISTED)]
             case "key-rotate":
                 overlap = timedelta(hours=asked.overlap_hours)
-                key, token = keys.rotate_key(connection, asked.key_id, overlap)
+                key, token = rotate_key(connection, asked.key_id, overlap)
                 lines = [describe(key), token.text]
             case "erase":
                 lines = [str(erase_user(connection, asked.customer, asked.user, settings()))]
             case _:
-                lines = [describe(keys.revoke_key(connection, asked.key_id))]
+                lines = [describe(revoke_key(connection, asked.key_id))]
     # Not before it is committed: what is shown works.
     print(*lines, sep="\n")  # noqa: T201
 

@@ -17,9 +17,9 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from common.access.authentication import Principal
 from common.billing_period import Period
 from common.enums import Role
-from common.keys import Caller
 from common.money import CURRENCY
 from services.reports.render.words import local, money
 
@@ -54,7 +54,7 @@ class Frame:
 
     root: str
     here: str = ""
-    caller: Caller | None = None
+    caller: Principal | None = None
 
     @property
     def may_change(self) -> bool:

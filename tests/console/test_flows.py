@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from common.access.authentication import authenticator
 from common.billing_period import Period
-from common.keys import gatekeeper
 from tests.api import action, lead, post, register
 from tests.console.conftest import Console
 from tests.console.filled import fill
@@ -395,7 +395,7 @@ def test_viewer_signs_in_reads_and_signs_out_again(
     viewer = {"name": "Bob", "role": "viewer", "customer_id": "acme"}
     key = console.api.post("/keys", json=viewer).json()["key"]
     monkeypatch.setenv("OPEN_ACCESS", "false")
-    gatekeeper.cache_clear()
+    authenticator.cache_clear()
 
     page = console.visit("/console/customers")
     heading(page, "Sign in")
@@ -410,4 +410,4 @@ def test_viewer_signs_in_reads_and_signs_out_again(
     heading(page, "Sign in")
     console.visit("/console/leads")
     heading(page, "Sign in")
-    gatekeeper.cache_clear()
+    authenticator.cache_clear()

@@ -15,7 +15,9 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 
 import scripts.manage
-from common import keys
+from common.access.api_keys import create_key
+from common.access.authentication import ApiKeyCache, CachedKey, Principal, authenticator
+from common.access.rate_limit import RateLimit
 from common.access.tokens import Token
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
@@ -24,7 +26,6 @@ from common.database.errors import StatementRefused
 from common.database.transactions import acting_as, snapshot, transaction
 from common.enums import Role
 from common.identifiers import customer_id
-from common.keys import Caller, Keyring, KnownKey, RateLimit, gatekeeper
 from common.problems import DatabaseUnavailable, TooManyRequests, Unauthenticated
 from common.settings import settings
 from functions.ingest.handler import handler
@@ -47,9 +48,9 @@ def admin(gateway: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> httpx.Clien
     monkeypatch.setenv("OPEN_ACCESS", "false")
     monkeypatch.setenv("KEY_CACHE_SECONDS", "1")
     settings.cache_clear()
-    gatekeeper.cache_clear()
+    authenticator.cache_clear()
     with transaction() as connection:
-        _, token = keys.create_key(connection, "the admin", Role.ADMIN, None)
+        _, token = create_key(connection, "the admin", Role.ADMIN, None)
     gateway.headers["authorization"] = f"Bearer {token.text}"
     gateway.event_hooks["response"].append(check_shape)
     return gateway
@@ -212,7 +213,7 @@ def test_open_access_is_for_this_machine_by_one_of_its_own_names(
     assert gateway.get("/customers").status_code == 200
     assert (rebound.status_code, posted.status_code) == (401, 401)
     with pytest.raises(Unauthenticated):
-        gatekeeper().admit(None, "192.0.2.7", "localhost")
+        authenticator().admit(None, "192.0.2.7", "localhost")
 
 
 @pytest.mark.parametrize("name", ["AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4"])
@@ -321,7 +322,7 @@ def test_unknown_key_cannot_be_rotated_or_revoked(admin: httpx.Client) -> None:
 
 
 TOKEN = Token.new()
-HOLDER = Caller(TOKEN.key_id, "a test", Role.INGEST)
+HOLDER = Principal(TOKEN.key_id, "a test", Role.INGEST)
 
 
 class Clock:
@@ -334,12 +335,12 @@ class Clock:
 def test_known_key_costs_no_look_until_its_time_is_over() -> None:
     looks: list[str] = []
 
-    def find(key_id: str) -> KnownKey:
+    def find(key_id: str) -> CachedKey:
         looks.append(key_id)
-        return KnownKey(HOLDER, TOKEN.hash, None)
+        return CachedKey(HOLDER, TOKEN.hash, None)
 
     clock = Clock()
-    ring = Keyring(find, 30, clock)
+    ring = ApiKeyCache(find, 30, clock)
 
     for clock.now in (0.0, 10.0, 29.9, 30.0):
         assert ring.caller(TOKEN) == HOLDER
@@ -348,15 +349,15 @@ def test_known_key_costs_no_look_until_its_time_is_over() -> None:
 
 
 def test_key_is_trusted_on_while_the_database_is_away_for_an_hour() -> None:
-    found: list[KnownKey | None] = [KnownKey(HOLDER, TOKEN.hash, None)]
+    found: list[CachedKey | None] = [CachedKey(HOLDER, TOKEN.hash, None)]
 
-    def find(_key_id: str) -> KnownKey | None:
+    def find(_key_id: str) -> CachedKey | None:
         if not found:
             raise DatabaseUnavailable("away")
         return found[0]
 
     clock = Clock()
-    ring = Keyring(find, 30, clock)
+    ring = ApiKeyCache(find, 30, clock)
     ring.caller(TOKEN)
     found.clear()
 
@@ -396,10 +397,10 @@ def test_over_its_limit_a_key_is_429_in_both_parts(
 ) -> None:
     client = client_as("admin")
     monkeypatch.setenv("RATE_LIMIT_PER_SECOND", "1")
-    gatekeeper.cache_clear()
+    authenticator.cache_clear()
 
     read = [client.get("/customers").status_code for _ in range(4)]
-    gatekeeper.cache_clear()
+    authenticator.cache_clear()
     sent = [post(client, []).status_code for _ in range(4)]
 
     assert read[:2] == [200, 200]
@@ -878,7 +879,7 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
     def sign_in_as(role: str, password: str) -> None:
         url = server.set(username=role, password=password, database="lead_billing")
         monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
-        for cached in (settings, gatekeeper, get_engine):
+        for cached in (settings, authenticator, get_engine):
             cached.cache_clear()
 
     with EmbeddedPostgres(tmp_path, durable=False) as address:

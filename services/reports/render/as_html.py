@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
+from common.access.authentication import Principal
 from common.closing.verification import Verification
 from common.enums import EngagementLevel, Outcome
-from common.keys import Caller
 from common.rating.totals import total_of
 from common.reports.line_search import LinesFound
 from common.reports.model import Report
@@ -25,7 +25,7 @@ def render(
     found: LinesFound,
     filters: Mapping[str, str],
     verification: Verification | None = None,
-    caller: Caller | None = None,
+    caller: Principal | None = None,
 ) -> Iterator[bytes]:
     """The page in pieces, for `caller`. `filters`: what narrows the lines, as links carry it on."""
     count = report.totals.actions + len(report.prior_period)

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
-from common import keys
-from common.audit import AuditFilter, audit_entries
+from common.access import api_keys
+from common.access.api_keys import KeyPlace
+from common.access.audit_log import AuditFilter, audit_entries
 from common.enums import Role
-from common.keys import KeyPlace
 from common.request_model import RequestModel
 from services.reports.documents import audit_document, key_document
 from services.reports.paging import from_cursor, to_cursor
@@ -41,7 +41,7 @@ class RotationBody(RequestModel):
 def list_keys(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> dict[str, Any]:
     """The keys, the newest first; those that ended too. Of a key itself only a hash is kept."""
     after = None if cursor is None else from_cursor(cursor, KeyPlace)
-    found = keys.list_keys(connection, after, limit + 1)
+    found = api_keys.list_keys(connection, after, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     return {
         "data": [key_document(each) for each in found[:limit]],
@@ -52,7 +52,7 @@ def list_keys(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None)
 @router.post("/keys", status_code=201, response_model=None, responses={201: {"model": NewKeyShape}})
 def create_key(connection: Transaction, body: KeyBody, response: Response) -> dict[str, Any]:
     """Makes a key. `key` is shown in this answer and never again."""
-    key, token = keys.create_key(connection, body.name, body.role, body.customer_id)
+    key, token = api_keys.create_key(connection, body.name, body.role, body.customer_id)
     return _shown_once(response, key_document(key), token.text)
 
 
@@ -67,14 +67,14 @@ def rotate_key(
 ) -> dict[str, Any]:
     """Makes another key in a key's place; the old one works for `overlap_hours` longer."""
     overlap = timedelta(hours=(body or RotationBody()).overlap_hours)
-    key, token = keys.rotate_key(connection, key_id, overlap)
+    key, token = api_keys.rotate_key(connection, key_id, overlap)
     return _shown_once(response, key_document(key), token.text)
 
 
 @router.post("/keys/{key_id}/revoke", response_model=None, responses={200: {"model": KeyShape}})
 def revoke_key(connection: Transaction, key_id: Id) -> dict[str, Any]:
     """Ends a key. Processes that have just seen it take it for KEY_CACHE_SECONDS more."""
-    return key_document(keys.revoke_key(connection, key_id))
+    return key_document(api_keys.revoke_key(connection, key_id))
 
 
 def _shown_once(response: Response, document: dict[str, Any], key: str) -> dict[str, Any]:

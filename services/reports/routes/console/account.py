@@ -6,11 +6,12 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from common import keys
-from common.audit import AuditFilter, audit_entries
+from common.access import api_keys
+from common.access.api_keys import KeyPlace, create_key, revoke_key, rotate_key
+from common.access.audit_log import AuditFilter, audit_entries
+from common.access.authentication import authenticator
 from common.database.transactions import snapshot, transaction
 from common.enums import Role
-from common.keys import KeyPlace, gatekeeper
 from common.problems import Problem, Unauthenticated
 from common.settings import settings
 from services.reports import sessions
@@ -38,7 +39,7 @@ def sign_in(request: Request, form: Form) -> Response:
     address = _own_address(form.get("next", ""))
     try:
         # No address of the caller's: signing in takes a key, also where others need none.
-        caller = gatekeeper().admit(f"Bearer {form.get('key', '').strip()}", None, None)
+        caller = authenticator().admit(f"Bearer {form.get('key', '').strip()}", None, None)
         if caller.role is Role.INGEST:
             raise Unauthenticated("an ingest key sends leads and reads nothing: take another one")
     except Unauthenticated as problem:
@@ -75,7 +76,7 @@ def list_keys(
     request: Request, connection: Snapshot, now: Now, cursor: Cursor = None
 ) -> HTMLResponse:
     after = None if cursor is None else from_cursor(cursor, KeyPlace)
-    found = keys.list_keys(connection, after, KEYS_A_PAGE + 1)
+    found = api_keys.list_keys(connection, after, KEYS_A_PAGE + 1)
     last = found[KEYS_A_PAGE - 1] if len(found) > KEYS_A_PAGE else None
     return _keys_page(
         request,
@@ -94,18 +95,18 @@ def change_keys(request: Request, form: Form, now: Now) -> Response:
         with transaction() as connection:
             match form.get("do"):
                 case "rotate":
-                    shown = keys.rotate_key(connection, form.get("key_id", ""))[1].text
+                    shown = rotate_key(connection, form.get("key_id", ""))[1].text
                 case "revoke":
-                    keys.revoke_key(connection, form.get("key_id", ""))
+                    revoke_key(connection, form.get("key_id", ""))
                 case _:
                     values = {name: form.get(name) or None for name in KeyBody.model_fields}
                     body = parsed(KeyBody, values)
-                    made = keys.create_key(connection, body.name, body.role, body.customer_id)
+                    made = create_key(connection, body.name, body.role, body.customer_id)
                     shown = made[1].text
     except Problem as refused:
         shown, problem = None, refused
     with snapshot() as connection:
-        found = keys.list_keys(connection, None, KEYS_A_PAGE)
+        found = api_keys.list_keys(connection, None, KEYS_A_PAGE)
     answer = _keys_page(
         request,
         keys=found,

@@ -1,0 +1,128 @@
+"""Api keys."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from common.access.tokens import Token
+from common.catalog.customers import get_customer as customer_of
+from common.enums import Role
+from common.models import ApiKey
+from common.problems import (
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+)
+
+ROTATION_OVERLAP = timedelta(hours=24)
+
+
+class KeyPlace(NamedTuple):
+    """Where a key stands in the list."""
+
+    created_at: datetime
+    key_id: str
+
+
+def create_key(
+    connection: Connection, name: str, role: Role, customer: str | None
+) -> tuple[ApiKey, Token]:
+    """A new key, and the text its holder gets to see this once.
+
+    `customer` is whose data alone it reaches. Raises Invalid for an admin of one customer, and
+    NotFound for a customer that is not registered.
+    """
+    token = Token.new()
+    return store_key(connection, KeyMaterial(token.key_id, token.hash), name, role, customer), token
+
+
+class KeyMaterial(NamedTuple):
+    """All of a key that is ever stored."""
+
+    key_id: str
+    secret_hash: bytes
+
+
+def store_key(
+    connection: Connection, material: KeyMaterial, name: str, role: Role, customer: str | None
+) -> ApiKey:
+    """Stores a key that was made elsewhere. Raises as `create_key`."""
+    if role is Role.ADMIN and customer is not None:
+        raise Invalid(
+            "an admin key belongs to no customer",
+            [FieldError("/customer_id", "admin_of_a_customer", "must be left out for an admin")],
+        )
+    whose = None if customer is None else customer_of(connection, customer).customer_id
+    key = ApiKey(name=name, role=role, customer_id=whose, **material._asdict())
+    return _stored(connection, key)
+
+
+def list_keys(connection: Connection, after: KeyPlace | None, most: int) -> list[ApiKey]:
+    """At most `most` keys, the newest first, from behind `after` on; those that ended too."""
+    query = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(most)
+    if after is not None:
+        query = query.where(tuple_(ApiKey.created_at, ApiKey.key_id) < tuple(after))
+    return list(Session(connection).scalars(query))
+
+
+def rotate_key(
+    connection: Connection, key_id: str, overlap: timedelta = ROTATION_OVERLAP
+) -> tuple[ApiKey, Token]:
+    """A new key of the same name, role and customer; the old one works for `overlap` longer.
+
+    Raises NotFound, and Conflict for a key that has ended.
+    """
+    old = _current_key(connection, key_id)
+    token = Token.new()
+    key = ApiKey(
+        key_id=token.key_id,
+        name=old.name,
+        role=old.role,
+        customer_id=old.customer_id,
+        secret_hash=token.hash,
+        replaces=old.key_id,
+    )
+    stored = _stored(connection, key)
+    _end(connection, key_id, func.clock_timestamp() + overlap)
+    return stored, token
+
+
+def revoke_key(connection: Connection, key_id: str) -> ApiKey:
+    """Ends a key now. Raises NotFound, and Conflict for one that has ended."""
+    _current_key(connection, key_id)
+    _end(connection, key_id, func.clock_timestamp())
+    return Session(connection).get_one(ApiKey, key_id)
+
+
+def has_admin(connection: Connection) -> bool:
+    """Whether somebody could make further keys over the API."""
+    query = select(ApiKey.key_id).where(ApiKey.role == Role.ADMIN, _is_current()).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _stored(connection: Connection, key: ApiKey) -> ApiKey:
+    session = Session(connection)
+    session.add(key)
+    session.flush()
+    session.refresh(key)
+    return key
+
+
+def _is_current() -> ColumnElement[bool]:
+    return or_(ApiKey.ends_at.is_(None), ApiKey.ends_at > func.clock_timestamp())
+
+
+def _current_key(connection: Connection, key_id: str) -> ApiKey:
+    key = Session(connection).get(ApiKey, key_id, with_for_update={"of": ApiKey})
+    if key is None:
+        raise NotFound(f"there is no key {key_id!r}")
+    if key.ends_at is not None and key.ends_at <= datetime.now(UTC):
+        raise Conflict(f"the key {key_id!r} has ended")
+    return key
+
+
+def _end(connection: Connection, key_id: str, moment: ColumnElement[datetime]) -> None:
+    connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(ends_at=moment))
