@@ -4,8 +4,8 @@ from alembic import context
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
+from common.database.base import Base
 from common.database.grants import grant, withdraw
-from common.models import Base
 from common.settings import settings
 
 

@@ -22,7 +22,7 @@ from benchmarks.servers import (
 )
 from common import identifiers
 from common.billing_period import Period
-from common.models import Customer
+from common.catalog.models import Customer
 from common.reports.final import final_report, final_report_of
 
 _MEBIBYTE = 1024 * 1024

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import CheckConstraint, Column, Enum, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
-from common.models import Base
+from common.database.base import Base
 from scripts.command import CommandError, ending_as_a_command
 
 _TARGET = Path(__file__).resolve().parent.parent / "docs" / "database.dbml"

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from common.access.models import ApiKey
 from common.access.tokens import Token
 from common.catalog.customers import get_customer as customer_of
 from common.enums import Role
-from common.models import ApiKey
 from common.problems import (
     Conflict,
     FieldError,

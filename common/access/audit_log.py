@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from common.models import AuditEntry
+from common.access.models import AuditEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from common.access.models import ApiKey
 from common.access.rate_limit import MAX_CACHED, RateLimit
 from common.access.tokens import Token
 from common.database.transactions import snapshot
 from common.enums import Role
-from common.models import ApiKey
 from common.problems import (
     DatabaseUnavailable,
     Unauthenticated,

@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.catalog.models import Customer
 from common.database.locks import lock_customer
-from common.models import BillingReport, Customer
+from common.final_reports.models import BillingReport
 from common.problems import Conflict, FieldError, Invalid, NotFound
 
 _EMAIL_IS_UNIQUE = "uq_customers_email"

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
-from common.models import LeadType
+from common.catalog.models import LeadType
 
 
 def list_lead_types(connection: Connection) -> list[str]:

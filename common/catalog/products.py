@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.models import Product
+from common.catalog.models import Product
 from common.problems import NotFound
 
 

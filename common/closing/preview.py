@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.closing.runs import customers_to_close
 from common.disputes.credits import pending_cents
 from common.final_reports.late_actions import all_late_periods
 from common.final_reports.store import all_closed_through
-from common.models import Customer
 from common.problems import Unpriced
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import Entry, draft_entries

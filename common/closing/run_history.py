@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from common.models import BillingReport, BillingRun, Customer, ParkedCustomer
+from common.catalog.models import Customer
+from common.final_reports.models import BillingReport, BillingRun, ParkedCustomer
 from common.problems import NotFound
 from common.rating.totals import Totals
 

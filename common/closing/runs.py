@@ -28,14 +28,10 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.closing.close_period import NOTHING_CLOSED, ClosedMonth, close_period, still_open
 from common.database.transactions import transaction
-from common.models import (
-    BillingReport,
-    BillingRun,
-    Customer,
-    ParkedCustomer,
-)
+from common.final_reports.models import BillingReport, BillingRun, ParkedCustomer
 from common.money import amount
 from common.observability.metrics import Metric, record
 from common.problems import Conflict, NotFound, Problem

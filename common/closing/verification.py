@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, text
 
 from common import identifiers
 from common.closing.queries import NOT_PLANNED_WITH, VERIFY
-from common.models import BillingReport, BillingReportBlock
+from common.final_reports.models import BillingReport, BillingReportLineBlock
 from common.rating.rated_lines import LINES_AT_ONCE
 from common.rating.scope import Scope
 
@@ -119,8 +119,8 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     The actions are those that the report's lines name, decided again as they were when it was
     closed (docs/verification.md).
     """
-    months = select(BillingReportBlock.period).where(
-        BillingReportBlock.report_id == report.report_id
+    months = select(BillingReportLineBlock.period).where(
+        BillingReportLineBlock.report_id == report.report_id
     )
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)

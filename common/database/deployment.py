@@ -1,23 +1,21 @@
 """Deployment."""
 
-from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    CheckConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
 
-from common import identifiers
-from common.models import Installation
-from common.settings import Settings
+from common.database.base import Base
 
 
-def require_known_hash_key(connection: Connection, settings: Settings) -> None:
-    """Raises RuntimeError when the users of this database were hashed with another key.
+class Deployment(Base):
+    """What holds for this database as a whole: one row."""
 
-    With another key every user would be a new one, and their repeats would be billed.
-    """
-    mine = identifiers.fingerprint(settings.user_secret)
-    connection.execute(
-        insert(Installation).values(user_hash_key_fingerprint=mine).on_conflict_do_nothing()
+    __tablename__ = "installation"
+    __table_args__ = (CheckConstraint("is_only_row", "is_the_only_row"),)
+
+    is_only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    user_hash_key_fingerprint: Mapped[str] = mapped_column(
+        comment="of the key its users are hashed with, which must stay the same"
     )
-    if connection.scalar(select(Installation.user_hash_key_fingerprint)) != mine:
-        raise RuntimeError(
-            "USER_HASH_KEY is not the key that this database's users are hashed with"
-        )

@@ -13,13 +13,10 @@ from sqlalchemy import (
 )
 
 from common.disputes.credit import Credit
+from common.disputes.models import Dispute, DisputeLine
 from common.disputes.search import is_credit_of_line
 from common.enums import DisputeReason, DisputeStatus
-from common.models import (
-    BillingReportCredit,
-    Dispute,
-    DisputedLine,
-)
+from common.final_reports.models import BillingReportCredit
 
 _PENDING = text(
     f"""
@@ -68,8 +65,8 @@ def final_credits(connection: Connection, report_id: UUID) -> list[Credit]:
 def pending_cents(connection: Connection, customer_id: UUID | None) -> dict[UUID, int]:
     """The sum of what `pending_credits` gives, by customer, of one or of all."""
     query = (
-        select(Dispute.customer_id, func.sum(DisputedLine.amount_cents).label("cents"))
-        .join(DisputedLine, DisputedLine.dispute_id == Dispute.dispute_id)
+        select(Dispute.customer_id, func.sum(DisputeLine.amount_cents).label("cents"))
+        .join(DisputeLine, DisputeLine.dispute_id == Dispute.dispute_id)
         .outerjoin(BillingReportCredit, is_credit_of_line())
         .where(Dispute.status == DisputeStatus.ACCEPTED, BillingReportCredit.report_id.is_(None))
         .group_by(Dispute.customer_id)

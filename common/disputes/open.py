@@ -23,20 +23,15 @@ from sqlalchemy.orm import Session
 from common import identifiers
 from common.billing_period import Period
 from common.database.locks import lock_customer
+from common.disputes.models import Dispute, DisputeLine
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import FoundDispute, get_dispute, not_stored
 from common.enums import DisputeReason, DisputeStatus
-from common.models import (
-    Action,
-    BillingReport,
-    BillingReportLine,
-    Dispute,
-    DisputedLine,
-    Lead,
-    RateCard,
-)
+from common.final_reports.models import BillingReport, BillingReportLine
+from common.leads.models import Action, Lead
 from common.problems import Conflict, FieldError, Invalid
 from common.rating.active_periods import lead_periods
+from common.rating.models import RateCard
 
 _MOST_ERRORS = 100
 
@@ -82,7 +77,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
         .returning(Dispute.dispute_id)
     ).scalar_one()
     connection.execute(
-        insert(DisputedLine),
+        insert(DisputeLine),
         [
             {
                 "dispute_id": dispute_id,
@@ -190,16 +185,16 @@ def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> 
             BillingReportLine.billed_cents,
             BillingReport.finalized_at,
             RateCard.dispute_window_days,
-            DisputedLine.status,
+            DisputeLine.status,
         )
         .join(BillingReport, BillingReport.report_id == BillingReportLine.report_id)
         .join(RateCard, RateCard.rate_card_id == BillingReport.rate_card_id)
         .outerjoin(
-            DisputedLine,
+            DisputeLine,
             and_(
-                DisputedLine.report_id == BillingReportLine.report_id,
-                DisputedLine.line_number == BillingReportLine.line_number,
-                DisputedLine.status != DisputeStatus.REJECTED,
+                DisputeLine.report_id == BillingReportLine.report_id,
+                DisputeLine.line_number == BillingReportLine.line_number,
+                DisputeLine.status != DisputeStatus.REJECTED,
             ),
         )
         .where(

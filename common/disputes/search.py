@@ -19,17 +19,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from common.billing_period import Period
+from common.catalog.models import Customer
+from common.disputes.models import Dispute, DisputeLine
 from common.enums import DisputeStatus, ReportStatus
+from common.final_reports.models import BillingReport, BillingReportCredit, BillingReportLine
 from common.final_reports.store import closed_through
-from common.models import (
-    BillingReport,
-    BillingReportCredit,
-    BillingReportLine,
-    Customer,
-    Dispute,
-    DisputedLine,
-    Lead,
-)
+from common.leads.models import Lead
 from common.problems import NotFound
 
 
@@ -114,8 +109,8 @@ def list_disputes(
         query = query.where(Dispute.status == wanted.status)
     if wanted.period is not None:
         stands_on = exists().where(
-            DisputedLine.dispute_id == Dispute.dispute_id,
-            BillingReport.report_id == DisputedLine.report_id,
+            DisputeLine.dispute_id == Dispute.dispute_id,
+            BillingReport.report_id == DisputeLine.report_id,
             BillingReport.period == wanted.period.start,
         )
         query = query.where(stands_on)
@@ -140,9 +135,9 @@ def not_stored(dispute_id: UUID) -> NotFound:
 
 def is_credit_of_line() -> ColumnElement[bool]:
     return and_(
-        BillingReportCredit.of_report_id == DisputedLine.report_id,
-        BillingReportCredit.of_line_number == DisputedLine.line_number,
-        BillingReportCredit.dispute_id == DisputedLine.dispute_id,
+        BillingReportCredit.of_report_id == DisputeLine.report_id,
+        BillingReportCredit.of_line_number == DisputeLine.line_number,
+        BillingReportCredit.dispute_id == DisputeLine.dispute_id,
     )
 
 
@@ -193,12 +188,12 @@ def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable
     credited = aliased(BillingReport)
     query = (
         select(
-            DisputedLine.dispute_id,
-            DisputedLine.status,
-            DisputedLine.report_id,
-            DisputedLine.line_number,
-            DisputedLine.action_id,
-            DisputedLine.amount_cents,
+            DisputeLine.dispute_id,
+            DisputeLine.status,
+            DisputeLine.report_id,
+            DisputeLine.line_number,
+            DisputeLine.action_id,
+            DisputeLine.amount_cents,
             BillingReport.customer_id,
             BillingReport.period,
             BillingReportLine.action_type,
@@ -206,20 +201,20 @@ def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable
             BillingReportLine.timestamp,
             credited.period.label("credited_on"),
         )
-        .join(BillingReport, BillingReport.report_id == DisputedLine.report_id)
+        .join(BillingReport, BillingReport.report_id == DisputeLine.report_id)
         .join(
             BillingReportLine,
             and_(
-                BillingReportLine.report_id == DisputedLine.report_id,
-                BillingReportLine.line_number == DisputedLine.line_number,
-                DisputedLine.line_number.between(
+                BillingReportLine.report_id == DisputeLine.report_id,
+                BillingReportLine.line_number == DisputeLine.line_number,
+                DisputeLine.line_number.between(
                     BillingReportLine.block_first_line, BillingReportLine.block_last_line
                 ),
             ),
         )
         .outerjoin(BillingReportCredit, is_credit_of_line())
         .outerjoin(credited, credited.report_id == BillingReportCredit.report_id)
-        .where(DisputedLine.dispute_id.in_(dispute_ids))
-        .order_by(BillingReport.period, DisputedLine.line_number)
+        .where(DisputeLine.dispute_id.in_(dispute_ids))
+        .order_by(BillingReport.period, DisputeLine.line_number)
     )
     return connection.execute(query)

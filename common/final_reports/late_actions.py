@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from common.models import LateAction
+from common.final_reports.models import LateAction
 
 
 def late_periods(connection: Connection, customer_id: UUID) -> list[date]:

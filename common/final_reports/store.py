@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, func, select, text
 
-from common.models import BillingReport
+from common.final_reports.models import BillingReport
 from common.rating.breakdowns import SummaryRow, summary_of, summary_rows
 from common.rating.line import Line
 from common.rating.rated_lines import LINES_AT_ONCE

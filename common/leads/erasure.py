@@ -17,7 +17,7 @@ from common import identifiers
 from common.catalog.customers import get_customer as customer_of
 from common.database.deployment import require_known_hash_key
 from common.identifiers import UserKind
-from common.models import Lead, QuarantinedLead
+from common.leads.models import Lead, QuarantinedLead
 from common.problems import FieldError, Invalid
 from common.settings import Settings
 

@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from common.models import QuarantinedLead
+from common.leads.models import QuarantinedLead
 from common.problems import NotFound
 
 
@@ -98,7 +98,6 @@ from sqlalchemy.orm import Session
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import validate_lead
 from common.leads.results import Result, summary
-from common.models import QuarantinedLead
 from common.problems import Conflict, NotFound
 from common.settings import Settings
 

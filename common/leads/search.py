@@ -23,8 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.catalog.models import Customer
 from common.enums import EngagementLevel
-from common.models import Action, Customer, Lead
+from common.leads.models import Action, Lead
 from common.problems import NotFound
 
 

@@ -8,9 +8,11 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select, text
 
 from common import identifiers
 from common.billing_period import Period
+from common.catalog.models import Customer, LeadType, Product
 from common.enums import EngagementLevel
-from common.models import BillingReport, Customer, LeadType, Product, RateCard
+from common.final_reports.models import BillingReport
 from common.problems import Conflict, FieldError, Invalid
+from common.rating.models import RateCard
 from common.rating.schemas import NewCard, ProposedCard
 
 

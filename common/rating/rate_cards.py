@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.enums import CapScope
-from common.models import ChargedDuplicates, Customer, RateCard
-from common.models import Rate as StoredRate
 from common.problems import NotFound, Unpriced
+from common.rating.models import RateCard, RateCardChargedDuplicates
+from common.rating.models import RateCardRate as StoredRate
 from common.rating.rate_card_checks import is_of, owner_of, require_addable
 from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard, ProposedCard, ProposedRate
 
@@ -47,7 +48,7 @@ def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateC
         connection.execute(insert(StoredRate), [_row(rate, card_id) for rate in card.rates])
     if card.duplicates_charged_for:
         connection.execute(
-            insert(ChargedDuplicates),
+            insert(RateCardChargedDuplicates),
             [
                 {"rate_card_id": card_id, "lead_type": lead_type}
                 for lead_type in card.duplicates_charged_for

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from common import identifiers
 from common.billing_period import Period
-from common.models import Customer
+from common.catalog.models import Customer
 from common.problems import FieldError, Invalid, Unpriced
 from common.rating.active_periods import active_periods
 from common.rating.card_in_force import RateCardInForce, rate_cards_in_force

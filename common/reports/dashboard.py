@@ -12,9 +12,11 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, text
 
 from common.billing_period import Period
+from common.disputes.models import Dispute
 from common.enums import DisputeStatus
+from common.final_reports.models import BillingRun, LateAction, ParkedCustomer
 from common.final_reports.store import all_closed_through
-from common.models import BillingRun, Dispute, LateAction, ParkedCustomer, QuarantinedLead
+from common.leads.models import QuarantinedLead
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import totals_of
 from common.rating.rated_lines import RATED, SUMS

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from common import identifiers
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.disputes.credit import Credit
 from common.disputes.credits import pending_credits
 from common.enums import ReportStatus
@@ -14,7 +15,6 @@ from common.final_reports.late_actions import late_periods
 from common.final_reports.store import (
     closed_through,
 )
-from common.models import Customer
 from common.problems import Unpriced
 from common.rating import rated_lines
 from common.rating.breakdowns import summarise

@@ -5,18 +5,20 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.disputes.credits import final_credits
 from common.enums import CapScope, ReportStatus
+from common.final_reports.models import BillingReport
 from common.final_reports.store import (
     leads_of,
     own_lines,
     prior_lines,
     summarise_final,
 )
-from common.models import BillingReport, Customer, RateCard
 from common.problems import Unpriced
 from common.rating.card_in_force import rate_card_in_force
 from common.rating.line import Line
+from common.rating.models import RateCard
 from common.rating.totals import Totals
 from common.reports.cards import cards_of_lines, under_cap, under_cards
 from common.reports.model import Report, notices_of

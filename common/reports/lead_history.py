@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.enums import ReportStatus
 from common.final_reports.late_actions import late_periods
 from common.final_reports.store import (
@@ -14,7 +15,6 @@ from common.final_reports.store import (
     final_lines_of_lead,
     periods_of,
 )
-from common.models import Customer
 from common.rating.active_periods import lead_periods
 from common.rating.line import Line
 from common.rating.rated_lines import lines

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.enums import EngagementLevel, Outcome
+from common.final_reports.models import BillingReport
 from common.final_reports.store import FINAL_LINE_SOURCE
-from common.models import BillingReport, Customer
 from common.problems import NotFound
 from common.rating.card_in_force import rate_card_in_force
 from common.rating.line import Line

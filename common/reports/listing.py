@@ -13,14 +13,15 @@ from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.disputes.credits import pending_cents
 from common.enums import ReportStatus
 from common.final_reports.entries import final_entries
 from common.final_reports.late_actions import all_late_periods
+from common.final_reports.models import BillingReport
 from common.final_reports.store import (
     all_closed_through,
 )
-from common.models import BillingReport, Customer
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import Entry, draft_entries
 from common.rating.scope import Scope

@@ -2,21 +2,16 @@
 
 from typing import Any
 
+from common.access.models import ApiKey, AuditEntry
 from common.billing_period import Period, instant
+from common.catalog.models import Customer, Product
 from common.closing.run_history import PastRun
 from common.disputes.search import CreditPlace, FoundDispute
 from common.identifiers import report_id
+from common.leads.models import Lead, QuarantinedLead
 from common.leads.search import FoundLead
-from common.models import (
-    ApiKey,
-    AuditEntry,
-    Customer,
-    Lead,
-    Product,
-    QuarantinedLead,
-    RateCard,
-)
 from common.money import amount
+from common.rating.models import RateCard
 from common.rating.period_totals import Entry
 from common.rating.simulation import Simulated
 from common.rating.totals import Totals, total_of

@@ -19,10 +19,10 @@ from common.access.api_keys import (
     rotate_key,
     store_key,
 )
+from common.access.models import ApiKey
 from common.database.transactions import acting_as, transaction
 from common.enums import Role
 from common.leads.erasure import erase_user
-from common.models import ApiKey
 from common.problems import Problem
 from common.settings import settings
 

@@ -6,7 +6,7 @@ Invariant: every form of a report, and every page about it, is made of what this
 from sqlalchemy import Connection
 
 from common.billing_period import Period
-from common.models import Customer
+from common.catalog.models import Customer
 from common.rating.rated_lines import LineKey
 from common.reports.draft import draft_report
 from common.reports.final import closed_along, closing_report_of, final_report, final_report_of

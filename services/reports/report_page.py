@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.closing.verification import verify_report
 from common.enums import EngagementLevel, Outcome, ReportStatus
 from common.leads.validation_errors import field_error
-from common.models import Customer
 from common.problems import Invalid, NotFound
 from common.rating.totals import Totals
 from common.reports.final import final_report_of

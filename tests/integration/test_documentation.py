@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine
 
-from common.models import Base
+from common.database.base import Base
 from services.reports.app import app
 
 PROJECT = Path(__file__).resolve().parents[2]

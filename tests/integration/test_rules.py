@@ -21,10 +21,10 @@ from common.identifiers import customer_id, product_id
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
-from common.models import ChargedDuplicates, Rate, RateCard
 from common.rating import rated_lines
 from common.rating.active_periods import active_periods
 from common.rating.line import Line
+from common.rating.models import RateCard, RateCardChargedDuplicates, RateCardRate
 from common.rating.rated_lines import LineKey
 from common.rating.scope import Scope
 from common.rating.totals import Totals
@@ -173,7 +173,7 @@ class World:
         if card.follows_default:
             return
         self.connection.execute(
-            insert(Rate),
+            insert(RateCardRate),
             [
                 {
                     "rate_card_id": card_id,
@@ -187,7 +187,7 @@ class World:
         )
         for lead_type in card.duplicates_charged_for:
             self.connection.execute(
-                insert(ChargedDuplicates).values(rate_card_id=card_id, lead_type=lead_type)
+                insert(RateCardChargedDuplicates).values(rate_card_id=card_id, lead_type=lead_type)
             )
 
     def post(self, batch: list[Wire], missing_user: str = "per_customer") -> list[Result]:

@@ -14,8 +14,9 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from common.catalog.models import LeadType
 from common.identifiers import customer_id, lead_id, product_id
-from common.models import LeadType, Rate, RateCard
+from common.rating.models import RateCard, RateCardRate
 from scripts.migrate import upgrade_schema
 from tests.api import PROJECT
 
@@ -112,7 +113,12 @@ def test_default_card_and_lead_types_are_there_from_the_start(connection: Connec
         select(RateCard.name, RateCard.version, RateCard.cap_cents, RateCard.valid_from)
     ).all()
     rates = connection.execute(
-        select(Rate.engagement_level, Rate.amount_cents, Rate.lead_type, Rate.product_id)
+        select(
+            RateCardRate.engagement_level,
+            RateCardRate.amount_cents,
+            RateCardRate.lead_type,
+            RateCardRate.product_id,
+        )
     ).all()
     lead_types = connection.scalars(select(LeadType.lead_type)).all()
 

@@ -29,7 +29,7 @@ from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import get_dispute
 from common.enums import DisputeStatus
-from common.models import BillingRun
+from common.final_reports.models import BillingRun
 from common.money import amount
 from common.problems import Conflict
 from common.rating.line import Line

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from common.catalog import customers, products
 from common.catalog.customers import get_customer, get_customer_for_update, register_customer
+from common.catalog.models import Customer, Product
 from common.catalog.products import get_product, get_product_for_update, register_product
-from common.models import Customer, Product
 from common.problems import Conflict, Problem
 from services.reports.forms import Fields, Form, attempted, parsed, tag_of
 from services.reports.pages import page, query, see_other

@@ -17,12 +17,13 @@ from sqlalchemy import Connection
 from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.catalog.lead_types import list_lead_types
+from common.catalog.models import Customer
 from common.catalog.products import list_products
 from common.enums import EngagementLevel
-from common.models import Customer, RateCard
 from common.money import amount
 from common.problems import Problem
 from common.rating import rate_cards
+from common.rating.models import RateCard
 from common.rating.rate_card_checks import require_addable
 from common.rating.rate_cards import (
     add_rate_card,

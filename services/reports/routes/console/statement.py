@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from common.billing_period import Period
 from common.catalog.customers import get_customer
+from common.catalog.models import Customer
 from common.masking import with_masked_users
-from common.models import Customer
 from services.reports.pages import page
 from services.reports.reading import report_of
 from services.reports.render import as_pdf

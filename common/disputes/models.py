@@ -1,0 +1,88 @@
+"""Models."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from common.database.base import Base, stored_at
+from common.enums import DisputeReason, DisputeStatus
+
+
+class Dispute(Base):
+    """Billed lines of one lead that their customer does not want to pay, and what came of it."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        UniqueConstraint("dispute_id", "status"),
+        CheckConstraint("reason <> 'other' or note is not null", "other_says_what"),
+        CheckConstraint(
+            "(status = 'open') = (decided_at is null) and (status = 'open') = (decided_by is null)",
+            "decided_by_somebody",
+        ),
+        Index(None, "opened_at", "dispute_id"),
+        Index(None, "customer_id", "opened_at", "dispute_id"),
+        Index(None, "lead_id"),
+    )
+
+    dispute_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, server_default=func.gen_random_uuid()
+    )
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT")
+    )
+    lead_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("leads.lead_id", ondelete="RESTRICT"))
+    reason: Mapped[DisputeReason]
+    note: Mapped[str | None]
+    opened_by: Mapped[str]
+    opened_at: Mapped[datetime] = stored_at()
+    status: Mapped[DisputeStatus] = mapped_column(server_default="open")
+    decided_by: Mapped[str | None]
+    decision_note: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+
+
+class DisputeLine(Base):
+    """A final line that is disputed: by one dispute at a time, and by none behind an accepted one.
+
+    A trigger holds that the line is final and billed as much (see the migration).
+    """
+
+    __tablename__ = "disputed_lines"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["dispute_id", "status"],
+            ["disputes.dispute_id", "disputes.status"],
+            onupdate="CASCADE",
+            ondelete="RESTRICT",
+        ),
+        UniqueConstraint("dispute_id", "report_id", "line_number", "amount_cents"),
+        CheckConstraint("amount_cents > 0", "something_was_billed"),
+        Index(
+            None,
+            "report_id",
+            "line_number",
+            unique=True,
+            postgresql_where=text("status <> 'rejected'"),
+        ),
+    )
+
+    dispute_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+    )
+    line_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    action_id: Mapped[uuid.UUID]
+    amount_cents: Mapped[int] = mapped_column(comment="what was billed on it")
+    status: Mapped[DisputeStatus] = mapped_column(
+        server_default="open", comment="that of its dispute"
+    )
