@@ -6,9 +6,9 @@ import pytest
 
 from common.billing_period import Period
 from common.enums import ReportStatus
-from common.masking import masked_user, with_masked_users
 from common.rating.totals import Totals
 from common.reports.model import Group, Parts, Report
+from services.reports.render.masking import masked_user, with_masked_users
 from tests.unit.test_words_of_a_bill import line
 
 

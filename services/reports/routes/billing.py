@@ -15,7 +15,6 @@ from common.closing.runs import run_billing
 from common.closing.verification import verify_report
 from common.enums import ReportStatus, Role
 from common.identifiers import customer_id as uuid_of
-from common.masking import with_masked_users
 from common.money import amount
 from common.problems import Forbidden, NotFound
 from common.rating.period_totals import Entry
@@ -27,6 +26,7 @@ from services.reports.documents import entry_document, run_document
 from services.reports.formats import FORMATS, chosen_format, split_extension
 from services.reports.paging import from_cursor, to_cursor
 from services.reports.reading import report_of
+from services.reports.render.masking import with_masked_users
 from services.reports.report_page import report_page
 from services.reports.requests import Cursor, Id, PageSize, Range, Snapshot, period_of
 from services.reports.schemas import (

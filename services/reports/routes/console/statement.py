@@ -12,10 +12,10 @@ from sqlalchemy import Connection
 from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.catalog.models import Customer
-from common.masking import with_masked_users
 from services.reports.pages import page
 from services.reports.reading import report_of
 from services.reports.render import as_pdf
+from services.reports.render.masking import with_masked_users
 from services.reports.requests import Id, Snapshot, period_of
 
 router = APIRouter()
