@@ -8,7 +8,7 @@ from common.database.transactions import acting_as, transaction
 from scripts.command import ending_as_a_command
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database
-from services.reports.manage import account
+from services.reports.cli import account
 
 
 def main() -> None:

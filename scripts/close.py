@@ -12,7 +12,7 @@ from rich.text import Text
 from scripts.api_client import DEFAULT_API, api_client, json_of
 from scripts.command import CommandError, ending_as_a_command
 from scripts.report import terminal
-from services.reports.manage import account
+from services.reports.cli import account
 
 _STYLES = {"closed": "green", "already_closed": "dim", "failed": "red"}
 

@@ -11,7 +11,7 @@ from scripts.command import CommandError, ending_as_a_command
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database
 from scripts.report import terminal
-from services.reports.manage import account
+from services.reports.cli import account
 
 
 def main() -> None:

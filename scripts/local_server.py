@@ -71,7 +71,7 @@ def load_gateway() -> LocalGateway:
     with redirect_stdout(sys.stderr):
         from functions.ingest.handler import handler  # noqa: PLC0415
         from services.reports.app import app  # noqa: PLC0415
-        from services.reports.observing import log_as_json  # noqa: PLC0415
+        from services.reports.http.request_logging import log_as_json  # noqa: PLC0415
     if not logging.getLogger().handlers:
         log_as_json(logging.WARNING, sys.stderr)
     return LocalGateway(handler, app, FUNCTION, SERVICE)

@@ -255,7 +255,7 @@ def _settings_table() -> str:
 
 
 def _rules_table() -> str:
-    from services.reports.access import RULES  # noqa: PLC0415 - reads the settings
+    from services.reports.http.authorization import RULES  # noqa: PLC0415 - reads the settings
 
     roles = [role.value for role in Role]
     rows = [f"| address | no key | {' | '.join(roles)} |", "|---|---|---|---|---|"]

@@ -27,9 +27,9 @@ def main() -> None:
     parser.add_argument("--api", help="address of an API to ask instead")
     own, rest = parser.parse_known_args()
     # Settings are read once, by whatever reads them first.
-    from services.reports import manage  # noqa: PLC0415
+    from services.reports import cli  # noqa: PLC0415
 
-    asked = manage.parser().parse_args(rest)
+    asked = cli.parser().parse_args(rest)
     say = partial(print, file=sys.stderr)
     with ending_as_a_command():
         if own.api:
@@ -41,7 +41,7 @@ def main() -> None:
         with shared_database(own.data_dir, say):
             upgrade_configured_database()
             try:
-                manage.run(asked)
+                run(asked)
             except (Problem, LookupError, RuntimeError) as problem:
                 raise CommandError(str(problem)) from problem
 

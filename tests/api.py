@@ -10,41 +10,68 @@ import httpx
 from pydantic import BaseModel
 
 from common.problems import PROBLEM_JSON
-from services.reports import schemas
+from services.reports.api.schemas import (
+    AuditListShape,
+    BillingRunShape,
+    CustomerListShape,
+    CustomerShape,
+    DecidedLeadShape,
+    DisputeListShape,
+    DisputeShape,
+    HealthShape,
+    KeyListShape,
+    KeyShape,
+    LeadListShape,
+    NewKeyShape,
+    PostAnswerShape,
+    ProblemShape,
+    ProductListShape,
+    ProductShape,
+    QuarantineListShape,
+    RateCardListShape,
+    RateCardVersionShape,
+    ReconciliationShape,
+    ReportListShape,
+    ReportShape,
+    ResultShape,
+    RunListShape,
+    SimulationShape,
+    VerificationShape,
+)
 
 PROJECT = Path(__file__).resolve().parents[1]
 JSON = {"content-type": "application/json"}
 Wire = dict[str, Any]
 
 _SHAPES: list[tuple[str, str, type[BaseModel]]] = [
-    ("POST", r"/leads", schemas.PostAnswerShape),
-    ("POST", r"/leads/quarantined/.+/replay", schemas.ResultShape),
-    ("GET", r"/leads", schemas.LeadListShape),
-    ("GET", r"/leads/quarantined", schemas.QuarantineListShape),
-    ("GET", r"/leads/.+", schemas.DecidedLeadShape),
-    ("POST", r"/billing/periods/.+/close", schemas.BillingRunShape),
-    ("GET", r"/billing/runs", schemas.RunListShape),
-    ("GET", r"/billing/reconciliation", schemas.ReconciliationShape),
-    ("GET", r"/billing/disputes", schemas.DisputeListShape),
-    ("POST", r"/billing/disputes", schemas.DisputeShape),
-    ("GET", r"/billing/disputes/[^/]+", schemas.DisputeShape),
-    ("POST", r"/billing/disputes/[^/]+/(accept|reject)", schemas.DisputeShape),
-    ("GET", r"/billing/reports", schemas.ReportListShape),
-    ("GET", r"/billing/reports/.+/verify", schemas.VerificationShape),
-    ("GET", r"/billing/reports/.+", schemas.ReportShape),
-    ("PUT", r"/customers/.+", schemas.CustomerShape),
-    ("GET", r"/customers", schemas.CustomerListShape),
-    ("PUT", r"/products/.+", schemas.ProductShape),
-    ("GET", r"/products", schemas.ProductListShape),
-    ("GET", r"/rate-cards", schemas.RateCardListShape),
-    ("POST", r"/rate-cards", schemas.RateCardVersionShape),
-    ("POST", r"/billing/simulations", schemas.SimulationShape),
-    ("GET", r"/keys", schemas.KeyListShape),
-    ("POST", r"/keys", schemas.NewKeyShape),
-    ("POST", r"/keys/.+/rotate", schemas.NewKeyShape),
-    ("POST", r"/keys/.+/revoke", schemas.KeyShape),
-    ("GET", r"/audit", schemas.AuditListShape),
-    ("GET", r"/health/.+", schemas.HealthShape),
+    ("POST", r"/leads", PostAnswerShape),
+    ("POST", r"/leads/quarantined/.+/replay", ResultShape),
+    ("GET", r"/leads", LeadListShape),
+    ("GET", r"/leads/quarantined", QuarantineListShape),
+    ("GET", r"/leads/.+", DecidedLeadShape),
+    ("POST", r"/billing/periods/.+/close", BillingRunShape),
+    ("GET", r"/billing/runs", RunListShape),
+    ("GET", r"/billing/reconciliation", ReconciliationShape),
+    ("GET", r"/billing/disputes", DisputeListShape),
+    ("POST", r"/billing/disputes", DisputeShape),
+    ("GET", r"/billing/disputes/[^/]+", DisputeShape),
+    ("POST", r"/billing/disputes/[^/]+/(accept|reject)", DisputeShape),
+    ("GET", r"/billing/reports", ReportListShape),
+    ("GET", r"/billing/reports/.+/verify", VerificationShape),
+    ("GET", r"/billing/reports/.+", ReportShape),
+    ("PUT", r"/customers/.+", CustomerShape),
+    ("GET", r"/customers", CustomerListShape),
+    ("PUT", r"/products/.+", ProductShape),
+    ("GET", r"/products", ProductListShape),
+    ("GET", r"/rate-cards", RateCardListShape),
+    ("POST", r"/rate-cards", RateCardVersionShape),
+    ("POST", r"/billing/simulations", SimulationShape),
+    ("GET", r"/keys", KeyListShape),
+    ("POST", r"/keys", NewKeyShape),
+    ("POST", r"/keys/.+/rotate", NewKeyShape),
+    ("POST", r"/keys/.+/revoke", KeyShape),
+    ("GET", r"/audit", AuditListShape),
+    ("GET", r"/health/.+", HealthShape),
 ]
 
 
@@ -66,7 +93,7 @@ def check_shape(answer: httpx.Response) -> None:
 def check_problem(status: int, headers: Any, document: Any, path: str) -> None:
     """Demands a problem document (RFC 9457) that fits its answer."""
     assert headers["content-type"] == PROBLEM_JSON
-    problem = schemas.ProblemShape.model_validate(document)
+    problem = ProblemShape.model_validate(document)
     assert problem.status == status
     assert problem.type.startswith("urn:lead-billing:problem:")
     assert problem.title

@@ -2,7 +2,7 @@
 
 import uvicorn
 
-from services.reports.observing import log_as_json
+from services.reports.http.request_logging import log_as_json
 
 
 def main() -> None:

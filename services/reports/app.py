@@ -35,22 +35,10 @@ from common.problems import (
     Unauthenticated,
 )
 from common.settings import Settings
-from services.reports.access import authorised
-from services.reports.body_limit import BodyLimit
-from services.reports.description import describe
-from services.reports.formats import prefers_page
-from services.reports.observing import (
-    SERVICE,
-    Observed,
-    telling_the_backlog,
-    write_to_cloudwatch,
-)
-from services.reports.pages import page, query, see_other
-from services.reports.protection import DOCS, BlankParameters, SafeHeaders, require_own_site
-from services.reports.routes import (
+from services.reports import console
+from services.reports.api import (
     billing,
     catalog,
-    console,
     disputes,
     health,
     keys,
@@ -58,10 +46,22 @@ from services.reports.routes import (
     metrics,
     rate_cards,
 )
-from services.reports.routes.metrics import keep_for_prometheus
-from services.reports.schemas import ProblemShape
-from services.reports.sessions import RenewedSessions, had_one
-from services.reports.tracing import Tracing
+from services.reports.api.metrics import keep_for_prometheus
+from services.reports.api.openapi import describe
+from services.reports.api.schemas import ProblemShape
+from services.reports.console.pages import page, query, see_other
+from services.reports.http.authorization import authorized
+from services.reports.http.body_limit import BodyLimit
+from services.reports.http.content_negotiation import prefers_page
+from services.reports.http.request_logging import (
+    SERVICE,
+    Observed,
+    reporting_gauges,
+    write_to_cloudwatch,
+)
+from services.reports.http.security import DOCS, BlankParameters, SafeHeaders, require_own_site
+from services.reports.http.sessions import RenewedSessions, had_one
+from services.reports.http.tracing import Tracing
 
 logger = logging.getLogger("lead_billing.reports")
 
@@ -74,7 +74,7 @@ if Settings().cloudwatch_metrics:
 
 @asynccontextmanager
 async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    with telling_the_backlog() if Settings().cloudwatch_metrics else nullcontext():
+    with reporting_gauges() if Settings().cloudwatch_metrics else nullcontext():
         yield
 
 
@@ -85,7 +85,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     docs_url=DOCS,
     redoc_url=None,
     lifespan=_lifespan,
-    dependencies=[Depends(require_own_site), Depends(authorised)],
+    dependencies=[Depends(require_own_site), Depends(authorized)],
     responses={
         "default": {
             "model": ProblemShape,

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from common.closing.schedule import MOST_GRACE_DAYS, close_due
 from common.observability.metrics import sinks
 from common.settings import Settings
-from services.reports.observing import write_to_cloudwatch
+from services.reports.http.request_logging import write_to_cloudwatch
 
 
 def main(arguments: list[str] | None = None) -> int:

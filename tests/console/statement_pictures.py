@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from common.billing_period import Period
-from services.reports.render.words import report_path
+from services.reports.render.formatting import report_path
 from tests.api import Wire
 
 

@@ -6,7 +6,7 @@ from common.observability.metrics import NAMESPACE, Metric
 from functions.ingest.handler import metrics
 from scripts.stack.checks import MODULES
 from scripts.stack.settings import ROOT
-from services.reports.observing import SERVICE
+from services.reports.http.request_logging import SERVICE
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 ALARM = re.compile(r'resource "aws_cloudwatch_metric_alarm" "(\w+)" \{(.*?)\n\}', re.DOTALL)

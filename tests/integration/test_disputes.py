@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from common.database.engine import get_engine
 from scripts.report import print_report, terminal
-from services.reports import requests
+from services.reports.api.dependencies import now
 from services.reports.app import app
 from tests.api import Wire, action, lead, path_of, post, register, report
 from tests.integration.test_closing import USER, by_customer, closed, execute, post_late, spring
@@ -32,10 +32,10 @@ def later() -> Iterator[Later]:
     """Sets the service's clock forward."""
 
     def be(ahead: timedelta) -> None:
-        app.dependency_overrides[requests.now] = lambda: datetime.now(UTC) + ahead
+        app.dependency_overrides[now] = lambda: datetime.now(UTC) + ahead
 
     yield be
-    app.dependency_overrides.pop(requests.now, None)
+    app.dependency_overrides.pop(now, None)
 
 
 def ask(client: httpx.Client, lead_id: str = "lead-1", **members: Any) -> httpx.Response:

@@ -21,7 +21,7 @@ from common.database.engine import get_engine
 from common.settings import Settings, settings
 from functions.ingest.handler import handler
 from scripts.gateway import LambdaContext
-from services.reports.schemas import PostAnswerShape, ReportShape
+from services.reports.api.schemas import PostAnswerShape, ReportShape
 from tests import adapter
 from tests.api import Wire, action, check_problem, lead
 from tests.properties import examples

@@ -32,9 +32,9 @@ from functions.ingest.handler import handler
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.gateway import LambdaContext
 from scripts.migrate import upgrade_configured_database
-from services.reports.access import RULES
 from services.reports.app import app
-from services.reports.sessions import LONGEST_SECONDS, Session
+from services.reports.http.authorization import RULES
+from services.reports.http.sessions import LONGEST_SECONDS, Session
 from tests.api import JSON, Wire, action, check_shape, lead, post, refusals, register, without
 from tests.console.filled import fill
 from tests.integration.test_function import event

@@ -27,9 +27,9 @@ from common.observability import metrics
 from common.observability.metrics import Metric, record, sinks
 from common.settings import settings
 from scripts.local_server import load_gateway
-from services.reports import waiting
-from services.reports.observing import Observed, log_as_json, write_to_cloudwatch
-from services.reports.tracing import Tracing
+from services.reports.gauges import _client
+from services.reports.http.request_logging import Observed, log_as_json, write_to_cloudwatch
+from services.reports.http.tracing import Tracing
 from tests.api import JSON, PROJECT, action, lead, post
 from tests.waiting_leads import a_queue
 
@@ -260,7 +260,7 @@ def test_prometheus_sees_how_long_the_queue_is(
 ) -> None:
     def told() -> float:
         settings.cache_clear()
-        waiting._client.cache_clear()
+        _client.cache_clear()
         return scraped(acme)["lead_billing_queued_now",]
 
     without = told()

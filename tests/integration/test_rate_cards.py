@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from services.reports import requests
+from services.reports.api.dependencies import now
 from services.reports.app import app
 from tests.api import Wire, action, amounts, lead, post, register, report
 
@@ -28,11 +28,11 @@ def clock() -> Iterator[Clock]:
     """Sets the service's clock."""
 
     def be(moment: str) -> None:
-        app.dependency_overrides[requests.now] = lambda: datetime.fromisoformat(moment)
+        app.dependency_overrides[now] = lambda: datetime.fromisoformat(moment)
 
     be("2024-03-15T12:00:00+00:00")
     yield be
-    del app.dependency_overrides[requests.now]
+    del app.dependency_overrides[now]
 
 
 def rate(level: str, amount: str, **members: str) -> Wire:
@@ -497,7 +497,7 @@ def test_stored_versions_cannot_be_edited(connection: Connection, statement: str
 
 
 def test_clock_is_the_real_one() -> None:
-    assert abs((datetime.now(UTC) - requests.now()).total_seconds()) < 1
+    assert abs((datetime.now(UTC) - now()).total_seconds()) < 1
 
 
 # --- back to the default card

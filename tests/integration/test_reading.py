@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from common.identifiers import customer_id, lead_id, product_id
-from services.reports.body_limit import MOST_BODY_BYTES
-from services.reports.paging import to_cursor
+from services.reports.api.pagination import to_cursor
+from services.reports.http.body_limit import MOST_BODY_BYTES
 from tests.api import (
     Wire,
     action,

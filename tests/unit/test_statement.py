@@ -17,8 +17,8 @@ from common.enums import DisputeReason, ReportStatus
 from common.rating.line import Line
 from common.rating.totals import Totals, total_of
 from common.reports.model import Group, Parts, Report, notices_of
-from services.reports.render import as_pdf
-from services.reports.render.words import local
+from services.reports.render.formatting import local
+from services.reports.render.pdf.statement import render, render_with_progress
 from tests.unit.test_words_of_a_bill import line
 
 HASH = "0123456789abcdef" * 4
@@ -66,7 +66,7 @@ def draft(lines: list[Line]) -> Report:
 
 
 def pages_of(report: Report) -> list[str]:
-    reader = PdfReader(io.BytesIO(b"".join(as_pdf.render(report))))
+    reader = PdfReader(io.BytesIO(b"".join(render(report))))
     return [page.extract_text() for page in reader.pages]
 
 
@@ -295,7 +295,7 @@ def test_character_that_cannot_be_drawn_is_shown_by_its_number_and_that_is_said(
     ],
 )
 def test_name_is_text_and_never_an_instruction(name: str) -> None:
-    made = b"".join(as_pdf.render(report_of([line(lead_id=name)], customer_name=name)))
+    made = b"".join(render(report_of([line(lead_id=name)], customer_name=name)))
 
     reader = PdfReader(io.BytesIO(made))
     text = "".join("".join(page.extract_text() for page in reader.pages).split())
@@ -306,15 +306,15 @@ def test_name_is_text_and_never_an_instruction(name: str) -> None:
 
 
 def test_same_report_gives_the_same_bytes() -> None:
-    once = b"".join(as_pdf.render(report_of(lines_of(200))))
-    again = b"".join(as_pdf.render(report_of(lines_of(200))))
+    once = b"".join(render(report_of(lines_of(200))))
+    again = b"".join(render(report_of(lines_of(200))))
 
     assert once == again
 
 
 def test_progress_tells_how_many_lines_are_drawn_before_the_same_pdf() -> None:
-    made = b"".join(as_pdf.render_with_progress(report_of(lines_of(1200))))
+    made = b"".join(render_with_progress(report_of(lines_of(1200))))
 
     news, _, pdf = made.partition(b"\n\n")
     assert news.decode().splitlines() == [f"{n} of 1200" for n in (0, 500, 1000, 1200)]
-    assert pdf == b"".join(as_pdf.render(report_of(lines_of(1200))))
+    assert pdf == b"".join(render(report_of(lines_of(1200))))

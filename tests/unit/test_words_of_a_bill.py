@@ -12,7 +12,7 @@ from common.billing_period import Period
 from common.identifiers import UserKind
 from common.money import amount
 from common.rating.line import Line
-from services.reports.paging import from_cursor, to_cursor
+from services.reports.api.pagination import from_cursor, to_cursor
 from tests import oracle
 from tests.properties import examples
 

@@ -9,9 +9,9 @@ from common.enums import EngagementLevel, Outcome
 from common.rating.totals import total_of
 from common.reports.line_search import LinesFound
 from common.reports.model import Report
-from services.reports.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment
-from services.reports.render.as_pdf import LINES_WITHOUT_PROGRESS
-from services.reports.render.words import cut
+from services.reports.console.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment
+from services.reports.render.formatting import cut
+from services.reports.render.pdf.statement import LINES_WITHOUT_PROGRESS
 
 __all__ = ["MEDIA_TYPE", "render"]
 

@@ -1,0 +1,36 @@
+"""/health: whether the process lives, and whether it can do its work."""
+
+from functools import lru_cache
+
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from fastapi import APIRouter
+
+from common.problems import NotReady
+from services.reports.api.dependencies import Snapshot
+from services.reports.api.schemas import HealthShape
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live", responses={200: {"model": HealthShape}})
+def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "live"}
+
+
+@router.get("/ready", responses={200: {"model": HealthShape}})
+def ready(connection: Snapshot) -> dict[str, str]:
+    """The database answers, and its schema is the one this code was written for."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current != _newest_revision():
+        raise NotReady(
+            f"the schema is at revision {current}, this code needs {_newest_revision()}; migrate it"
+        )
+    return {"status": "ready"}
+
+
+@lru_cache(maxsize=1)
+def _newest_revision() -> str | None:
+    return ScriptDirectory.from_config(Config(toml_file="pyproject.toml")).get_current_head()

@@ -1,0 +1,163 @@
+"""/console/disputes: what customers do not want to pay, and what comes of it."""
+
+from typing import Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from common.disputes import search
+from common.disputes.open import open_dispute, resolve_dispute
+from common.disputes.schemas import NewDispute, Resolution
+from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
+from common.enums import DisputeReason, DisputeStatus
+from common.identifiers import customer_id as uuid_of
+from common.leads.search import get_lead
+from common.problems import Problem
+from services.reports.api.dependencies import Cursor, Id, Now, Snapshot, period_of
+from services.reports.api.pagination import from_cursor, to_cursor
+from services.reports.console.forms import Form, attempted, parsed
+from services.reports.console.pages import page, query, see_other
+
+router = APIRouter()
+
+DISPUTES_A_PAGE = 50
+ACTOR = "console"
+REASONS = {
+    DisputeReason.DUPLICATE: "The same contact came before",
+    DisputeReason.INVALID_CONTACT: "The contact is not valid",
+    DisputeReason.OUT_OF_AREA: "Out of the agreed area",
+    DisputeReason.SPAM: "Spam",
+    DisputeReason.NOT_REQUESTED: "The user did not ask for it",
+    DisputeReason.OTHER: "Other: see the note",
+}
+
+
+class Verdict(BaseModel):
+    """What the pressed button says."""
+
+    verdict: Literal[DisputeStatus.ACCEPTED, DisputeStatus.REJECTED]
+
+
+@router.get("/console/disputes", response_class=HTMLResponse)
+def list_disputes(
+    request: Request,
+    connection: Snapshot,
+    customer_id: Id | None = None,
+    status: DisputeStatus | None = None,
+    period: str | None = None,
+    cursor: Cursor = None,
+) -> HTMLResponse:
+    """Disputes, the newest first."""
+    wanted = DisputeFilter(
+        customer_id=None if customer_id is None else uuid_of(customer_id),
+        status=status,
+        period=None if period is None else period_of(period),
+    )
+    after = None if cursor is None else from_cursor(cursor, DisputeKey)
+    found = search.list_disputes(connection, wanted, after, DISPUTES_A_PAGE + 1)
+    shown = found[:DISPUTES_A_PAGE]
+    last = shown[-1].dispute if len(found) > DISPUTES_A_PAGE else None
+    filters = {"customer_id": customer_id, "status": status and status.value, "period": period}
+    return page(
+        request,
+        "disputes.html",
+        "disputes",
+        disputes=shown,
+        filters=filters,
+        is_filtered=any(filters.values()),
+        statuses=[each.value for each in DisputeStatus],
+        reasons=REASONS,
+        next_cursor=last and to_cursor(DisputeKey(last.opened_at, last.dispute_id)),
+    )
+
+
+@router.get("/console/dispute", response_class=HTMLResponse)
+def show_dispute(request: Request, connection: Snapshot, id: UUID) -> HTMLResponse:
+    """One dispute with its lines, and while it is open the form that decides it."""
+    return _dispute_page(request, connection, id, "", None)
+
+
+@router.post("/console/dispute", response_class=HTMLResponse)
+def decide_dispute(request: Request, form: Form, now: Now, id: UUID) -> Response:
+    """Accepts or rejects it, by the button that was pressed."""
+    note = form.get("note", "")
+
+    def decide(connection: Connection) -> None:
+        verdict = parsed(Verdict, {"verdict": form.get("verdict", "")}).verdict
+        decision = parsed(Resolution, {"note": note.strip() or None, "actor": ACTOR})
+        resolve_dispute(connection, id, verdict, decision, now)
+
+    problem = attempted(decide)
+    if problem is None:
+        return see_other(request, "console/dispute?" + query({"id": id}))
+    shown = attempted(lambda connection: _dispute_page(request, connection, id, note, problem))
+    if isinstance(shown, Problem):
+        raise shown
+    return shown
+
+
+@router.get("/console/new-dispute", response_class=HTMLResponse)
+def ask_for_dispute(
+    request: Request, connection: Snapshot, lead_id: Id, action_id: UUID | None = None
+) -> HTMLResponse:
+    """The form that disputes a line, or without `action_id` a whole lead."""
+    values = {"lead_id": lead_id, "action_id": str(action_id or "")}
+    return _form_page(request, connection, values, None)
+
+
+@router.post("/console/new-dispute", response_class=HTMLResponse)
+def post_dispute(request: Request, form: Form, now: Now) -> Response:
+    values = {name: form.get(name, "") for name in ("lead_id", "action_id", "reason", "note")}
+
+    def dispute(connection: Connection) -> UUID:
+        asked = {name: text.strip() or None for name, text in values.items()}
+        body = parsed(NewDispute, asked | {"actor": ACTOR})
+        return open_dispute(connection, body, now).dispute.dispute_id
+
+    done = attempted(dispute)
+    if isinstance(done, UUID):
+        return see_other(request, "console/dispute?" + query({"id": done}))
+    shown = attempted(lambda connection: _form_page(request, connection, values, done))
+    if isinstance(shown, Problem):
+        raise shown
+    return shown
+
+
+def _dispute_page(
+    request: Request, connection: Connection, dispute_id: UUID, note: str, problem: Problem | None
+) -> HTMLResponse:
+    found = get_dispute(connection, dispute_id)
+    return page(
+        request,
+        "dispute.html",
+        "disputes",
+        200 if problem is None else int(problem.status),
+        found=found,
+        customer=get_lead(connection, found.lead_id).lead.customer,
+        reasons=REASONS,
+        note=note,
+        problem=problem,
+    )
+
+
+def _form_page(
+    request: Request, connection: Connection, values: dict[str, str], problem: Problem | None
+) -> HTMLResponse:
+    found = get_lead(connection, values["lead_id"])
+    action = next(
+        (each for each in found.actions if str(each.action_id) == values["action_id"]), None
+    )
+    return page(
+        request,
+        "new_dispute.html",
+        "disputes",
+        200 if problem is None else int(problem.status),
+        lead=found.lead,
+        action=action,
+        values={"reason": "", "note": ""} | values,
+        reasons=REASONS,
+        problem=problem,
+    )

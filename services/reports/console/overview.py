@@ -1,0 +1,149 @@
+"""/: a month at a glance."""
+
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from common.billing_period import Period
+from common.rating.totals import Totals
+from common.reports.dashboard import Overview, Share, Waiting, active_months, overview, waiting
+from services.reports.api.dependencies import Now, Snapshot, period_of
+from services.reports.console.charts import Series, by_month, by_part
+from services.reports.console.pages import page, query
+
+router = APIRouter()
+
+MOST_CUSTOMERS = 8
+MOST_PARTS = 10
+SERIES = ("Billed", "Saved on duplicates", "Saved by caps")
+
+
+class Attention(NamedTuple):
+    """Something that waits for somebody, and where it is dealt with."""
+
+    number: int
+    one: str
+    many: str
+    remedy: str
+    address: str
+
+    @property
+    def what(self) -> str:
+        return self.one if self.number == 1 else self.many
+
+
+@router.get("/", response_class=HTMLResponse)
+def show_overview(
+    request: Request, connection: Snapshot, now: Now, month: str | None = None
+) -> HTMLResponse:
+    """The newest month with actions, or the one asked for, against the months before it."""
+    active = active_months(connection)
+    if month is not None:
+        shown = period_of(month, "month")
+    else:
+        shown = active[0] if active else Period(now.date().replace(day=1))
+    found = overview(connection, shown)
+    by_customer = found.by_customer
+    return page(
+        request,
+        "overview.html",
+        "overview",
+        month=shown,
+        month_before=found.months[-2][0].name if len(found.months) > 1 else "the month before",
+        choices=active if shown in active else sorted([*active, shown], reverse=True),
+        is_used=bool(active),
+        overview=found,
+        attention=_attention(found, shown, waiting(connection)),
+        series=SERIES,
+        month_rows=[(each.name, totals) for each, totals in reversed(found.months)],
+        by_month=by_month(
+            [f"{each.start:%b} {each.start:%y}" for each, _ in found.months],
+            _series([totals for _, totals in found.months]),
+            f"Billed and saved per month, the twelve up to {shown.name}; the figures are in the "
+            "table below",
+        ),
+        top_customers=by_customer[:MOST_CUSTOMERS],
+        more_customers=len(by_customer) if len(by_customer) > MOST_CUSTOMERS else 0,
+        **_parts("product", found.by_product, shown),
+        **_parts("lead_type", found.by_lead_type, shown),
+    )
+
+
+def _parts(kind: str, shares: list[Share], month: Period) -> dict[str, Any]:
+    drawn = shares[:MOST_PARTS]
+    what = kind.replace("_", " ")
+    return {
+        f"{kind}_rows": [(share.name, share.totals) for share in shares],
+        f"by_{kind}": by_part(
+            [share.name for share in drawn],
+            _series([share.totals for share in drawn]),
+            f"Billed and saved by {what} in {month.name}; the figures are in the table below",
+        )
+        if drawn
+        else "",
+    }
+
+
+def _series(totals: list[Totals]) -> list[Series]:
+    columns = (
+        [each.billed_cents for each in totals],
+        [each.duplicate_cents for each in totals],
+        [each.cap_cents for each in totals],
+    )
+    return [Series(name, cents) for name, cents in zip(SERIES, columns, strict=True)]
+
+
+def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention]:
+    each = [
+        Attention(
+            waits.quarantined_leads,
+            "lead in quarantine",
+            "leads in quarantine",
+            "Customer or product is not registered.",
+            "console/quarantine",
+        ),
+        Attention(
+            waits.parked_customers,
+            "customer whose month could not be closed",
+            "customers whose month could not be closed",
+            "The run says why.",
+            "console/runs",
+        ),
+        Attention(
+            waits.unfinished_runs,
+            "billing run that has not finished",
+            "billing runs that have not finished",
+            "Under way, or cut short.",
+            "console/runs",
+        ),
+        Attention(
+            waits.open_disputes,
+            "open dispute",
+            "open disputes",
+            "Waiting to be accepted or rejected.",
+            "console/disputes?" + query({"status": "open"}),
+        ),
+        Attention(
+            waits.late_actions,
+            "action that came after its month was closed",
+            "actions that came after their month was closed",
+            "On the next report as prior-period lines.",
+            "console/reports?" + query({"status": "draft"}),
+        ),
+        Attention(
+            found.leads_without_user,
+            f"lead of {month.name} that names no user",
+            f"leads of {month.name} that name no user",
+            "Such leads share one cap per customer, and repeat one another.",
+            "console/leads?" + query({"without_user": "true"}),
+        ),
+        Attention(
+            found.unpriced_actions,
+            f"action of {month.name} without a price",
+            f"actions of {month.name} without a price",
+            "No rate card in force prices them.",
+            "console/rate-cards",
+        ),
+    ]
+    return [one for one in each if one.number]

@@ -1,0 +1,96 @@
+"""/console/quarantine: the leads that wait for a customer or product, and taking them in."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel
+
+from common.database.transactions import snapshot
+from common.leads.quarantine import (
+    Cause,
+    QuarantineKey,
+    quarantine_causes,
+    quarantined_leads,
+    replay,
+)
+from common.problems import Problem
+from common.settings import settings
+from services.reports.api.dependencies import Cursor, Id, Now, Snapshot
+from services.reports.api.pagination import from_cursor, to_cursor
+from services.reports.console.forms import Form, attempted, parsed
+from services.reports.console.pages import page, query, see_other
+
+router = APIRouter()
+
+LEADS_A_PAGE = 50
+MOST_AT_ONCE = 500
+
+# What a reason is about: the form that registers it, and its name.
+_FORMS = {
+    "unknown_customer": ("console/customer", "customer"),
+    "unknown_product": ("console/product", "product"),
+}
+
+
+class OneLead(BaseModel):
+    quarantine_id: UUID
+
+
+class OneCause(BaseModel):
+    reason: Id
+    missing_id: Id
+
+
+@router.get("/console/quarantine", response_class=HTMLResponse)
+def show_quarantine(
+    request: Request,
+    connection: Snapshot,
+    reason: Id | None = None,
+    missing_id: Id | None = None,
+    cursor: Cursor = None,
+    stored: int | None = None,
+    waiting: int | None = None,
+    more: int | None = None,
+) -> HTMLResponse:
+    """What leads wait for, each with how many; of one cause, or of all, the leads themselves."""
+    cause = None if reason is None or missing_id is None else Cause(reason, missing_id)
+    after = None if cursor is None else from_cursor(cursor, QuarantineKey)
+    held = quarantined_leads(connection, after, LEADS_A_PAGE + 1, cause)
+    shown = held[:LEADS_A_PAGE]
+    last = shown[-1] if len(held) > LEADS_A_PAGE else None
+    return page(
+        request,
+        "quarantine.html",
+        "quarantine",
+        causes=quarantine_causes(connection),
+        forms=_FORMS,
+        cause=cause,
+        leads=shown,
+        filters={"reason": reason, "missing_id": missing_id},
+        next_cursor=last and to_cursor(QuarantineKey(last.received_at, last.quarantine_id)),
+        result=None if stored is None else (stored, waiting or 0, more or 0),
+    )
+
+
+@router.post("/console/quarantine", response_class=HTMLResponse)
+def replay_leads(request: Request, form: Form, now: Now) -> Response:
+    """Takes in one lead, or up to 500 of one cause: each in a transaction of its own."""
+    more = 0
+    if "quarantine_id" in form:
+        chosen = [parsed(OneLead, dict(form)).quarantine_id]
+    else:
+        wanted = parsed(OneCause, dict(form))
+        with snapshot() as connection:
+            cause = Cause(wanted.reason, wanted.missing_id)
+            held = quarantined_leads(connection, None, MOST_AT_ONCE + 1, cause)
+        chosen = [each.quarantine_id for each in held[:MOST_AT_ONCE]]
+        more = len(held) > MOST_AT_ONCE
+    known = settings()
+    done = [
+        attempted(lambda connection, each=each: replay(connection, each, known, now))  # type: ignore[misc]
+        for each in chosen
+    ]
+    refused = sum(isinstance(each, Problem) for each in done)
+    result = {"stored": len(done) - refused, "waiting": refused, "more": int(more)}
+    return see_other(request, "console/quarantine?" + query(result))
