@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.catalog.lead_types import add_lead_type
 from common.database.transactions import acting_as, transaction
-from scripts.command import ending_as_a_command
+from scripts.cli import ending_as_a_command
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database
 from services.reports.cli import account

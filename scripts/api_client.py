@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from scripts.command import CommandError
+from scripts.cli import CommandError
 
 DEFAULT_API = "http://127.0.0.1:8080"
 _STACKS = Path(__file__).resolve().parent.parent / ".data" / "stack"

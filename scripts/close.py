@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.api_client import DEFAULT_API, api_client, json_of
-from scripts.command import CommandError, ending_as_a_command
+from scripts.cli import CommandError, ending_as_a_command
 from scripts.report import terminal
 from services.reports.cli import account
 

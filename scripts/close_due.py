@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.closing.schedule import MOST_GRACE_DAYS, close_due
+from scripts.cli import CommandError, ending_as_a_command
 from scripts.close import print_run
-from scripts.command import CommandError, ending_as_a_command
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database
 from scripts.report import terminal

@@ -9,7 +9,7 @@ import httpx
 from rich.console import Console
 
 from scripts.api_client import api_client, json_of
-from scripts.command import CommandError, ending_as_a_command
+from scripts.cli import CommandError, ending_as_a_command
 from scripts.database import Say
 from scripts.local_server import (
     DEFAULT_PORT,

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 from sqlalchemy import URL
 
-from scripts.command import CommandError
+from scripts.cli import CommandError
 
 _MAJOR_VERSION = "18"
 _BINARIES = Path(f"pginstall{_MAJOR_VERSION}", "bin")

@@ -25,7 +25,7 @@ from common.database.deployment import require_known_hash_key
 from common.database.grants import FUNCTION, SERVICE
 from common.database.transactions import transaction
 from common.settings import settings
-from scripts.command import CommandError, ending_as_a_command
+from scripts.cli import CommandError, ending_as_a_command
 from scripts.database import Say, owned_database
 from scripts.gateway import LocalGateway
 from scripts.migrate import upgrade_configured_database

@@ -15,7 +15,7 @@ import httpx
 
 from common.problems import Problem
 from scripts.api_client import api_client, json_of
-from scripts.command import CommandError, ending_as_a_command
+from scripts.cli import CommandError, ending_as_a_command
 from scripts.database import shared_database
 from scripts.local_server import kept_key
 from scripts.migrate import upgrade_configured_database

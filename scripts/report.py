@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.api_client import DEFAULT_API, api_client, json_of
-from scripts.command import ending_as_a_command
+from scripts.cli import ending_as_a_command
 
 _WIDTH_WITHOUT_TERMINAL = 120
 _OUTCOME_STYLES = {

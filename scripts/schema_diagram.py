@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, Enum, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
 from common.database.base import Base
-from scripts.command import CommandError, ending_as_a_command
+from scripts.cli import CommandError, ending_as_a_command
 
 _TARGET = Path(__file__).resolve().parent.parent / "docs" / "database.dbml"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]

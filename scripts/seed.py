@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from scripts.api_client import DEFAULT_API, api_client, json_of
-from scripts.command import ending_as_a_command
+from scripts.cli import ending_as_a_command
 from scripts.report import terminal
 
 Lead = dict[str, Any]

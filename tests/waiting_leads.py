@@ -10,7 +10,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from functions.ingest import queue, storing, waiting
+from functions.ingest import storage
+from functions.ingest.queue_worker import handler
+from functions.ingest.spill_queue import _client
 from scripts.gateway import LambdaContext
 
 _ONE_BY_ONE = 10  # the most that SQS hands out at once
@@ -98,7 +100,7 @@ def invoke(received: list[dict[str, Any]], **context: Any) -> Any:
         }
         for message in received
     ]
-    return queue.handler({"Records": records}, LambdaContext("aws-1", **context))
+    return handler({"Records": records}, LambdaContext("aws-1", **context))
 
 
 @contextmanager
@@ -116,9 +118,9 @@ def a_queue(patch: pytest.MonkeyPatch, most_receives: int = 3) -> Iterator[Queue
             Attributes={"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": "1"},
         )["QueueUrl"]
         patch.setenv("QUEUE_URL", url)
-        patch.setattr(storing, "_away_until", 0.0)
-        waiting._client.cache_clear()
+        patch.setattr(storage, "_away_until", 0.0)
+        _client.cache_clear()
         try:
             yield Queue(url, dead_letters_url)
         finally:
-            waiting._client.cache_clear()
+            _client.cache_clear()

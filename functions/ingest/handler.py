@@ -39,7 +39,7 @@ from common.problems import (
     Problem,
 )
 from common.settings import Settings
-from functions.ingest.storing import store, store_unless_away
+from functions.ingest.storage import store, store_with_circuit_breaker
 
 logger = Logger(service="lead-billing-ingest")
 metrics = Metrics(namespace=NAMESPACE, service="lead-billing-ingest")
@@ -87,9 +87,9 @@ def _stored_or_queued(leads: dict[int, Lead]) -> list[Result]:
     if queue_url is None:
         return store(leads, app.lambda_context)
     try:
-        return store_unless_away(leads, app.lambda_context)
+        return store_with_circuit_breaker(leads, app.lambda_context)
     except DatabaseUnavailable as problem:
-        from functions.ingest.waiting import enqueue  # noqa: PLC0415 - boto3 takes half a second
+        from functions.ingest.spill_queue import enqueue  # noqa: PLC0415 - boto3 takes half a second
 
         logger.warning("the database is away: the leads are queued", exc_info=problem)
         enqueue(leads.values(), queue_url)

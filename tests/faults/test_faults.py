@@ -27,7 +27,8 @@ from common.catalog.products import register_product
 from common.closing.reconciliation import reconcile
 from common.closing.runs import run_billing
 from common.database.transactions import snapshot
-from functions.ingest import storing
+from functions.ingest import storage
+from functions.ingest.storage import LONGEST_SECONDS
 from tests import oracle
 from tests.api import action, lead
 from tests.faults.senders import (
@@ -311,7 +312,7 @@ def test_database_too_slow(case: Case, server: Server) -> None:
         time.sleep(1)
         blocker = case.connect()
         blocker.exec_driver_sql("lock table leads in access exclusive mode")
-        time.sleep(storing.LONGEST_SECONDS + 1)
+        time.sleep(LONGEST_SECONDS + 1)
         blocker.close()
         time.sleep(1)
 
@@ -428,7 +429,7 @@ def test_leads_that_waited_are_stored_once(case: Case) -> None:
             post(batch(number % 8))
         assert case.tally.queued == 12 * LEADS_PER_BATCH
         case.postgres.start_again()
-        patch.setattr(storing, "_away_until", 0.0)
+        patch.setattr(storage, "_away_until", 0.0)
         while received := queue.receive():
             for again in (received, received[::-1]):
                 assert invoke(again) == {"batchItemFailures": []}

@@ -16,8 +16,10 @@ from common.catalog.products import register_product
 from common.database import engine as engine_module
 from common.database.engine import get_engine
 from common.settings import settings
-from functions.ingest import queue, storing, waiting
+from functions.ingest import spill_queue, storage
 from functions.ingest.handler import handler
+from functions.ingest.queue_worker import logger
+from functions.ingest.spill_queue import _client
 from scripts.gateway import LambdaContext
 from scripts.replay_dead_letters import replay
 from tests.api import Wire, action, check_problem, lead
@@ -56,7 +58,7 @@ def waiting_room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries as always, without the waiting between."""
     monkeypatch.setattr(engine_module, "_FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(storing, "_REST_SECONDS", 0.0)
+    monkeypatch.setattr(storage, "_REST_SECONDS", 0.0)
 
 
 def post(body: Any) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def test_what_can_never_succeed_is_500_at_once_and_not_queued(
 def test_statement_that_takes_too_long_is_ended_by_the_server(
     ready: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storing, "LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr(storage, "LONGEST_SECONDS", 0.3)
     fails(ready, "perform pg_sleep(30)")
 
     answer = post(lead("l1", action()))
@@ -318,7 +320,7 @@ def test_nothing_is_acknowledged_unless_all_of_it_is_on_the_queue(
     ready: Engine, waiting_room: Queue, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fails(ready, raising("57P01"))
-    real = waiting._client().send_message_batch
+    real = _client().send_message_batch
 
     def takes_the_first_only(**sent: Any) -> Any:
         first, *others = sent["Entries"]
@@ -326,9 +328,9 @@ def test_nothing_is_acknowledged_unless_all_of_it_is_on_the_queue(
         failed = [{"Id": each["Id"], "SenderFault": False, "Code": "1"} for each in others]
         return answer | {"Failed": failed}
 
-    monkeypatch.setattr(waiting, "MOST_BYTES", 400)
-    monkeypatch.setattr(waiting, "_calls", lambda bodies: [list(bodies)])
-    monkeypatch.setattr(waiting._client(), "send_message_batch", takes_the_first_only)
+    monkeypatch.setattr(spill_queue, "MOST_BYTES", 400)
+    monkeypatch.setattr(spill_queue, "_calls", lambda bodies: [list(bodies)])
+    monkeypatch.setattr(_client(), "send_message_batch", takes_the_first_only)
     batch = [lead(f"l{number}", action()) for number in range(5)]
 
     refused, taken = post(batch), post(batch[:3])
@@ -360,7 +362,7 @@ def test_after_a_failure_the_next_leads_go_to_the_queue_at_once(
     works_again(ready)
 
     second = post(lead("l2", action()))
-    monkeypatch.setattr(storing, "_away_until", 0.0)
+    monkeypatch.setattr(storage, "_away_until", 0.0)
     third = post(lead("l3", action()))
 
     assert (second["statusCode"], third["statusCode"]) == (202, 201)
@@ -437,7 +439,7 @@ def test_lead_the_database_refuses_does_not_take_others_with_it(
 def test_database_away_brings_no_message_nearer_to_the_dead_letters(
     ready: Engine, waiting_room: Queue, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_LONGEST_DELAY_SECONDS", 0)
+    monkeypatch.setattr(spill_queue, "_LONGEST_DELAY_SECONDS", 0)
     fails(ready, raising("57P01"))
     queued(waiting_room, lead("l1", action()))
 
@@ -544,7 +546,7 @@ def test_id_of_the_request_goes_with_its_leads_until_they_are_stored(
         connection.exec_driver_sql("create table seen as select current_query() as statement")
     fails(ready, "insert into seen select current_query()")
     log = io.StringIO()
-    monkeypatch.setattr(queue.logger.registered_handler, "stream", log)
+    monkeypatch.setattr(logger.registered_handler, "stream", log)
 
     (replayed,) = waiting_room.receive()
     answer = invoke([replayed])

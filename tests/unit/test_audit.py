@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from scripts import audit
-from scripts.command import CommandError
+from scripts import supply_chain
+from scripts.cli import CommandError
+from scripts.supply_chain import (
+    ROOT,
+    _secrets,
+    check_advisories,
+    check_locks,
+    locked,
+    make_sbom,
+    run,
+)
 
 # Put together here, so that this file holds none itself.
 KEYS = ["AKIA" + "Z7Q2M4X6T8B1C3D5", "-----BEGIN RSA " + "PRIVATE KEY-----", "ghp_" + "a1B2" * 9]
@@ -19,26 +28,26 @@ def test_key_of_a_known_form_is_found(tmp_path: Path, key: str) -> None:
     file = tmp_path / "notes.txt"
     file.write_text(f"nothing here\nkey = {key}\n")
 
-    assert [found.partition(" ")[0] for found in audit._secrets([file])] == ["notes.txt:2"]
+    assert [found.partition(" ")[0] for found in _secrets([file])] == ["notes.txt:2"]
 
 
 def test_lock_without_a_hash_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(audit, "ROOT", tmp_path)
+    monkeypatch.setattr(supply_chain, "ROOT", tmp_path)
     lock = tmp_path / "requirements.txt"
     lock.write_text("a==1 \\\n    --hash=sha256:00\nb==2\n")
 
     with pytest.raises(CommandError, match="pins without a hash: b==2"):
-        audit.locked(lock)
+        locked(lock)
 
 
 def test_locks_hold_all_that_is_asked_for_and_agree() -> None:
-    assert "every one pinned and hashed" in audit.check_locks()
+    assert "every one pinned and hashed" in check_locks()
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, output: str) -> None:
     """Has the advisory service, which is outside of us, answer like that."""
     answer = subprocess.CompletedProcess([], 0, output, "no route to host")
-    monkeypatch.setattr(audit, "_run", lambda *_arguments: answer)
+    monkeypatch.setattr(supply_chain, "_run", lambda *_arguments: answer)
 
 
 def test_known_vulnerability_ends_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +55,7 @@ def test_known_vulnerability_ends_the_audit(monkeypatch: pytest.MonkeyPatch) -> 
     answering(monkeypatch, json.dumps({"dependencies": [found]}))
 
     with pytest.raises(CommandError, match="a 1: CVE-1"):
-        audit.check_advisories()
+        check_advisories()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +66,7 @@ def test_advisories_that_cannot_be_asked_for_are_skipped_by_name(
 ) -> None:
     answering(monkeypatch, output)
 
-    assert audit.check_advisories().startswith("SKIPPED: ")
+    assert check_advisories().startswith("SKIPPED: ")
 
 
 def test_skipped_check_fails_in_ci_unless_it_may_be_skipped(
@@ -66,14 +75,14 @@ def test_skipped_check_fails_in_ci_unless_it_may_be_skipped(
     checks = {"advisories": lambda: "SKIPPED: no answer", "image": lambda: "fine"}
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.delenv("CI_MAY_SKIP", raising=False)
-    audit.run(checks)
+    run(checks)
     monkeypatch.setenv("CI", "true")
 
     with pytest.raises(CommandError, match="advisories"):
-        audit.run(checks)
+        run(checks)
 
     monkeypatch.setenv("CI_MAY_SKIP", "terraform advisories")
-    audit.run(checks)
+    run(checks)
     assert capsys.readouterr().out.count("image: fine") == 3
 
 
@@ -87,7 +96,7 @@ def test_infrastructure_that_cannot_be_tested_fails_in_ci_unless_it_may_be_skipp
         (tmp_path / program).symlink_to(found)
 
     said = subprocess.run(
-        ["bash", audit.ROOT / "scripts" / "stack" / "ci.sh"],
+        ["bash", ROOT / "scripts" / "stack" / "ci.sh"],
         env={"PATH": str(tmp_path), "CI": "true", "CI_MAY_SKIP": allowed},
         capture_output=True,
         text=True,
@@ -101,10 +110,10 @@ def test_infrastructure_that_cannot_be_tested_fails_in_ci_unless_it_may_be_skipp
 def test_bill_of_materials_is_the_same_for_the_same_locks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(audit, "SBOM", tmp_path)
-    audit.make_sbom()
+    monkeypatch.setattr(supply_chain, "SBOM", tmp_path)
+    make_sbom()
     first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    audit.make_sbom()
+    make_sbom()
 
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == first
     assert set(first) == {"ingest.cdx.json", "reports.cdx.json"}

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
-from functions.ingest import waiting
-from functions.ingest.waiting import MOST_BYTES, UnreadableMessage, leads_of, messages
+from functions.ingest.spill_queue import MOST_BYTES, UnreadableMessage, _calls, leads_of, messages
 from tests.api import Wire, action, lead
 from tests.oracle import events_of
 from tests.properties import examples
@@ -71,7 +70,7 @@ def test_more_equal_actions_than_a_message_holds_are_not_taken() -> None:
 def test_calls_to_sqs_keep_to_both_of_its_limits() -> None:
     bodies = ["x" * 100] * 25 + ["y" * (MOST_BYTES - 50)] * 2
 
-    calls = list(waiting._calls(bodies))
+    calls = list(_calls(bodies))
 
     assert [body for call in calls for body in call] == bodies
     assert max(len(call) for call in calls) <= 10

@@ -84,7 +84,7 @@ def leads_of(message: str) -> list[Lead]:
         raise UnreadableMessage(f"no leads of ours, see {places or 'its form'}") from None
 
 
-def put_back(message: str, queue_url: str, returns: int) -> None:
+def requeue(message: str, queue_url: str, returns: int) -> None:
     """Puts a message that could not be stored yet on the queue anew, to be seen later.
 
     As a new message: a receive that met no database is no sign of a bad message, and must not

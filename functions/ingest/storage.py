@@ -40,7 +40,7 @@ def store(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
     return with_retries(work, min(left, LONGEST_SECONDS))
 
 
-def store_unless_away(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
+def store_with_circuit_breaker(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
     """The same, but for some seconds after a failure it fails at once: for those with a queue.
 
     Without that each request of an outage would hold its instance of the function until its time

@@ -21,7 +21,7 @@ from typing import Any
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import transient_settings
 
-from scripts.command import CommandError, ending_as_a_command
+from scripts.cli import CommandError, ending_as_a_command
 
 ROOT = Path(__file__).resolve().parent.parent
 SBOM = ROOT / ".data" / "sbom"

@@ -22,8 +22,8 @@ from common.leads.schemas import Lead
 from common.observability.correlation import correlated, id_of
 from common.problems import DatabaseUnavailable
 from common.settings import Settings
-from functions.ingest.storing import store, store_unless_away
-from functions.ingest.waiting import CORRELATION_ID, MOST_RETURNS, RETURNS, leads_of, put_back
+from functions.ingest.spill_queue import CORRELATION_ID, MOST_RETURNS, RETURNS, leads_of, requeue
+from functions.ingest.storage import store, store_with_circuit_breaker
 
 logger = Logger(service="lead-billing-queue")
 metrics = Metrics(namespace="LeadBilling", service="lead-billing-queue")
@@ -79,7 +79,7 @@ def _store_leads_of(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 def _stored(leads: dict[int, Lead], context: LambdaContext) -> list[Result]:
     try:
-        return store_unless_away(leads, context)
+        return store_with_circuit_breaker(leads, context)
     except StatementRefused:
         if len(leads) == 1:
             raise
@@ -99,7 +99,7 @@ def _wait_on(record: SQSRecord) -> None:
     returns = int(_attribute(record, RETURNS) or 0)
     if returns >= MOST_RETURNS:
         raise TimeoutError("the message has waited as long as it may")
-    put_back(record.body, str(Settings().queue_url), returns)
+    requeue(record.body, str(Settings().queue_url), returns)
     metrics.add_metric(name="QueuedMessagesPutBack", unit=MetricUnit.Count, value=1)
     logger.warning(
         "the database is away: a message was put back",

@@ -20,7 +20,7 @@ from rich.console import Console
 from common.enums import Role
 from common.settings import Settings
 from scripts.api_client import api_client, json_of
-from scripts.command import CommandError, ending_as_a_command
+from scripts.cli import CommandError, ending_as_a_command
 from scripts.demo import PRODUCTS, SAMPLE, SAMPLE_CUSTOMERS, SAMPLE_REPORTS
 from scripts.local_server import address_of, listen_on, local_api
 from scripts.report import fetch_report, print_report
