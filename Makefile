@@ -107,7 +107,7 @@ check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this fil
 	@echo "make: every target can be made"
 	@for target in $(filter-out check,$(TARGETS)); do $(MAKE) -n "$$target" > /dev/null || exit; done
 	@echo "docs: generated files are current"
-	@$(PY) -m scripts.make_samples --check
+	@$(PY) -m scripts.generate_docs --check
 	@$(PY) -m scripts.schema_diagram --check
 
 format: $(VENV)/dev ## Rewrite the code in the project's format
@@ -115,10 +115,10 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	@$(PY) -m ruff format .
 
 audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets, the image; make the SBOM
-	@$(PY) -m scripts.audit
+	@$(PY) -m scripts.supply_chain
 
 sbom: $(VENV)/dev ## Write a CycloneDX bill of materials of each deployable to .data/sbom
-	@$(PY) -m scripts.audit --sbom
+	@$(PY) -m scripts.supply_chain --sbom
 
 fuzz: $(VENV)/dev ## Throw hostile input at a server of its own (FUZZ_SECONDS=60, FUZZ_SEED=1)
 	@$(PY) -m fuzz $(if $(FUZZ_SECONDS),--seconds "$(FUZZ_SECONDS)") $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)")
@@ -130,7 +130,7 @@ bench: $(VENV)/dev ## Measure ingest and reports, as ratios within one run
 	@$(PY) -m benchmarks
 
 samples: $(VENV)/dev ## Write docs/samples and docs/database.dbml anew
-	@$(PY) -m scripts.make_samples
+	@$(PY) -m scripts.generate_docs
 	@$(PY) -m scripts.schema_diagram
 
 lock: $(VENV)/dev ## Write every requirements.txt anew from pyproject.toml

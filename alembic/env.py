@@ -4,9 +4,9 @@ from alembic import context
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
-from common.database.base import Base
 from common.database.grants import grant, withdraw
 from common.settings import settings
+from common.tables import Base
 
 
 def migrate(connection: Connection) -> None:

@@ -28,7 +28,7 @@ from common.rating.scope import Scope
 
 _MONTH = date(2024, 4, 1)
 _MEBIBYTE = 1024 * 1024
-_MOST_GROWTH = 64.0  # of a server that sends 100,000 lines, in MiB
+_MAX_GROWTH = 64.0  # of a server that sends 100,000 lines, in MiB
 _SCAN = (
     "select sum(case engagement_level when 'High' then 1000 when 'Medium' then 500 else 200 end) "
     "from actions"
@@ -132,7 +132,7 @@ def _memory(server: Server, client: Client, streams: int) -> list[Finding]:
                 f"memory_{name}",
                 f"Most memory that the server gains while it {what}",
                 max(growths),
-                _MOST_GROWTH,
+                _MAX_GROWTH,
                 unit=" MiB",
                 details={"before_mib": round(before / _MEBIBYTE, 1), "peaks_above_mib": growths},
             )

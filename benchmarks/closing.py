@@ -26,7 +26,7 @@ from common.catalog.models import Customer
 from common.reports.final import final_report, final_report_of
 
 _MEBIBYTE = 1024 * 1024
-_MOST_GROWTH = 64.0  # of the server while it closes, in MiB
+_MAX_GROWTH = 64.0  # of the server while it closes, in MiB
 _LINES_A_PAGE = 1_000
 _SCANS = 5  # before a close, and as many behind it
 
@@ -62,7 +62,7 @@ def measure(databases: Databases, actions: int, rounds: int, readings: int) -> l
             "memory_close",
             f"Most memory that the server gains while it closes {actions:,} actions",
             max(growths),
-            _MOST_GROWTH,
+            _MAX_GROWTH,
             unit=" MiB",
             details={"growths_mib": growths},
         ),

@@ -1,4 +1,4 @@
-"""Billing period."""
+"""Billing periods: calendar months, and instants as JSON carries them."""
 
 import re
 from dataclasses import dataclass

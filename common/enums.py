@@ -1,8 +1,4 @@
-"""The words of a bill: period, totals, line, report. Pure; knows no database and no wire.
-
-Invariant: gross = billed + duplicate savings + cap savings, on every line and every total, in
-integer cents (rules.md, 6).
-"""
+"""The closed lists of the domain: levels, outcomes, statuses, reasons and roles."""
 
 from enum import StrEnum
 
@@ -64,12 +60,6 @@ class ReportStatus(StrEnum):
 
     DRAFT = "draft"
     FINAL = "final"
-
-
-# MERGED FROM common.key_format
-"""Enums."""
-
-from enum import StrEnum
 
 
 class Role(StrEnum):

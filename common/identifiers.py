@@ -11,7 +11,7 @@ import uuid
 from enum import StrEnum
 from functools import lru_cache
 
-LONGEST_ID = 128
+MAX_ID_LENGTH = 128
 
 _CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

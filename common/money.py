@@ -1,4 +1,4 @@
-"""Money."""
+"""Money: integer cents, written as decimal text."""
 
 CURRENCY = "USD"
 

@@ -1,4 +1,4 @@
-"""Request model."""
+"""The base of every request body, and the fields that several bodies share."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,10 +12,10 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from common.identifiers import (
-    LONGEST_ID,
+    MAX_ID_LENGTH,
 )
 
-LONGEST_TEXT = 200
+MAX_TEXT_LENGTH = 200
 NO_NUL = r"^[^\x00]*$"
 
 
@@ -41,7 +41,7 @@ class _Level:
 
 
 Level = Annotated[Literal["high", "medium", "low"], _Level]
-Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID, pattern=NO_NUL)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=NO_NUL)]
 
 
 class RequestModel(BaseModel):

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
-SHORTEST_HASH_KEY = 32
+MIN_HASH_KEY_LENGTH = 32
 # What AWS sets where a function or a task runs.
 _DEPLOYED = ("AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4")
 
@@ -120,8 +120,8 @@ class Settings(BaseSettings):
     @field_validator("user_hash_key")
     @classmethod
     def _is_a_secret(cls, key: SecretStr) -> SecretStr:
-        if 0 < len(key.get_secret_value()) < SHORTEST_HASH_KEY:
-            raise ValueError(f"needs at least {SHORTEST_HASH_KEY} characters")
+        if 0 < len(key.get_secret_value()) < MIN_HASH_KEY_LENGTH:
+            raise ValueError(f"needs at least {MIN_HASH_KEY_LENGTH} characters")
         return key
 
     @field_validator("open_access")

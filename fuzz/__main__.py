@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
 from benchmarks.servers import MemoryWatch, databases, product_server
-from common.leads.parsing import MOST_BODY_BYTES
+from common.leads.parsing import MAX_BODY_BYTES
 from fuzz.bodies import Large, content_types, large_bodies, small_bodies
-from fuzz.description import LONGEST_ANSWER_SECONDS, fuzz_description
+from fuzz.description import MAX_ANSWER_SECONDS, fuzz_description
 from tests.api import action, check_shape, lead, register
 
 _STATUSES = {200, 201, 202, 207, 400, 409, 413, 422}
-_MOST_MEMORY = 512 * 1024 * 1024  # what the function has unless told otherwise
+_MAX_MEMORY = 512 * 1024 * 1024  # what the function has unless told otherwise
 _BODIES_A_ROUND = 100
 
 
@@ -69,8 +69,8 @@ class BodyFuzzer:
         self.slowest_seconds = max(self.slowest_seconds, seconds)
         self.largest_answer = max(self.largest_answer, len(answer.content))
         assert answer.status_code in _STATUSES, (answer.status_code, answer.text[:300])
-        assert len(answer.content) <= MOST_BODY_BYTES, "AWS hands back no answer of this length"
-        assert seconds < LONGEST_ANSWER_SECONDS, f"the answer took {seconds:.1f} s"
+        assert len(answer.content) <= MAX_BODY_BYTES, "AWS hands back no answer of this length"
+        assert seconds < MAX_ANSWER_SECONDS, f"the answer took {seconds:.1f} s"
         check_shape(answer)
 
 
@@ -108,7 +108,7 @@ def main() -> None:
     )
     if not fuzzer.bodies:
         sys.exit("error: there was no time to post a single body; raise FUZZ_SECONDS")
-    if memory.peak > _MOST_MEMORY:
+    if memory.peak > _MAX_MEMORY:
         sys.exit("error: the server took more memory than the function has")
     if not keeps_its_word:
         sys.exit("error: an answer breaks what the description says; see above")

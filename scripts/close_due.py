@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.closing.schedule import MOST_GRACE_DAYS, close_due
+from common.closing.schedule import MAX_GRACE_DAYS, close_due
 from scripts.cli import CommandError, ending_as_a_command
 from scripts.close import print_run
 from scripts.database import shared_database
@@ -19,8 +19,8 @@ def main() -> None:
     parser.add_argument(
         "--grace-days",
         type=int,
-        choices=range(MOST_GRACE_DAYS + 1),
-        metavar=f"0..{MOST_GRACE_DAYS}",
+        choices=range(MAX_GRACE_DAYS + 1),
+        metavar=f"0..{MAX_GRACE_DAYS}",
         default=3,
         help="how long a month must have been over (%(default)s)",
     )

@@ -35,7 +35,7 @@ _TABLE_WIDTH = 110
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m scripts.make_samples", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m scripts.generate_docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether they are current")
     arguments = parser.parse_args()
     with ending_as_a_command():

@@ -41,7 +41,7 @@ def main() -> None:
         with shared_database(own.data_dir, say):
             upgrade_configured_database()
             try:
-                run(asked)
+                cli.run(asked)
             except (Problem, LookupError, RuntimeError) as problem:
                 raise CommandError(str(problem)) from problem
 

@@ -13,7 +13,7 @@ import boto3
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_MOST_ENTRIES = 10
+_MAX_ENTRIES = 10
 _VISIBILITY_SECONDS = 60
 # Of a message's attributes; how often it was put back is counted anew.
 _KEPT = "correlation_id"
@@ -25,7 +25,7 @@ def replay(client: "SQSClient", dead_letters_url: str, queue_url: str) -> int:
     while True:
         received = client.receive_message(
             QueueUrl=dead_letters_url,
-            MaxNumberOfMessages=_MOST_ENTRIES,
+            MaxNumberOfMessages=_MAX_ENTRIES,
             VisibilityTimeout=_VISIBILITY_SECONDS,
             WaitTimeSeconds=1,
             MessageAttributeNames=[_KEPT],

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import CheckConstraint, Column, Enum, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
-from common.database.base import Base
+from common.tables import Base
 from scripts.cli import CommandError, ending_as_a_command
 
 _TARGET = Path(__file__).resolve().parent.parent / "docs" / "database.dbml"
@@ -18,7 +18,7 @@ def diagram() -> str:
     """The schema in DBML."""
     tables = Base.metadata.sorted_tables
     parts = [
-        "// Made from common/models.py by `make samples`; paste it into dbdiagram.io.",
+        "// Made from the models by `make samples`; paste it into dbdiagram.io.",
         *(_enum(enum) for enum in _enums(tables)),
         *(_table(table) for table in tables),
         "\n".join(reference for table in tables for reference in _references(table)),

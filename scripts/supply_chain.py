@@ -168,7 +168,7 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m scripts.audit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m scripts.supply_chain", description=__doc__)
     parser.add_argument("--sbom", action="store_true", help="only the bill of materials")
     checks = {"bill of materials": make_sbom} if parser.parse_args().sbom else CHECKS
     with ending_as_a_command():

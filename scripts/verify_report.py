@@ -23,7 +23,7 @@ from typing import Any
 _FORMS = (1, 2, 3, 4, 5)
 _LINES_OF_A_BLOCK = 250
 _UUIDS, _TEXTS, _INSTANTS, _INTEGERS = 2950, 25, 1184, 23  # as PostgreSQL numbers these types
-_MOST_OCCURRENCES = 1_000  # of an action: a lead is sent with no more
+_MAX_OCCURRENCES = 1_000  # of an action: a lead is sent with no more
 _BREAKDOWNS = {  # with the member of a line that says which of its parts the line belongs to
     "by_product": "product_id",
     "by_lead_type": "lead_type",
@@ -187,7 +187,7 @@ def action_ids(line: dict[str, Any]) -> Iterator[str]:
     key = " ".join(line["action_type"].split()).casefold()
     content = entity_id("lead", line["lead_id"]).bytes + instant(line["timestamp"])
     content += line["engagement_level"].encode()
-    for occurrence in range(1, _MOST_OCCURRENCES + 1):
+    for occurrence in range(1, _MAX_OCCURRENCES + 1):
         hashed = hashlib.sha256(content + struct.pack(">i", occurrence) + key.encode())
         yield str(uuid.UUID(bytes=hashed.digest()[:16]))
 

@@ -1,4 +1,7 @@
-"""Api keys."""
+"""API keys: creating, listing, rotating and revoking them.
+
+Invariant: a key is shown once, when it is created; only a hash of it is stored.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple

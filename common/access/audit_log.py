@@ -1,7 +1,7 @@
 """Reading the audit: who changed what, and what was there before and after.
 
 Invariant: nothing here writes. Entries are made by the database itself, in the transaction of the
-change, and nobody may change them (the migration that keeps them, common/roles.py).
+change, and nobody may change them (the migration that keeps them, common/database/grants.py).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""API keys: making, listing, rotating and revoking them, and telling who a request is from.
+"""Authentication: who a request is from, by its API key, or by its address on an open server.
 
-Invariant: a key is shown once, where it is made; what is stored and cached of it is a hash, which
-is compared in constant time.
+Invariant: hashes of keys are compared in constant time, and an unknown key costs what a known one
+does.
 """
 
 import hmac

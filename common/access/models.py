@@ -1,4 +1,4 @@
-"""Models."""
+"""The tables of access: API keys and the audit log."""
 
 import uuid
 from datetime import datetime

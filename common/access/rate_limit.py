@@ -1,4 +1,4 @@
-"""Rate limit."""
+"""The rate limit: a token bucket per API key, in this process."""
 
 import time
 from collections import OrderedDict

@@ -1,6 +1,6 @@
-"""What an API key looks like, and the roles it can have.
+"""The text of an API key, and the hash that is stored of it.
 
-Invariant: a key is random enough that a plain hash of it gives nothing away.
+Invariant: a key is random enough that a plain hash of it reveals nothing.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
-"""Customers and products: whom we bill, and for interest in what.
+"""Customers: the partners we bill.
 
-Invariant: registering again under the same id changes the entry and never makes a second one.
+Invariant: registering a customer again under the same id changes it and never adds a second one.
 """
 
 from uuid import UUID

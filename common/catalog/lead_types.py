@@ -1,4 +1,4 @@
-"""Lead types."""
+"""Lead types: the kinds of lead that are accepted. A new one is a new row."""
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert

@@ -1,4 +1,4 @@
-"""Models."""
+"""The tables of the catalog: customers, products and lead types."""
 
 import uuid
 from datetime import datetime

@@ -1,4 +1,7 @@
-"""Products."""
+"""Products: what a lead is interested in.
+
+Invariant: registering a product again under the same id changes it and never adds a second one.
+"""
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert

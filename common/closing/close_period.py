@@ -1,4 +1,8 @@
-"""Close period."""
+"""Closing one period of one customer: its draft becomes a final report.
+
+Invariant: a period is closed in one transaction, under a lock of its customer, after every earlier
+period with actions (docs/billing-rules.md, Closing a period).
+"""
 
 from typing import NamedTuple
 from uuid import UUID

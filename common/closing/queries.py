@@ -4,12 +4,11 @@ Invariant: both go on from the same deciding statement, by steps that they share
 here is run.
 """
 
-from importlib.resources import files
-
 from sqlalchemy import TextClause, text
 
 from common import identifiers
 from common.database.prepared import PreparedStatement
+from common.database.sql_loader import load_statement
 from common.rating.card_in_force import CARDS_IN_FORCE
 from common.rating.rated_lines import RATED, RATED_FLAT
 from common.rating.scope import Scope
@@ -46,10 +45,9 @@ def _behind(decided: str, steps: list[str], form: int, pieces: dict[str, str]) -
 
     `pieces` stand in the steps' placeholders.
     """
-    folder = files("common").joinpath("sql")
 
     def part(name: str) -> str:
-        return folder.joinpath(f"{name}.sql").read_text().strip()
+        return load_statement("disputes" if name == "pending_credits" else "closing", name)
 
     rest = ",\n\n".join(map(part, steps))
     for placeholder, piece in (
@@ -114,10 +112,7 @@ NOT_PLANNED_WITH = ("nestloop", "mergejoin")
 
 BEFORE_CLOSING = PreparedStatement(
     "before_closing",
-    files("common")
-    .joinpath("sql/before_closing.sql")
-    .read_text()
-    .replace("{cards_in_force}", CARDS_IN_FORCE),
+    load_statement("closing", "before_closing").replace("{cards_in_force}", CARDS_IN_FORCE),
     {"customer_id": "uuid", "customer_ids": "uuid[]", "period": "date"},
 )
 CLOSE = _closing("close_period", RATED, ["number_lines", "count_lines"], _ANY_MONTHS)

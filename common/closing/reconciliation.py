@@ -1,19 +1,19 @@
-"""Reconciliation."""
+"""Reconciliation: whether every action is on exactly one report, final or draft."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from common.database.sql_loader import load_statement
 from common.disputes.credits import CreditCount, count_credits
 from common.rating.active_periods import active_periods
 from common.rating.rated_lines import RATED
 from common.rating.scope import Scope
 
-_RECONCILE = text(f"with {RATED},\n" + files("common").joinpath("sql", "reconcile.sql").read_text())
-_MOST_NAMED_ACTIONS = 100
+_RECONCILE = text(f"with {RATED},\n" + load_statement("closing", "reconcile"))
+_MAX_NAMED_ACTIONS = 100
 
 
 class MisplacedAction(NamedTuple):
@@ -75,7 +75,7 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
     row = connection.execute(
         _RECONCILE,
         Scope(pairs).parameters()
-        | {"customer_id": customer_id and str(customer_id), "most": _MOST_NAMED_ACTIONS},
+        | {"customer_id": customer_id and str(customer_id), "most": _MAX_NAMED_ACTIONS},
     ).one()
     return Reconciliation(
         row.action_count,

@@ -1,7 +1,4 @@
-"""Looking back on settlement: who closed what and when, and whether every action is accounted for.
-
-Invariant: nothing here writes.
-"""
+"""The history of billing runs: who closed what and when, and how far a run is."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,6 @@
-"""Closing a period: a customer's month becomes a final report, once and for ever.
+"""Billing runs: closing a period for many customers, each in a transaction of its own.
 
-Invariant: a month is closed in one transaction, under a lock of its customer, behind every earlier
-month with actions; what is final never changes (rules.md, "Closing a period").
+Invariant: a customer that cannot be closed is parked with its reason and stops no other customer.
 """
 
 import logging

@@ -17,7 +17,7 @@ from common.final_reports.store import all_closed_through
 from common.problems import Conflict
 from common.rating.active_periods import active_periods
 
-MOST_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
+MAX_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
 
 _LAST_ZONE = timedelta(hours=12)  # no clock is further behind UTC
 

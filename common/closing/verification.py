@@ -17,7 +17,7 @@ from common.final_reports.models import BillingReport, BillingReportLineBlock
 from common.rating.rated_lines import LINES_AT_ONCE
 from common.rating.scope import Scope
 
-_MOST_NAMED_LINES = 100
+_MAX_NAMED_LINES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         | {
             "report_id": str(report.report_id),
             "period": report.period,
-            "most": _MOST_NAMED_LINES,
+            "most": _MAX_NAMED_LINES,
         },
     ).one()
     return Verification(
@@ -146,7 +146,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         row.differing_count,
         [DifferingLine(**line) for line in row.differing],
         row.differing_credits,
-        list(islice(_misnamed(connection, report.report_id), _MOST_NAMED_LINES)),
+        list(islice(_misnamed(connection, report.report_id), _MAX_NAMED_LINES)),
     )
 
 

@@ -1,12 +1,12 @@
-"""Deployment."""
+"""What holds for a database as a whole, in one row: which key its users are hashed with."""
 
-from sqlalchemy import (
-    CheckConstraint,
-    text,
-)
+from sqlalchemy import CheckConstraint, Connection, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from common import identifiers
 from common.database.base import Base
+from common.settings import Settings
 
 
 class Deployment(Base):
@@ -19,3 +19,18 @@ class Deployment(Base):
     user_hash_key_fingerprint: Mapped[str] = mapped_column(
         comment="of the key its users are hashed with, which must stay the same"
     )
+
+
+def require_known_hash_key(connection: Connection, settings: Settings) -> None:
+    """Raises RuntimeError if the users of this database were hashed with a different key.
+
+    A different key would make a new user of everybody, and bill their duplicates.
+    """
+    fingerprint = identifiers.fingerprint(settings.user_secret)
+    connection.execute(
+        insert(Deployment).values(user_hash_key_fingerprint=fingerprint).on_conflict_do_nothing()
+    )
+    if connection.scalar(select(Deployment.user_hash_key_fingerprint)) != fingerprint:
+        raise RuntimeError(
+            "USER_HASH_KEY is not the key that this database's users are hashed with"
+        )

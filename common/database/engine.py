@@ -1,8 +1,4 @@
-"""The engine, and one transaction per request, committed at the edge.
-
-Invariant: no error of the driver's leaves a transaction: a failure that may pass shows as
-DatabaseUnavailable, and a statement that is refused for good as StatementRefused.
-"""
+"""The engine of this process, and the database role that its connections take on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,8 @@
-"""Errors."""
+"""The driver's errors in our words.
+
+Invariant: a failure that may pass shows as DatabaseUnavailable, and a statement that is refused for
+good as StatementRefused.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

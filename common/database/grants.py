@@ -155,7 +155,9 @@ def _statements(connection: Connection) -> list[str]:
     views = connection.scalars(text("select viewname from pg_views where schemaname = 'public'"))
     unknown = tables - TABLES.keys()
     if unknown:
-        raise LookupError(f"common/roles.py does not say who may use {', '.join(sorted(unknown))}")
+        raise LookupError(
+            f"common/database/grants.py does not say who may use {', '.join(sorted(unknown))}"
+        )
     everybody = ", ".join(ROLES)
     statements = [f"revoke all on all tables in schema public from {everybody}"]
     for table in sorted(tables):

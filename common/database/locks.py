@@ -1,4 +1,4 @@
-"""Locks."""
+"""Advisory locks, each taken in a statement of its own."""
 
 from uuid import UUID
 

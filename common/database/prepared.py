@@ -1,4 +1,4 @@
-"""Prepared."""
+"""Statements that a connection plans once, because planning takes longer than running."""
 
 import re
 from collections.abc import Iterable, Mapping

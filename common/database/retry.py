@@ -1,4 +1,4 @@
-"""Retry."""
+"""Work that is tried again while its failure may pass."""
 
 import random
 import time
@@ -12,9 +12,9 @@ from common.database.transactions import transaction
 from common.problems import DatabaseUnavailable
 
 T = TypeVar("T")
-_MOST_ATTEMPTS = 4
+_MAX_ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS = 0.2
-_SHORTEST_ATTEMPT_SECONDS = 0.5
+_MIN_ATTEMPT_SECONDS = 0.5
 
 
 def with_retries(work: Callable[[Connection], T], seconds: float) -> T:
@@ -33,7 +33,7 @@ def with_retries(work: Callable[[Connection], T], seconds: float) -> T:
             # Full jitter: those who failed together do not come back together.
             pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311
             left = deadline - time.monotonic() - pause
-            if attempt == _MOST_ATTEMPTS or left < _SHORTEST_ATTEMPT_SECONDS:
+            if attempt == _MAX_ATTEMPTS or left < _MIN_ATTEMPT_SECONDS:
                 raise
             time.sleep(pause)
     raise AssertionError("counting has no end")

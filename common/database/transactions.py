@@ -1,4 +1,4 @@
-"""Transactions."""
+"""Transactions: one per request, committed at its edge, in the name of who makes the request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ class RequestIdentity:
     """For whom the work of this request is done.
 
     `actor` is what the audit names. With `customer_id`, the database shows that customer's rows
-    alone, whatever is asked of it (common/roles.py).
+    alone, whatever is asked of it (common/database/grants.py).
     """
 
     actor: str

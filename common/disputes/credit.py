@@ -1,4 +1,4 @@
-"""Credit."""
+"""A credit: what a disputed line billed, given back."""
 
 from datetime import date, datetime
 from typing import Any, NamedTuple

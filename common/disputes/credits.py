@@ -1,7 +1,9 @@
-"""Credits."""
+"""Credits: which ones are due on the next report, and which stand on a final one.
+
+Invariant: a line is credited at most once, with the amount it billed.
+"""
 
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from sqlalchemy import (
     text,
 )
 
+from common.database.sql_loader import load_statement
 from common.disputes.credit import Credit
 from common.disputes.models import Dispute, DisputeLine
 from common.disputes.search import is_credit_of_line
@@ -20,7 +23,7 @@ from common.final_reports.models import BillingReportCredit
 
 _PENDING = text(
     f"""
-with {files("common").joinpath("sql", "pending_credits.sql").read_text()}
+with {load_statement("disputes", "pending_credits")}
 
 select
     pending.dispute_id::text, pending.reason, pending.decided_at, pending.of_report_id::text,

@@ -1,4 +1,4 @@
-"""Models."""
+"""The tables of disputes."""
 
 import uuid
 from datetime import datetime

@@ -1,8 +1,6 @@
-"""Disputes: what a customer does not want to pay, what came of it, and the credits it gives.
+"""Opening and resolving disputes of billed lines.
 
-Invariant: a line of a final report is credited once at most, with what it had billed, on the first
-report that is closed after its dispute was accepted (rules.md, "Closing a period"). Whatever
-changes a dispute does so under the lock under which its customer's months are closed.
+Invariant: whatever changes a dispute holds the lock that closing the customer's period takes.
 """
 
 from datetime import date, datetime, timedelta
@@ -33,7 +31,7 @@ from common.problems import Conflict, FieldError, Invalid
 from common.rating.active_periods import lead_periods
 from common.rating.models import RateCard
 
-_MOST_ERRORS = 100
+_MAX_ERRORS = 100
 
 
 def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> FoundDispute:
@@ -62,7 +60,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
             f"nothing of lead {asked.lead_id!r} can be disputed: {errors[0].detail}"
             if asked.action_id is None
             else f"the line cannot be disputed: it {errors[0].detail}",
-            errors[:_MOST_ERRORS],
+            errors[:_MAX_ERRORS],
         )
     dispute_id = connection.execute(
         insert(Dispute)

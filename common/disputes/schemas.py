@@ -1,4 +1,4 @@
-"""Schemas."""
+"""What a caller sends to open or resolve a dispute."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -8,10 +8,12 @@ from pydantic_core import PydanticCustomError
 
 from common.request_model import NO_NUL, Id, RequestModel
 
-LONGEST_NOTE = 1_000
+MAX_NOTE_LENGTH = 1_000
 Note = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NOTE, pattern=NO_NUL),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=MAX_NOTE_LENGTH, pattern=NO_NUL
+    ),
 ]
 Actor = Annotated[Id, Field(description="Who asks for it.")]
 Reason = Literal["duplicate", "invalid_contact", "out_of_area", "spam", "not_requested", "other"]

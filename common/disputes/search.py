@@ -1,4 +1,4 @@
-"""Search."""
+"""Finding disputes, with their lines and the reports that credit them."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Entries."""
+"""The totals of final reports, as the list of reports shows them."""
 
 from sqlalchemy import Connection, text
 

@@ -1,4 +1,4 @@
-"""Late actions."""
+"""Late actions: actions of a closed period that are on no final report yet."""
 
 from datetime import date
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Models."""
+"""The tables of final reports, and of the billing runs that make them."""
 
 import uuid
 from datetime import date, datetime

@@ -1,7 +1,6 @@
-"""Final reports as they are stored, how far each customer's months are closed, and what came late.
+"""Final reports as they are stored, and how far each customer's periods are closed.
 
-Invariant: what is final is read from its lines, never decided again. Nothing here commits; the
-caller's transaction does.
+Invariant: a final report is read from its stored lines and never rated again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,12 +1,11 @@
-"""Storing leads: one request's valid leads in, what became of each out, in one round trip.
+"""Ingestion: storing the valid leads of one request in one round trip.
 
-Invariant: storing a lead again changes nothing (rules.md, "The same lead again"). Nothing here
-commits; the caller's transaction does.
+Invariant: sending a lead again changes nothing (docs/billing-rules.md, The same lead again).
+Nothing here commits; the caller's transaction does.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC
-from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from sqlalchemy import Connection, Row
 
 from common import identifiers
 from common.database.deployment import require_known_hash_key
+from common.database.sql_loader import load_statement
 from common.identifiers import UserKind
 from common.leads.results import NO_USER, Result, Status
 from common.leads.schemas import Lead
@@ -24,13 +24,8 @@ from common.settings import MissingUser, Settings
 _ACTION_ID = identifiers.action_id_sql(
     "accepted.lead_id", "action.at", "action.level", "coalesce(action.n, 1)", "action.key"
 )
-_STATEMENT = (
-    files("common")
-    .joinpath("sql", "record_leads.sql")
-    .read_text()
-    .replace("{action_id}", _ACTION_ID)
-)
-_PREPARE = "prepare record_leads (json) as " + _STATEMENT.replace("%", "%%")
+_STATEMENT = load_statement("leads", "ingest_leads").replace("{action_id}", _ACTION_ID)
+_PREPARE = "prepare ingest_leads (json) as " + _STATEMENT.replace("%", "%%")
 
 
 def ingest_leads(
@@ -47,11 +42,11 @@ def ingest_leads(
     if not leads:
         return []
     batch = _Batch(leads, settings, erased)
-    if "record_leads" not in connection.info:
+    if "ingest_leads" not in connection.info:
         require_known_hash_key(connection, settings)
         connection.exec_driver_sql(_PREPARE)
-        connection.info["record_leads"] = True
-    rows = connection.exec_driver_sql("execute record_leads (%s)", (batch.parameter(),))
+        connection.info["ingest_leads"] = True
+    rows = connection.exec_driver_sql("execute ingest_leads (%s)", (batch.parameter(),))
     return batch.results(rows)
 
 

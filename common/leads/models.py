@@ -1,4 +1,4 @@
-"""Models."""
+"""The tables of leads: leads, actions, quarantined leads and erased users."""
 
 import uuid
 from datetime import datetime

@@ -1,7 +1,7 @@
-"""A lead on the wire: what is accepted, what is refused, and in which words.
+"""Parsing a posted body into valid leads and refusals.
 
-Invariant: no lead leaves here that the database would refuse for its form, and every refusal
-names its field by JSON pointer with a stable code (rules.md, "What is refused, and what is kept").
+Invariant: a parsed lead has no form that the database would refuse, and every refusal names its
+field by JSON pointer with a stable code (docs/billing-rules.md, What is refused).
 """
 
 import json
@@ -18,18 +18,18 @@ from pydantic import (
 )
 
 from common.identifiers import (
-    LONGEST_ID,
+    MAX_ID_LENGTH,
 )
 from common.leads.results import Result, Status, summary
 from common.leads.schemas import Lead
 from common.leads.validation_errors import REPEATED_MEMBER, field_error
 from common.problems import FieldError, MalformedRequest, TooLarge
 
-MOST_LEADS = 1_000
-MOST_BODY_BYTES = 6 * 1024 * 1024  # what AWS hands to a function at the most
-MOST_MEMBERS = 50  # of one JSON object; a lead has seven
-MOST_ERRORS_PER_LEAD = 100
-MOST_ERRORS = 4_000  # of one request; from then on each refused lead is told its first only
+MAX_LEADS = 1_000
+MAX_BODY_BYTES = 6 * 1024 * 1024  # what AWS hands to a function at the most
+MAX_MEMBERS = 50  # of one JSON object; a lead has seven
+MAX_ERRORS_PER_LEAD = 100
+MAX_ERRORS = 4_000  # of one request; from then on each refused lead is told its first only
 CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)  # a day to spare for any zone's month
 
@@ -51,12 +51,12 @@ def read_leads(body: str | bytes, now: datetime) -> Posted:
     """Reads and validates a posted body.
 
     Raises MalformedRequest when it is not one JSON object or a non-empty array, and TooLarge when
-    it is over `MOST_BODY_BYTES`, holds more than `MOST_LEADS` leads or an object of more than
-    `MOST_MEMBERS` members, or is a single lead with more than `MOST_ACTIONS` actions.
+    it is over `MAX_BODY_BYTES`, holds more than `MAX_LEADS` leads or an object of more than
+    `MAX_MEMBERS` members, or is a single lead with more than `MAX_ACTIONS` actions.
     """
     size = len(body if isinstance(body, bytes) else body.encode(errors="surrogatepass"))
-    if size > MOST_BODY_BYTES:
-        raise TooLarge(f"a request may hold {MOST_BODY_BYTES} bytes; this one holds {size}")
+    if size > MAX_BODY_BYTES:
+        raise TooLarge(f"a request may hold {MAX_BODY_BYTES} bytes; this one holds {size}")
     document = _parse(body)
     is_array = isinstance(document, list)
     items = document if isinstance(document, list) else [document]
@@ -64,8 +64,8 @@ def read_leads(body: str | bytes, now: datetime) -> Posted:
         raise MalformedRequest("the array holds no lead")
     if not is_array and not isinstance(document, dict):
         raise MalformedRequest("the body is neither a lead nor an array of leads")
-    if len(items) > MOST_LEADS:
-        raise TooLarge(f"a request may hold {MOST_LEADS} leads; this one holds {len(items)}")
+    if len(items) > MAX_LEADS:
+        raise TooLarge(f"a request may hold {MAX_LEADS} leads; this one holds {len(items)}")
     posted = _validate(items, now, is_array=is_array)
     if not is_array and posted.refused:
         errors = posted.refused[0].errors
@@ -80,7 +80,7 @@ def validate_lead(item: Mapping[str, Any], now: datetime) -> Lead | list[FieldEr
         lead = _ONE_LEAD.validate_python(item)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        return [field_error(detail) for detail in details[:MOST_ERRORS_PER_LEAD]]
+        return [field_error(detail) for detail in details[:MAX_ERRORS_PER_LEAD]]
     return _out_of_range(lead, now) or lead
 
 
@@ -98,7 +98,7 @@ def _validate(items: list[Any], now: datetime, *, is_array: bool) -> Posted:
             leads[index] = outcome
             continue
         # The answer to a body of nothing but errors must still fit what AWS hands back.
-        errors = outcome[: max(1, MOST_ERRORS - told)]
+        errors = outcome[: max(1, MAX_ERRORS - told)]
         told += len(errors)
         refused.append(Result(index, _claimed_id(item), Status.INVALID, errors=errors))
     return Posted(is_array, leads, refused)
@@ -106,7 +106,7 @@ def _validate(items: list[Any], now: datetime, *, is_array: bool) -> Posted:
 
 def _claimed_id(item: object) -> str | None:
     claimed = item.get("lead_id") if isinstance(item, dict) else None
-    if not isinstance(claimed, str) or len(claimed) > LONGEST_ID:
+    if not isinstance(claimed, str) or len(claimed) > MAX_ID_LENGTH:
         return None
     return claimed.encode(errors="replace").decode()
 
@@ -121,7 +121,7 @@ def _out_of_range(lead: Lead, now: datetime) -> list[FieldError]:
         for number, action in enumerate(lead.actions)
         if not EARLIEST <= action.timestamp <= latest
     ]
-    return errors[:MOST_ERRORS_PER_LEAD]
+    return errors[:MAX_ERRORS_PER_LEAD]
 
 
 def _time_error(pointer: str, when: datetime, latest: datetime) -> FieldError:
@@ -156,8 +156,8 @@ def _reason(error: ValueError) -> str:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(pairs) > MOST_MEMBERS:
-        raise TooLarge(f"an object may hold {MOST_MEMBERS} members; one holds {len(pairs)}")
+    if len(pairs) > MAX_MEMBERS:
+        raise TooLarge(f"an object may hold {MAX_MEMBERS} members; one holds {len(pairs)}")
     members = dict(pairs)
     if len(members) < len(pairs):
         seen = Counter(name for name, _ in pairs)

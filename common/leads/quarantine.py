@@ -1,4 +1,4 @@
-"""Quarantine."""
+"""Quarantine: leads of an unknown customer or product, kept whole until a replay stores them."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -10,11 +10,16 @@ from sqlalchemy import (
     func,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.orm import Session
 
+from common.leads.ingestion import ingest_leads
 from common.leads.models import QuarantinedLead
-from common.problems import NotFound
+from common.leads.parsing import validate_lead
+from common.leads.results import Result, summary
+from common.problems import Conflict, NotFound
+from common.settings import Settings
 
 
 class QuarantineKey(NamedTuple):
@@ -84,22 +89,6 @@ def _held_by(cause: Cause | None) -> list[ColumnElement[bool]]:
     if cause is None:
         return []
     return [QuarantinedLead.reason == cause.reason, cause.missing_id == _MISSING_ID]
-
-
-# MERGED FROM common.recording
-"""Quarantine."""
-
-from datetime import datetime
-from uuid import UUID
-
-from sqlalchemy import Connection, func, select, update
-from sqlalchemy.orm import Session
-
-from common.leads.ingestion import ingest_leads
-from common.leads.parsing import validate_lead
-from common.leads.results import Result, summary
-from common.problems import Conflict, NotFound
-from common.settings import Settings
 
 
 def replay(

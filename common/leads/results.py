@@ -1,4 +1,4 @@
-"""Results."""
+"""What became of each posted lead, and the body that says so."""
 
 from collections import Counter
 from collections.abc import Iterable

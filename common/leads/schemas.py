@@ -1,4 +1,4 @@
-"""Schemas."""
+"""A lead as it is posted."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -19,10 +19,10 @@ from common.identifiers import (
     normal_external_id,
     normal_phone,
 )
-from common.request_model import LONGEST_TEXT, NO_NUL, Id, Level, RequestModel
+from common.request_model import MAX_TEXT_LENGTH, NO_NUL, Id, Level, RequestModel
 
-MOST_ACTIONS = 1_000
-LONGEST_USER_TEXT = 320  # the longest email address (RFC 5321)
+MAX_ACTIONS = 1_000
+MAX_USER_TEXT_LENGTH = 320  # the longest email address (RFC 5321)
 _RFC_3339 = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})?$"  # no offset at all is told apart from a malformed one
@@ -60,10 +60,10 @@ def _not_blank(text: str) -> str:
 Instant = Annotated[datetime, _Instant]
 ActionType = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL),
+    StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL),
     AfterValidator(_not_blank),
 ]
-_UserText = Annotated[str, StringConstraints(max_length=LONGEST_USER_TEXT, pattern=NO_NUL)]
+_UserText = Annotated[str, StringConstraints(max_length=MAX_USER_TEXT_LENGTH, pattern=NO_NUL)]
 Email = Annotated[_UserText, AfterValidator(normal_email), AfterValidator(_not_blank)]
 Phone = Annotated[_UserText, AfterValidator(normal_phone), AfterValidator(_not_blank)]
 UserId = Annotated[_UserText, AfterValidator(normal_external_id), AfterValidator(_not_blank)]
@@ -108,8 +108,8 @@ class Lead(RequestModel):
     customer_id: Id
     product_id: Id
     lead_type: Annotated[
-        str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL)
+        str, StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL)
     ]
     created_at: Instant
-    actions: Annotated[list[Action], Field(max_length=MOST_ACTIONS)]
+    actions: Annotated[list[Action], Field(max_length=MAX_ACTIONS)]
     user: User | None = None

@@ -1,7 +1,7 @@
-"""Finding stored and quarantined leads.
+"""Finding stored leads.
 
-Invariant: newest first, and a page that follows another neither repeats nor skips a lead that was
-stored when the first was read.
+Invariant: newest first; the next page neither repeats nor skips a lead that was stored when the
+first page was read.
 """
 
 from collections.abc import Iterable

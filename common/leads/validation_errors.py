@@ -1,11 +1,11 @@
-"""Validation errors."""
+"""What pydantic says of a field, as a JSON pointer, a stable code and a sentence."""
 
 from pydantic_core import ErrorDetails
 
-from common.leads.schemas import MOST_ACTIONS
+from common.leads.schemas import MAX_ACTIONS
 from common.problems import FieldError
 
-LONGEST_NAME = 100  # of an unknown field, where its pointer is told
+MAX_NAME_LENGTH = 100  # of an unknown field, where its pointer is told
 REPEATED_MEMBER = "\0repeated "  # marks a member that stands twice in one JSON object
 _CODES = {
     "missing": ("missing_field", "is required"),
@@ -40,7 +40,7 @@ def field_error(detail: ErrorDetails) -> FieldError:
     elif kind == "literal_error":
         code, text = f"unknown_{name}", f"must be {detail['ctx']['expected']}"
     elif name == "actions" and kind == "too_long":
-        code, text = "too_many_actions", f"a lead may hold {MOST_ACTIONS} actions"
+        code, text = "too_many_actions", f"a lead may hold {MAX_ACTIONS} actions"
     elif kind == "too_long":
         code, text = f"too_many_{name}", f"may hold {detail['ctx']['max_length']} entries"
     elif kind == "string_too_long":
@@ -55,8 +55,8 @@ def field_error(detail: ErrorDetails) -> FieldError:
 def _pointer(path: list[int | str]) -> str:
     def step(part: int | str) -> str:
         text = str(part).encode(errors="replace").decode()
-        if len(text) > LONGEST_NAME:
-            text = text[:LONGEST_NAME] + "…"
+        if len(text) > MAX_NAME_LENGTH:
+            text = text[:MAX_NAME_LENGTH] + "…"
         return text.replace("~", "~0").replace("/", "~1")
 
     return "".join(f"/{step(part)}" for part in path)

@@ -1,4 +1,4 @@
-"""Active periods."""
+"""Which billing periods have actions."""
 
 from datetime import date, datetime
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Breakdowns."""
+"""The totals of a report as a whole and by product, lead type, user and lead."""
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum, auto

@@ -1,4 +1,4 @@
-"""Card in force."""
+"""The rate card in force for a customer and a period (docs/billing-rules.md, 2)."""
 
 from collections.abc import Iterable
 from datetime import date

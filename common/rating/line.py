@@ -1,4 +1,8 @@
-"""Line."""
+"""A rated line: one action of a period with its price, outcome and explanation.
+
+Invariant: gross = billed + duplicate savings + cap savings, in integer cents
+(docs/billing-rules.md, 6).
+"""
 
 from datetime import date, datetime
 from typing import Any, NamedTuple

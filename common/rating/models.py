@@ -1,4 +1,4 @@
-"""Models."""
+"""The tables of rate cards."""
 
 import uuid
 from datetime import date, datetime

@@ -1,4 +1,4 @@
-"""Period totals."""
+"""The totals of each customer's open periods."""
 
 from datetime import date
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Rate card checks."""
+"""Whether a proposed rate card is complete, names known things and takes effect in time."""
 
 from collections.abc import Iterator
 from datetime import datetime

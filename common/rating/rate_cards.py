@@ -1,7 +1,7 @@
-"""Rate cards: what a caller proposes, the versions that are stored, and their history.
+"""Rate cards: the versions that are stored.
 
-Invariant: a version is never edited, and takes effect at the start of a month that has not begun
-yet (rules.md, 2), so no month is ever priced by two cards.
+Invariant: a version is never edited, and takes effect at the start of a period that has not begun
+(docs/billing-rules.md, 2), so two cards never price one period.
 """
 
 from datetime import datetime

@@ -1,28 +1,26 @@
-"""Deciding: which months there are to decide, on which card, and what the deciding statement gives.
+"""Rating: the lines of billing periods, each with its price and outcome.
 
-Invariant: every amount comes from sql/decide_actions.sql; part of a month is chosen behind it.
-Nothing here writes.
+Invariant: every amount comes from the rating statement; part of a period is selected after the
+whole of it was rated (docs/billing-rules.md, 7).
 """
 
 from collections.abc import Iterator
 from datetime import datetime
-from importlib.resources import files
 from textwrap import indent
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from common.database.sql_loader import load_statement
 from common.enums import EngagementLevel
 from common.rating.line import Line
 from common.rating.scope import Scope
 
 
 def _deciding(priced: str, **pieces: str) -> str:
-    folder = files("common").joinpath("sql")
-    statement = folder.joinpath("decide_actions.sql").read_text()
-    prices = folder.joinpath(f"{priced}.sql").read_text().strip()
-    pieces["priced"] = indent(prices, " " * 12).strip()
+    statement = load_statement("rating", "decide_actions")
+    pieces["priced"] = indent(load_statement("rating", priced), " " * 12).strip()
     for placeholder, piece in pieces.items():
         statement = statement.replace(f"{{{placeholder}}}", piece)
     return statement

@@ -1,4 +1,4 @@
-"""Schemas."""
+"""A rate card as a caller proposes it."""
 
 import re
 from typing import Annotated, Any, Literal, NamedTuple
@@ -10,19 +10,19 @@ from pydantic_core import PydanticCustomError
 from common import identifiers
 from common.billing_period import PERIOD_PATTERN, Period
 from common.enums import EngagementLevel
-from common.request_model import LONGEST_TEXT, NO_NUL, Id, Level, RequestModel
+from common.request_model import MAX_TEXT_LENGTH, NO_NUL, Id, Level, RequestModel
 
-MOST_RATES = 1_000
-MOST_CENTS = 100_000_000
+MAX_RATES = 1_000
+MAX_CENTS = 100_000_000
 DISPUTE_WINDOW_DAYS = 60
-LONGEST_DISPUTE_WINDOW_DAYS = 3_650
+MAX_DISPUTE_WINDOW_DAYS = 3_650
 _AMOUNT = re.compile(r"([0-9]{1,7})\.([0-9]{2})")
 _BY_LEVEL = {level.lower(): level for level in EngagementLevel}
 
 
 def _amount(text: str) -> str:
     match = _AMOUNT.fullmatch(text)
-    if match is None or int(match[1] + match[2]) > MOST_CENTS:
+    if match is None or int(match[1] + match[2]) > MAX_CENTS:
         raise PydanticCustomError(
             "invalid_amount", 'must be a decimal such as "15.00", from "0.00" to "1000000.00"'
         )
@@ -51,10 +51,12 @@ Month = Annotated[
     AfterValidator(_month),
     Field(examples=["2024-05"], json_schema_extra={"pattern": PERIOD_PATTERN}),
 ]
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL)]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL)]
 _Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL
+    ),
 ]
 
 
@@ -98,7 +100,7 @@ class ProposedCard(RequestModel):
         list[ProposedRate] | None,
         Field(
             min_length=1,
-            max_length=MOST_RATES,
+            max_length=MAX_RATES,
             validate_default=True,
             description="Required, unless it follows the default card.",
         ),
@@ -111,7 +113,7 @@ class ProposedCard(RequestModel):
         list[_Text],
         Field(
             default_factory=list,
-            max_length=MOST_RATES,
+            max_length=MAX_RATES,
             description="Lead types whose actions repeat nothing: each is charged.",
         ),
     ]
@@ -120,7 +122,7 @@ class ProposedCard(RequestModel):
         Field(
             strict=True,
             ge=0,
-            le=LONGEST_DISPUTE_WINDOW_DAYS,
+            le=MAX_DISPUTE_WINDOW_DAYS,
             description="How long the lines of a final report can be disputed, from its closing "
             f"on; {DISPUTE_WINDOW_DAYS} unless given.",
         ),

@@ -1,4 +1,4 @@
-"""Scope."""
+"""The scope of rating: which customers, periods, users and instants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Scope:
     `start` is inclusive, `end` exclusive. `as_of`: the month of a final report, to decide again
     what it decided. `as_if_open`: closed months are decided whole, as if they never had been
     closed. `proposed_card`: a card that prices all of them in place of the ones in force, as
-    common/rate_cards.py writes it.
+    common/rating/rate_cards.py writes it.
     """
 
     pairs: Sequence[tuple[UUID, date]]

@@ -1,4 +1,4 @@
-"""Totals."""
+"""Totals: sums over lines, in integer cents."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple

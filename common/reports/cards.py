@@ -1,4 +1,4 @@
-"""Cards."""
+"""The rate card of each period on a report."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date

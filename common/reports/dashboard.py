@@ -6,12 +6,12 @@ Invariant: nothing here writes or is kept; each figure is what the reports of th
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
-from importlib.resources import files
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select, text
 
 from common.billing_period import Period
+from common.database.sql_loader import load_statement
 from common.disputes.models import Dispute
 from common.enums import DisputeStatus
 from common.final_reports.models import BillingRun, LateAction, ParkedCustomer
@@ -26,8 +26,7 @@ from common.rating.totals import Totals
 MONTHS_SHOWN = 12
 
 _OVERVIEW = text(
-    f"with {RATED},\n"
-    + files("common").joinpath("sql", "overview.sql").read_text().replace("{sums}", SUMS)
+    f"with {RATED},\n" + load_statement("reports", "dashboard").replace("{sums}", SUMS)
 )
 
 

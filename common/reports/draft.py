@@ -1,4 +1,4 @@
-"""Draft."""
+"""Draft reports: an open period, rated at each request and never stored."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime

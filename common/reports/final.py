@@ -1,4 +1,4 @@
-"""Final."""
+"""Final reports, read from what closing stored."""
 
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session

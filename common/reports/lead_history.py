@@ -1,4 +1,4 @@
-"""Lead history."""
+"""What every action of one lead cost, and on which report."""
 
 from datetime import date
 from typing import NamedTuple

@@ -1,8 +1,4 @@
-"""A customer's report of a period, put together from the decided actions.
-
-Invariant: a draft is computed from what is stored and never stored itself; given a snapshot, its
-totals, its parts and its lines are of one moment.
-"""
+"""The list of reports: one entry per customer and period."""
 
 from collections import Counter
 from dataclasses import dataclass

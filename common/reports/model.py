@@ -1,4 +1,4 @@
-"""Model."""
+"""A report: what one customer owes for one period, and why."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

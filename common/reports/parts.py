@@ -1,4 +1,4 @@
-"""Parts."""
+"""The breakdowns of a report, built from its summary rows."""
 
 from collections.abc import Callable
 

@@ -22,7 +22,7 @@ from common.leads.schemas import Lead
 from common.observability.correlation import correlated, id_of
 from common.problems import DatabaseUnavailable
 from common.settings import Settings
-from functions.ingest.spill_queue import CORRELATION_ID, MOST_RETURNS, RETURNS, leads_of, requeue
+from functions.ingest.spill_queue import CORRELATION_ID, MAX_RETURNS, RETURNS, leads_of, requeue
 from functions.ingest.storage import store, store_with_circuit_breaker
 
 logger = Logger(service="lead-billing-queue")
@@ -97,7 +97,7 @@ def _stored(leads: dict[int, Lead], context: LambdaContext) -> list[Result]:
 
 def _wait_on(record: SQSRecord) -> None:
     returns = int(_attribute(record, RETURNS) or 0)
-    if returns >= MOST_RETURNS:
+    if returns >= MAX_RETURNS:
         raise TimeoutError("the message has waited as long as it may")
     requeue(record.body, str(Settings().queue_url), returns)
     metrics.add_metric(name="QueuedMessagesPutBack", unit=MetricUnit.Count, value=1)

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 # SQS takes 1 MiB by now, in a message and in a call. A quarter of it was its limit for long, is
 # still that of older queues and of emulators, and lets ten messages fit into a function's event.
 # Attributes count too: what ten messages say of themselves fits into what is left free.
-MOST_BYTES = 254 * 1024
-_MOST_ENTRIES = 10  # of one call to SQS
-_MOST_ATTEMPTS = 3
-_LONGEST_DELAY_SECONDS = 900  # the longest SQS hides a new message
+MAX_BYTES = 254 * 1024
+_MAX_ENTRIES = 10  # of one call to SQS
+_MAX_ATTEMPTS = 3
+_MAX_DELAY_SECONDS = 900  # the longest SQS hides a new message
 # Put back every quarter of an hour, a message has then waited for about two weeks.
-MOST_RETURNS = 1_300
+MAX_RETURNS = 1_300
 
 # A message's attributes: how often it was put back, and the id of the request it came with.
 RETURNS = "returns"
@@ -53,7 +53,7 @@ def enqueue(leads: Iterable[Lead], queue_url: str) -> None:
 
 
 def messages(leads: Iterable[Lead]) -> Iterator[str]:
-    """Messages that hold these leads, none above `MOST_BYTES` in UTF-8.
+    """Messages that hold these leads, none above `MAX_BYTES` in UTF-8.
 
     Raises DatabaseUnavailable for a lead with more equal actions than a message can hold: which
     of them is the nth can only be told while they are together.
@@ -62,7 +62,7 @@ def messages(leads: Iterable[Lead]) -> Iterator[str]:
     size = 2
     for part in (part for lead in leads for part in _parts(lead)):
         bytes_more = len(part.encode()) + 1
-        if held and size + bytes_more > MOST_BYTES:
+        if held and size + bytes_more > MAX_BYTES:
             yield f"[{','.join(held)}]"
             held, size = [], 2
         held.append(part)
@@ -90,7 +90,7 @@ def requeue(message: str, queue_url: str, returns: int) -> None:
     As a new message: a receive that met no database is no sign of a bad message, and must not
     bring it nearer to the dead letters. Raises DatabaseUnavailable.
     """
-    longest = min(_LONGEST_DELAY_SECONDS, 5 * 2 ** min(returns, 10))
+    longest = min(_MAX_DELAY_SECONDS, 5 * 2 ** min(returns, 10))
     try:
         _client().send_message(
             QueueUrl=queue_url,
@@ -115,7 +115,7 @@ def _correlation() -> dict[str, "MessageAttributeValueTypeDef"]:
 def _parts(lead: Lead) -> Iterator[str]:
     """The lead as JSON, where it is too long in parts that each hold some of its actions."""
     whole = _written(lead)
-    if len(whole.encode()) + 2 <= MOST_BYTES:
+    if len(whole.encode()) + 2 <= MAX_BYTES:
         yield whole
         return
     held: list[Action] = []
@@ -123,9 +123,9 @@ def _parts(lead: Lead) -> Iterator[str]:
     size = empty
     for equal in _equal_actions(lead):
         bytes_more = sum(len(_written(action).encode()) + 1 for action in equal)
-        if empty + bytes_more > MOST_BYTES:
+        if empty + bytes_more > MAX_BYTES:
             raise DatabaseUnavailable("a lead has more equal actions than the queue can take")
-        if size + bytes_more > MOST_BYTES:
+        if size + bytes_more > MAX_BYTES:
             yield _written(lead.model_copy(update={"actions": held}))
             held, size = [], empty
         held += equal
@@ -154,7 +154,7 @@ def _calls(bodies: Iterable[str]) -> Iterator[list[str]]:
     size = 0
     for body in bodies:
         length = len(body.encode())
-        if held and (len(held) == _MOST_ENTRIES or size + length > MOST_BYTES):
+        if held and (len(held) == _MAX_ENTRIES or size + length > MAX_BYTES):
             yield held
             held, size = [], 0
         held.append(body)
@@ -181,7 +181,7 @@ def _send(bodies: list[str], queue_url: str) -> None:
             del unsent[sent["Id"]]
         if not unsent:
             return
-        if attempt == _MOST_ATTEMPTS:
+        if attempt == _MAX_ATTEMPTS:
             raise DatabaseUnavailable("the queue did not take every lead")
         time.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311
 

@@ -16,7 +16,7 @@ from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
 from common.settings import settings
 
-LONGEST_SECONDS = 12.0
+MAX_SECONDS = 12.0
 # What is kept of a call's time for putting its leads on the queue and answering, beside the
 # connection that an attempt may have begun just before its end.
 _RESERVE_SECONDS = 10.0
@@ -37,7 +37,7 @@ def store(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
     if left <= 0:
         raise DatabaseUnavailable("there was no time left to reach the database")
-    return with_retries(work, min(left, LONGEST_SECONDS))
+    return with_retries(work, min(left, MAX_SECONDS))
 
 
 def store_with_circuit_breaker(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:

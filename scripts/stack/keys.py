@@ -22,7 +22,7 @@ def have_admin_key(stack: Stack) -> None:
         stack,
         "reports",
         [
-            *("python", "-m", "services.reports.manage", "key-create"),
+            *("python", "-m", "services.reports.cli", "key-create"),
             *("--name", "make up", "--role", "admin"),
             *("--key-id", token.key_id, "--key-hash", token.hash.hex()),
         ],

@@ -46,7 +46,7 @@ INGEST = Package(
     "ingest",
     ROOT / "functions" / "ingest" / "requirements.txt",
     ("common", "functions"),
-    ("functions.ingest.handler", "functions.ingest.queue", "functions.ingest.waiting"),
+    ("functions.ingest.handler", "functions.ingest.queue_worker", "functions.ingest.spill_queue"),
 )
 REPORTS = Package(
     "reports",

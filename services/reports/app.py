@@ -20,7 +20,7 @@ from mangum import Mangum
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from common.leads.parsing import MOST_ERRORS_PER_LEAD
+from common.leads.parsing import MAX_ERRORS_PER_LEAD
 from common.leads.validation_errors import field_error
 from common.observability.metrics import sinks
 from common.problems import (
@@ -96,7 +96,7 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
 )
 for routes in (console, health, metrics, billing, disputes, rate_cards, leads, catalog, keys):
     app.include_router(routes.router)
-app.mount("/static", StaticFiles(directory=str(files("services.reports") / "static")))
+app.mount("/static", StaticFiles(directory=str(files("services.reports.console") / "static")))
 
 app.add_middleware(BodyLimit)
 app.add_middleware(BlankParameters)
@@ -132,7 +132,7 @@ def refuse(request: Request, problem: Problem) -> Response:
 def refuse_request(request: Request, error: RequestValidationError) -> Response:
     if any(detail["type"] == "json_invalid" for detail in error.errors()):
         return refuse(request, MalformedRequest("the body is not JSON"))
-    details = error.errors()[:MOST_ERRORS_PER_LEAD]
+    details = error.errors()[:MAX_ERRORS_PER_LEAD]
     errors = [field_error(_without_body(detail)) for detail in details]
     return refuse(request, Invalid("a parameter or field was refused", errors))
 

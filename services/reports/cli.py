@@ -1,4 +1,4 @@
-"""Keys and erasures on the settings' database: `python -m services.reports.manage`.
+"""Keys and erasures on the settings' database: `python -m services.reports.cli`.
 
 In the service's image, so that a one-off task can make a deployment's first key. A key that is made
 here is printed, and a task's output is logged: there, make the key elsewhere and hand in its hash.
@@ -26,7 +26,7 @@ from common.leads.erasure import erase_user
 from common.problems import Problem
 from common.settings import settings
 
-_MOST_LISTED = 10_000
+_MAX_LISTED = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m services.reports.manage", description=__doc__)
+    made = argparse.ArgumentParser(prog="python -m services.reports.cli", description=__doc__)
     commands = made.add_subparsers(dest="command", required=True)
     create = commands.add_parser("key-create", help="make a key and print it, this once")
     create.add_argument("--name", required=True, type=_name, help="who or what will use it")
@@ -71,7 +71,7 @@ def run(asked: argparse.Namespace) -> None:
                 key, token = create_key(connection, asked.name, asked.role, asked.customer)
                 lines = [describe(key), token.text]
             case "key-list":
-                lines = [describe(key) for key in list_keys(connection, None, _MOST_LISTED)]
+                lines = [describe(key) for key in list_keys(connection, None, _MAX_LISTED)]
             case "key-rotate":
                 overlap = timedelta(hours=asked.overlap_hours)
                 key, token = rotate_key(connection, asked.key_id, overlap)

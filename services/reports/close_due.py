@@ -10,7 +10,7 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from common.closing.schedule import MOST_GRACE_DAYS, close_due
+from common.closing.schedule import MAX_GRACE_DAYS, close_due
 from common.observability.metrics import sinks
 from common.settings import Settings
 from services.reports.http.request_logging import write_to_cloudwatch
@@ -21,8 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--grace-days",
         type=int,
-        choices=range(MOST_GRACE_DAYS + 1),
-        metavar=f"0..{MOST_GRACE_DAYS}",
+        choices=range(MAX_GRACE_DAYS + 1),
+        metavar=f"0..{MAX_GRACE_DAYS}",
         default=3,
         help="how long a month must have been over, for its late actions (%(default)s)",
     )

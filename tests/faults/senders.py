@@ -22,7 +22,7 @@ from tests.api import JSON, Wire, action, lead
 CLIENTS = 16
 CUSTOMERS = ["acme", "beta"]
 LEADS_PER_BATCH = 20
-_MOST_BATCHES = 400
+_MAX_BATCHES = 400
 _STORED = {"created", "updated", "unchanged"}
 _GIVE_UP_SECONDS = 90
 
@@ -97,7 +97,7 @@ def sixteen_senders(post: Post, tally: Tally) -> Iterator[None]:
     lock = threading.Lock()
 
     def send(_client: int) -> None:
-        for number in range(_MOST_BATCHES):
+        for number in range(_MAX_BATCHES):
             if over.is_set() and number > 0:
                 return
             leads = batch(number)

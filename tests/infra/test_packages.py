@@ -43,11 +43,11 @@ def test_what_is_never_read_stays_out(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "common/sql/record_leads.sql",
+        "common/leads/sql/ingest_leads.sql",
         "botocore/data/endpoints.json",
         "botocore/data/secretsmanager/2017-10-17/service-2.json.gz",
         "pydantic-2.0.dist-info/METADATA",
-        "services/reports/templates/report.html",
+        "services/reports/console/templates/report.html",
         "tzdata/zoneinfo/Europe/Berlin",
     ],
 )

@@ -168,7 +168,7 @@ def test_what_can_never_succeed_is_500_at_once_and_not_queued(
 def test_statement_that_takes_too_long_is_ended_by_the_server(
     ready: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "LONGEST_SECONDS", 0.3)
+    monkeypatch.setattr(storage, "MAX_SECONDS", 0.3)
     fails(ready, "perform pg_sleep(30)")
 
     answer = post(lead("l1", action()))
@@ -328,7 +328,7 @@ def test_nothing_is_acknowledged_unless_all_of_it_is_on_the_queue(
         failed = [{"Id": each["Id"], "SenderFault": False, "Code": "1"} for each in others]
         return answer | {"Failed": failed}
 
-    monkeypatch.setattr(spill_queue, "MOST_BYTES", 400)
+    monkeypatch.setattr(spill_queue, "MAX_BYTES", 400)
     monkeypatch.setattr(spill_queue, "_calls", lambda bodies: [list(bodies)])
     monkeypatch.setattr(_client(), "send_message_batch", takes_the_first_only)
     batch = [lead(f"l{number}", action()) for number in range(5)]
@@ -439,7 +439,7 @@ def test_lead_the_database_refuses_does_not_take_others_with_it(
 def test_database_away_brings_no_message_nearer_to_the_dead_letters(
     ready: Engine, waiting_room: Queue, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spill_queue, "_LONGEST_DELAY_SECONDS", 0)
+    monkeypatch.setattr(spill_queue, "_MAX_DELAY_SECONDS", 0)
     fails(ready, raising("57P01"))
     queued(waiting_room, lead("l1", action()))
 
@@ -473,7 +473,7 @@ def test_message_stays_when_it_can_neither_be_stored_nor_put_back(
 def test_message_is_not_put_back_for_ever(
     ready: Engine, waiting_room: Queue, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("functions.ingest.queue.MOST_RETURNS", 0)
+    monkeypatch.setattr("functions.ingest.queue_worker.MAX_RETURNS", 0)
     fails(ready, raising("57P01"))
     queued(waiting_room, lead("l1", action()))
 

@@ -34,7 +34,7 @@ from scripts.gateway import LambdaContext
 from scripts.migrate import upgrade_configured_database
 from services.reports.app import app
 from services.reports.http.authorization import RULES
-from services.reports.http.sessions import LONGEST_SECONDS, Session
+from services.reports.http.sessions import MAX_SECONDS, Session
 from tests.api import JSON, Wire, action, check_shape, lead, post, refusals, register, without
 from tests.console.filled import fill
 from tests.integration.test_function import event
@@ -994,7 +994,7 @@ def test_session_that_has_ended_says_so(
     browser = client_as("", key="")
     sign_in(browser, admin.headers["authorization"].removeprefix("Bearer "))
     later = time.time() + settings().session_idle_minutes * 60 + 1
-    monkeypatch.setattr("services.reports.sessions.time.time", lambda: later)
+    monkeypatch.setattr("services.reports.http.sessions.time.time", lambda: later)
 
     sent_away = browser.get("/console/leads?user=ann", headers=PAGE)
     shown = browser.get(sent_away.headers["location"].removeprefix(".."), headers=PAGE)
@@ -1045,7 +1045,7 @@ def test_session_that_is_idle_too_old_or_tampered_with_is_none() -> None:
 
     assert Session.read(text_of, now + idle) is not None
     assert Session.read(text_of, now + idle + 1) is None
-    kept_alive = Session("0123456789ab", now - LONGEST_SECONDS - 1, now).text()
+    kept_alive = Session("0123456789ab", now - MAX_SECONDS - 1, now).text()
     assert Session.read(kept_alive, now) is None
     assert Session.read(text_of.replace("0123456789ab", "ba9876543210"), now) is None
     assert Session.read(text_of[:-1] + ("0" if text_of[-1] != "0" else "1"), now) is None

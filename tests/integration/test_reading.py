@@ -11,7 +11,7 @@ import pytest
 
 from common.identifiers import customer_id, lead_id, product_id
 from services.reports.api.pagination import to_cursor
-from services.reports.http.body_limit import MOST_BODY_BYTES
+from services.reports.http.body_limit import MAX_BODY_BYTES
 from tests.api import (
     Wire,
     action,
@@ -417,7 +417,7 @@ def test_refused_method_is_told_all_that_are_for_the_address(api: httpx.Client) 
 
 @pytest.mark.parametrize("is_length_told", [True, False])
 def test_body_over_the_limit_is_413(api: httpx.Client, is_length_told: bool) -> None:
-    body = b"[" * (MOST_BODY_BYTES + 1)
+    body = b"[" * (MAX_BODY_BYTES + 1)
 
     answer = api.put("/customers/acme", content=body if is_length_told else iter([body]))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
-from functions.ingest.spill_queue import MOST_BYTES, UnreadableMessage, _calls, leads_of, messages
+from functions.ingest.spill_queue import MAX_BYTES, UnreadableMessage, _calls, leads_of, messages
 from tests.api import Wire, action, lead
 from tests.oracle import events_of
 from tests.properties import examples
@@ -42,7 +42,7 @@ def test_largest_batch_is_split_within_the_limit() -> None:
 
     bodies = list(messages(leads))
 
-    assert max(sizes(bodies)) <= MOST_BYTES
+    assert max(sizes(bodies)) <= MAX_BYTES
     assert [each for body in bodies for each in leads_of(body)] == leads
 
 
@@ -54,7 +54,7 @@ def test_lead_too_long_for_a_message_is_split_between_actions_that_differ() -> N
 
     parts = [part for body in bodies for part in leads_of(body)]
     assert len(parts) > 1
-    assert max(sizes(bodies)) <= MOST_BYTES
+    assert max(sizes(bodies)) <= MAX_BYTES
     sent = {(event.lead_uuid, event.action) for event in events_of([wire], False)}
     read = [json.loads(part.model_dump_json()) for part in parts]
     assert {(event.lead_uuid, event.action) for event in events_of(read, False)} == sent
@@ -68,13 +68,13 @@ def test_more_equal_actions_than_a_message_holds_are_not_taken() -> None:
 
 
 def test_calls_to_sqs_keep_to_both_of_its_limits() -> None:
-    bodies = ["x" * 100] * 25 + ["y" * (MOST_BYTES - 50)] * 2
+    bodies = ["x" * 100] * 25 + ["y" * (MAX_BYTES - 50)] * 2
 
     calls = list(_calls(bodies))
 
     assert [body for call in calls for body in call] == bodies
     assert max(len(call) for call in calls) <= 10
-    assert max(sum(sizes(call)) for call in calls) <= MOST_BYTES
+    assert max(sum(sizes(call)) for call in calls) <= MAX_BYTES
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)

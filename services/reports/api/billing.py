@@ -40,9 +40,9 @@ from services.reports.report_loader import report_of
 
 router = APIRouter(prefix="/billing", tags=["billing"])
 
-MOST_LINES = 10_000
+MAX_LINES = 10_000
 LinesPerPage = Annotated[
-    int, Query(ge=1, le=MOST_LINES, description="Lines a page; JSON only, files hold them all.")
+    int, Query(ge=1, le=MAX_LINES, description="Lines a page; JSON only, files hold them all.")
 ]
 
 

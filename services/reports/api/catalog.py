@@ -9,8 +9,8 @@ from common.catalog import customers, products
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
 from common.leads.erasure import erase_user
-from common.leads.schemas import LONGEST_USER_TEXT
-from common.request_model import LONGEST_TEXT, NO_NUL
+from common.leads.schemas import MAX_USER_TEXT_LENGTH
+from common.request_model import MAX_TEXT_LENGTH, NO_NUL
 from common.settings import settings
 from services.reports.api.dependencies import Cursor, Id, PageSize, Snapshot, Text, Transaction
 from services.reports.api.documents import customer_document, product_document
@@ -27,7 +27,9 @@ router = APIRouter(tags=["catalog"])
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL
+    ),
 ]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NO_NUL)]
 
@@ -40,7 +42,7 @@ class CustomerBody(BaseModel):
         str,
         StringConstraints(
             strip_whitespace=True,
-            max_length=LONGEST_USER_TEXT,
+            max_length=MAX_USER_TEXT_LENGTH,
             pattern=r"^[^@\s\x00]+@[^@\s\x00]+$",
         ),
     ]

@@ -28,7 +28,7 @@ from services.reports.api.schemas import AuditListShape, KeyListShape, KeyShape,
 
 router = APIRouter(tags=["keys and audit"])
 
-MOST_OVERLAP_HOURS = 24 * 30
+MAX_OVERLAP_HOURS = 24 * 30
 
 
 class KeyBody(RequestModel):
@@ -42,7 +42,7 @@ class KeyBody(RequestModel):
 class RotationBody(RequestModel):
     """How much longer the old key works."""
 
-    overlap_hours: Annotated[int, Field(strict=True, ge=0, le=MOST_OVERLAP_HOURS)] = 24
+    overlap_hours: Annotated[int, Field(strict=True, ge=0, le=MAX_OVERLAP_HOURS)] = 24
 
 
 @router.get("/keys", response_model=None, responses={200: {"model": KeyListShape}})

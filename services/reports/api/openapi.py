@@ -6,9 +6,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from common.leads.parsing import MOST_BODY_BYTES, MOST_ERRORS, MOST_ERRORS_PER_LEAD, MOST_LEADS
-from common.leads.schemas import MOST_ACTIONS, Lead
-from common.leads.validation_errors import LONGEST_NAME
+from common.leads.parsing import MAX_BODY_BYTES, MAX_ERRORS, MAX_ERRORS_PER_LEAD, MAX_LEADS
+from common.leads.schemas import MAX_ACTIONS, Lead
+from common.leads.validation_errors import MAX_NAME_LENGTH
 from common.problems import PROBLEM_JSON
 from services.reports.api.schemas import PostAnswerShape, ProblemShape
 
@@ -38,14 +38,15 @@ def _post_leads(lead: Any, answer: Any, problem: Any) -> dict[str, Any]:
     def answered(text: str) -> dict[str, Any]:
         return {"description": text, "content": {"application/json": {"schema": answer}}}
 
-    leads = {"type": "array", "items": lead, "minItems": 1, "maxItems": MOST_LEADS}
+    leads = {"type": "array", "items": lead, "minItems": 1, "maxItems": MAX_LEADS}
     return {
         "tags": ["leads"],
         "summary": "Post Leads",
-        "description": f"One lead, or an array of up to {MOST_LEADS} with up to {MOST_ACTIONS} "
-        f"actions each, in {MOST_BODY_BYTES} bytes. Sending a lead again changes nothing. "
-        f"An answer names up to {MOST_ERRORS_PER_LEAD} errors of a lead; from {MOST_ERRORS} errors "
-        f"on, the first of each further lead. A pointer shows {LONGEST_NAME} characters of a name.",
+        "description": f"One lead, or an array of up to {MAX_LEADS} with up to {MAX_ACTIONS} "
+        f"actions each, in {MAX_BODY_BYTES} bytes. Sending a lead again changes nothing. "
+        f"An answer names up to {MAX_ERRORS_PER_LEAD} errors of a lead; from {MAX_ERRORS} errors "
+        f"on, the first of each further lead. A pointer shows {MAX_NAME_LENGTH} characters of a "
+        "name.",
         "operationId": "post_leads",
         "requestBody": {
             "required": True,

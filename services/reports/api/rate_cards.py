@@ -20,7 +20,7 @@ from services.reports.api.schemas import RateCardListShape, RateCardVersionShape
 
 router = APIRouter(tags=["rate cards"])
 
-MOST_CUSTOMERS = 1_000
+MAX_CUSTOMERS = 1_000
 
 
 class SimulationBody(RequestModel):
@@ -29,7 +29,7 @@ class SimulationBody(RequestModel):
     period: Month
     rate_card: ProposedCard
     customer_id: WireId | None = None
-    customer_ids: Annotated[list[WireId], Field(min_length=1, max_length=MOST_CUSTOMERS)] | None = (
+    customer_ids: Annotated[list[WireId], Field(min_length=1, max_length=MAX_CUSTOMERS)] | None = (
         None
     )
 

@@ -31,7 +31,7 @@ _STYLE = Style(
     value_font_size=_FONT,
     font_family="sans-serif",
 )
-_LONGEST_LABEL = 22
+_MAX_LABEL_LENGTH = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def by_month(labels: Sequence[str], series: Sequence[Series], description: str) 
 def by_part(labels: Sequence[str], series: Sequence[Series], description: str) -> Markup:
     """Stacked bars, one per label, the first on top."""
     shortened = [
-        label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+        label if len(label) <= _MAX_LABEL_LENGTH else label[: _MAX_LABEL_LENGTH - 1] + "…"
         for label in labels
     ]
     chart = pygal.HorizontalStackedBar(

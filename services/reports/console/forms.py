@@ -17,8 +17,8 @@ from common.database.transactions import transaction
 from common.leads.validation_errors import field_error
 from common.problems import Invalid, MalformedRequest, Problem, TooLarge
 
-MOST_BYTES = 1024 * 1024
-MOST_FIELDS = 20_000
+MAX_BYTES = 1024 * 1024
+MAX_FIELDS = 20_000
 _FORM = "application/x-www-form-urlencoded"
 
 Done = TypeVar("Done")
@@ -32,15 +32,15 @@ async def _fields(request: Request) -> Fields:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BYTES:
-            raise TooLarge(f"a form may have at most {MOST_BYTES} bytes")
+        if len(body) > MAX_BYTES:
+            raise TooLarge(f"a form may have at most {MAX_BYTES} bytes")
     try:
         return ImmutableMultiDict(
             parse_qsl(
                 bytes(body).decode(),
                 keep_blank_values=True,
                 errors="strict",
-                max_num_fields=MOST_FIELDS,
+                max_num_fields=MAX_FIELDS,
             )
         )
     except ValueError:

@@ -14,8 +14,8 @@ from services.reports.console.pages import page, query
 
 router = APIRouter()
 
-MOST_CUSTOMERS = 8
-MOST_PARTS = 10
+MAX_CUSTOMERS = 8
+MAX_PARTS = 10
 SERIES = ("Billed", "Saved on duplicates", "Saved by caps")
 
 
@@ -63,15 +63,15 @@ def show_overview(
             f"Billed and saved per month, the twelve up to {shown.name}; the figures are in the "
             "table below",
         ),
-        top_customers=by_customer[:MOST_CUSTOMERS],
-        more_customers=len(by_customer) if len(by_customer) > MOST_CUSTOMERS else 0,
+        top_customers=by_customer[:MAX_CUSTOMERS],
+        more_customers=len(by_customer) if len(by_customer) > MAX_CUSTOMERS else 0,
         **_parts("product", found.by_product, shown),
         **_parts("lead_type", found.by_lead_type, shown),
     )
 
 
 def _parts(kind: str, shares: list[Share], month: Period) -> dict[str, Any]:
-    drawn = shares[:MOST_PARTS]
+    drawn = shares[:MAX_PARTS]
     what = kind.replace("_", " ")
     return {
         f"{kind}_rows": [(share.name, share.totals) for share in shares],

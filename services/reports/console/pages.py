@@ -58,7 +58,7 @@ class Frame:
 
     @property
     def may_change(self) -> bool:
-        """Whether to show what only an admin may open or press (services/reports/access.py)."""
+        """Whether to show what only an admin may open or press (http/authorization.py)."""
         return self.caller is not None and self.caller.role is Role.ADMIN
 
     @property
@@ -90,7 +90,7 @@ def see_other(request: Request, address: str) -> RedirectResponse:
 def environment() -> Environment:
     """The templates with their filters."""
     made = Environment(
-        loader=PackageLoader("services.reports"),
+        loader=PackageLoader("services.reports.console"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -24,7 +24,7 @@ from services.reports.console.pages import page, query, see_other
 router = APIRouter()
 
 LEADS_A_PAGE = 50
-MOST_AT_ONCE = 500
+MAX_AT_ONCE = 500
 
 # What a reason is about: the form that registers it, and its name.
 _FORMS = {
@@ -83,9 +83,9 @@ def replay_leads(request: Request, form: Form, now: Now) -> Response:
         wanted = parsed(OneCause, dict(form))
         with snapshot() as connection:
             cause = Cause(wanted.reason, wanted.missing_id)
-            held = quarantined_leads(connection, None, MOST_AT_ONCE + 1, cause)
-        chosen = [each.quarantine_id for each in held[:MOST_AT_ONCE]]
-        more = len(held) > MOST_AT_ONCE
+            held = quarantined_leads(connection, None, MAX_AT_ONCE + 1, cause)
+        chosen = [each.quarantine_id for each in held[:MAX_AT_ONCE]]
+        more = len(held) > MAX_AT_ONCE
     known = settings()
     done = [
         attempted(lambda connection, each=each: replay(connection, each, known, now))  # type: ignore[misc]

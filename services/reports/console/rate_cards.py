@@ -43,7 +43,7 @@ from services.reports.console.pages import page, query, see_other
 router = APIRouter()
 
 VERSIONS_A_PAGE = 50
-MOST_PRODUCTS = 500
+MAX_PRODUCTS = 500
 _LEVELS = [level.value for level in EngagementLevel]
 _SPARE_ROWS = 2
 _FIELDS = (
@@ -247,7 +247,7 @@ def _editor(
         charged=charged,
         levels=_LEVELS,
         lead_types=list_lead_types(connection),
-        products=list_products(connection, None, MOST_PRODUCTS),
+        products=list_products(connection, None, MAX_PRODUCTS),
         months=active_months(connection),
         scopes=_SCOPES,
         problem=problem,

@@ -1,7 +1,7 @@
 """Who may use which address, in one place: a rule for each, and nothing without one.
 
 Invariant: a route that RULES does not name answers nobody, and the database shows a customer's key
-that customer's rows alone (common/roles.py), whatever a route asks of it.
+that customer's rows alone (common/database/grants.py), whatever a route asks of it.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """How much of a request the service takes in.
 
-Invariant: no more of a body than `MOST_BODY_BYTES` is ever held, whether its length is told or not.
+Invariant: no more of a body than `MAX_BODY_BYTES` is ever held, whether its length is told or not.
 """
 
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BODY_BYTES = 2 * 1024 * 1024  # 10,000 customers to close, each with the longest id
+MAX_BODY_BYTES = 2 * 1024 * 1024  # 10,000 customers to close, each with the longest id
 
 
 class BodyLimit:
@@ -24,10 +24,10 @@ class BodyLimit:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > MOST_BODY_BYTES:
+            if size > MAX_BODY_BYTES:
                 raise HTTPException(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"a request may hold {MOST_BODY_BYTES} bytes here",
+                    f"a request may hold {MAX_BODY_BYTES} bytes here",
                 )
             return message
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from common.settings import settings
 
 COOKIE = "lead_billing_session"
-LONGEST_SECONDS = 12 * 3600
+MAX_SECONDS = 12 * 3600
 _RENEWED_AFTER_SECONDS = 60
 _FORM = re.compile(r"([0-9a-f]{12})\.([0-9]{1,12})\.([0-9]{1,12})\.([0-9a-f]{64})")
 _SAME_SITE: Literal["strict"] = "strict"
@@ -47,7 +47,7 @@ class Session:
             return None
         session = Session(found[1], int(found[2]), int(found[3]))
         idle_seconds = settings().session_idle_minutes * 60
-        if now - session.seen > idle_seconds or now - session.started > LONGEST_SECONDS:
+        if now - session.seen > idle_seconds or now - session.started > MAX_SECONDS:
             return None
         return session
 
@@ -70,7 +70,7 @@ def had_one(request: Request) -> bool:
 
 def open_session(request: Request, response: Response, key_id: str) -> None:
     now = int(time.time())
-    _put(request, response, Session(key_id, now, now).text(), LONGEST_SECONDS)
+    _put(request, response, Session(key_id, now, now).text(), MAX_SECONDS)
 
 
 def close_session(request: Request, response: Response) -> None:
@@ -90,7 +90,7 @@ class RenewedSessions:
                 headers = MutableHeaders(scope=message)
                 if "set-cookie" not in headers:
                     carrier = Response()
-                    _put(Request(scope), carrier, renewed.text(), LONGEST_SECONDS)
+                    _put(Request(scope), carrier, renewed.text(), MAX_SECONDS)
                     headers.append("set-cookie", carrier.headers["set-cookie"])
             await send(message)
 

@@ -16,8 +16,8 @@ from services.reports.render.pdf.statement import LINES_WITHOUT_PROGRESS
 __all__ = ["MEDIA_TYPE", "render"]
 
 _PIECES_AT_ONCE = 200
-_MOST_GROUPS = 40
-_MOST_PRIOR_LINES = 200
+_MAX_GROUPS = 40
+_MAX_PRIOR_LINES = 200
 
 
 def render(
@@ -41,12 +41,12 @@ def render(
             levels=list(EngagementLevel),
             outcomes=list(Outcome),
             breakdowns={
-                name: cut(groups, _MOST_GROUPS)
+                name: cut(groups, _MAX_GROUPS)
                 for name, groups in zip(
                     ("product", "lead_type", "user"), report.parts, strict=False
                 )
             },
-            prior_lines=report.prior_period[:_MOST_PRIOR_LINES],
+            prior_lines=report.prior_period[:_MAX_PRIOR_LINES],
             prior_actions={line.action_id for line in report.prior_period},
             prior_totals=total_of(report.prior_period),
             is_long=count > LINES_WITHOUT_PROGRESS,

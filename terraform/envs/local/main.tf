@@ -75,7 +75,7 @@ module "ingest_queue" {
   name               = "${var.name}-queue"
   description        = "Stores the leads that waited for the database"
   package_path       = var.ingest_package
-  handler            = "functions.ingest.queue.handler"
+  handler            = "functions.ingest.queue_worker.handler"
   runtime            = var.lambda_runtime
   architecture       = var.architecture
   trace              = var.trace

@@ -71,7 +71,7 @@ resource "aws_db_instance" "this" {
 }
 
 locals {
-  # What each part signs in with; the last two are common/roles.py's. The owner of the tables needs
+  # What each part signs in with; the last two are common/database/grants.py's. The owner of the tables needs
   # no user hash key, and gives the others their passwords.
   sign_ins = {
     migrations = {

@@ -1,5 +1,5 @@
 locals {
-  # As common/metrics.py and the two services name them; a test holds both to it.
+  # As common/observability/metrics.py and the two services name them; a test holds both to it.
   ingest  = { service = "lead-billing-ingest" }
   reports = { service = "lead-billing-reports" }
 }

@@ -27,7 +27,7 @@ LINES_WITHOUT_PROGRESS = 5_000
 
 _LINES_BETWEEN_NEWS = 500
 _BYTES_AT_ONCE = 64 * 1024
-_MOST_GROUPS = 12
+_MAX_GROUPS = 12
 
 _INK: Colour = (28, 35, 48)
 _QUIET: Colour = (91, 100, 114)
@@ -227,7 +227,7 @@ class _Statement:
     def _draw_breakdown(
         self, title: str, groups: list[Group], name_of: Callable[[dict[str, Any]], str]
     ) -> None:
-        shown, count, others = cut(groups, _MOST_GROUPS)
+        shown, count, others = cut(groups, _MAX_GROUPS)
         rows = [(name_of(group.members), group.totals) for group in shown]
         if count:
             rows.append((f"{count:,} others", others))

@@ -15,7 +15,7 @@ from fpdf import FPDF
 Align = Literal["left", "right"]
 Colour = tuple[int, int, int]
 
-_FOLDER = files("services.reports") / "fonts"
+_FOLDER = files("services.reports.render.pdf") / "fonts"
 _BASE = "NotoSans"
 # In the order in which a character looks for its font.
 _FALLBACKS = (
