@@ -4,13 +4,14 @@ Invariant: gross = billed + duplicate savings + cap savings, in integer cents
 (docs/billing-rules.md, 6).
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from common.billing_period import instant
 from common.enums import Outcome, RateKind
 from common.money import amount, money
-from common.rating.totals import savings
+from common.rating.totals import Totals, savings
 
 
 class Line(NamedTuple):
@@ -128,3 +129,20 @@ class Line(NamedTuple):
 
 def _moment(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment is not None else "an unknown date"
+
+
+def total_of(lines: Iterable[Line]) -> Totals:
+    """The totals of some lines."""
+    leads, sums = set(), Totals()
+    for line in lines:
+        leads.add(line.lead_id)
+        sums = sums.plus(
+            Totals(
+                line.gross_cents,
+                line.billed_cents,
+                line.duplicate_cents,
+                line.cap_cents,
+                actions=1,
+            )
+        )
+    return sums._replace(leads=len(leads))

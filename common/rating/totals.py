@@ -1,10 +1,8 @@
 """Totals: sums over lines, in integer cents."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from common.money import CURRENCY, amount
-from common.rating.line import Line
 
 
 class Totals(NamedTuple):
@@ -37,20 +35,3 @@ def savings(duplicate_cents: int, cap_cents: int) -> dict[str, str]:
         "cap": amount(cap_cents),
         "total": amount(duplicate_cents + cap_cents),
     }
-
-
-def total_of(lines: Iterable[Line]) -> Totals:
-    """The totals of some lines."""
-    leads, sums = set(), Totals()
-    for line in lines:
-        leads.add(line.lead_id)
-        sums = sums.plus(
-            Totals(
-                line.gross_cents,
-                line.billed_cents,
-                line.duplicate_cents,
-                line.cap_cents,
-                actions=1,
-            )
-        )
-    return sums._replace(leads=len(leads))

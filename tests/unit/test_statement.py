@@ -14,8 +14,8 @@ from pypdf import PdfReader
 from common.billing_period import Period
 from common.disputes.credit import Credit
 from common.enums import DisputeReason, ReportStatus
-from common.rating.line import Line
-from common.rating.totals import Totals, total_of
+from common.rating.line import Line, total_of
+from common.rating.totals import Totals
 from common.reports.model import Group, Parts, Report, notices_of
 from services.reports.render.formatting import local
 from services.reports.render.pdf.statement import render, render_with_progress

@@ -11,10 +11,11 @@ from common.identifiers import report_id
 from common.leads.models import Lead, QuarantinedLead
 from common.leads.search import FoundLead
 from common.money import amount
+from common.rating.line import total_of
 from common.rating.models import RateCard
 from common.rating.period_totals import Entry
 from common.rating.simulation import Simulated
-from common.rating.totals import Totals, total_of
+from common.rating.totals import Totals
 from common.reports.lead_history import LineOnReport
 
 

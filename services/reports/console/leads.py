@@ -9,7 +9,7 @@ from common.catalog.lead_types import list_lead_types
 from common.disputes.search import disputes_of_lead
 from common.enums import EngagementLevel
 from common.leads.search import LeadFilter, LeadKey, find_leads, get_lead
-from common.rating.totals import total_of
+from common.rating.line import total_of
 from common.reports.lead_history import lead_lines
 from common.settings import settings
 from services.reports.api.dependencies import Cursor, Id, Range, Snapshot, Text

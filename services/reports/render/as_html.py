@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from common.access.authentication import Principal
 from common.closing.verification import Verification
 from common.enums import EngagementLevel, Outcome
-from common.rating.totals import total_of
+from common.rating.line import total_of
 from common.reports.line_search import LinesFound
 from common.reports.model import Report
 from services.reports.console.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment

@@ -7,7 +7,7 @@ from pydantic_core import to_json
 
 from common.billing_period import Period, instant
 from common.money import amount
-from common.rating.totals import total_of
+from common.rating.line import total_of
 from common.reports.model import Group, Report
 
 MEDIA_TYPE = "application/json"

@@ -14,8 +14,8 @@ from common.billing_period import Period
 from common.disputes.credit import Credit
 from common.enums import Outcome, ReportStatus
 from common.money import CURRENCY
-from common.rating.line import Line
-from common.rating.totals import Totals, total_of
+from common.rating.line import Line, total_of
+from common.rating.totals import Totals
 from common.reports.model import Group, Report
 from common.settings import settings
 from services.reports.render.formatting import cut, local, money, report_path
