@@ -53,9 +53,9 @@ class RateCard(Base):
     created_at: Mapped[datetime] = stored_at()
 
     customer: Mapped[Customer | None] = relationship(lazy="joined")
-    rates: Mapped[list["RateCardRate"]] = relationship(order_by="Rate.rate_id", lazy="selectin")
+    rates: Mapped[list["RateCardRate"]] = relationship(order_by="RateCardRate.rate_id", lazy="selectin")
     charged_duplicates: Mapped[list["RateCardChargedDuplicates"]] = relationship(
-        order_by="ChargedDuplicates.lead_type", lazy="selectin"
+        order_by="RateCardChargedDuplicates.lead_type", lazy="selectin"
     )
 
 
