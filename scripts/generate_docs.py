@@ -1,4 +1,4 @@
-"""Makes docs/samples and the README's tables of errors and settings from a running API.
+"""Makes docs/samples and the tables of errors, settings and access from a running API.
 
 Invariant: nothing in them was typed in by hand, and the same code makes the same files.
 """
@@ -27,7 +27,8 @@ from scripts.report import fetch_report, print_report
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _SAMPLES = _PROJECT / "docs" / "samples"
-_README = _PROJECT / "README.md"
+_ERRORS = _PROJECT / "docs" / "errors.md"
+_SETTINGS = _PROJECT / "docs" / "settings.md"
 _ACCESS = _PROJECT / "docs" / "access.md"
 _SAMPLE_KEY = "the samples are made with this user hash key"  # gives away nobody: no real users
 _CARD = json.loads((_SAMPLES / "rate_card.json").read_bytes())
@@ -64,10 +65,11 @@ def _made_files() -> dict[Path, str]:
         api_client(address_of(listener)) as client,
     ):
         files = {_SAMPLES / name: text for name, text in _samples(client).items()}
-        readme = _README.read_text(encoding="utf-8")
-        readme = _between(readme, "errors", _error_table(client))
-        access = _between(_ACCESS.read_text(encoding="utf-8"), "rules", _rules_table())
-        return files | {_README: _between(readme, "settings", _settings_table()), _ACCESS: access}
+        return files | {
+            _ERRORS: _between(_ERRORS, "errors", _error_table(client)),
+            _SETTINGS: _between(_SETTINGS, "settings", _settings_table()),
+            _ACCESS: _between(_ACCESS, "rules", _rules_table()),
+        }
 
 
 def _samples(client: httpx.Client) -> dict[str, str]:
@@ -274,13 +276,13 @@ def _default(value: object) -> str:
     return "none" if value in {None, ""} else _code(str(value))
 
 
-def _between(text: str, name: str, made: str) -> str:
-    """The text with what stands between its two markers of that name made anew."""
+def _between(page: Path, name: str, made: str) -> str:
+    """The page's text with what stands between its two markers of that name made anew."""
     start, end = f"<!-- {name}: made by `make samples` -->", f"<!-- end of {name} -->"
-    before, found, rest = text.partition(start)
+    before, found, rest = page.read_text(encoding="utf-8").partition(start)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        raise CommandError(f"a document has no place for {name}: {start} … {end}")
+        raise CommandError(f"{page.name} has no place for {name}: {start} … {end}")
     return f"{before}{start}\n{made}\n{end}{after}"
 
 
