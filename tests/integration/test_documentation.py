@@ -9,15 +9,22 @@ import httpx
 import pytest
 from sqlalchemy import create_engine
 
+from common import problems
 from common.database.base import Base
 from services.reports.app import app
 
 PROJECT = Path(__file__).resolve().parents[2]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+DOCS = PROJECT / "docs"
+DECISIONS = DOCS / "decisions"
+# The pages that lead through the API, in the order in which they are read.
+WALKTHROUGH = [
+    PROJECT / "README.md",
+    *(DOCS / name for name in ("api.md", "closing.md", "keys.md", "verification.md")),
+]
 PAGES = [
     PROJECT / "README.md",
     PROJECT / "SECURITY.md",
-    *sorted((PROJECT / "docs").rglob("*.md")),
+    *sorted(DOCS.rglob("*.md")),
     *sorted((PROJECT / "terraform").glob("*/*/README.md")),
 ]
 MADE_OF = "".join(
@@ -25,14 +32,19 @@ MADE_OF = "".join(
 )
 
 
-def rows_of(title: str) -> str:
-    """The rows of the README's table with this heading."""
-    return README.split(title, 1)[1].split("\n\n", 1)[0]
+def text_of(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def rows_of(name: str, title: str) -> str:
+    """The rows of the page's table with this heading."""
+    return text_of(name).split(title, 1)[1].split("\n\n", 1)[0]
 
 
 def curl_commands() -> Iterator[tuple[str, str, dict[str, str], bytes | None]]:
-    """Method, path, headers and body of each curl command of the README, in its order."""
-    for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+    """Method, path, headers and body of each curl command of the walkthrough, in its order."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in WALKTHROUGH)
+    for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
         words = shlex.split(block.replace("\\\n", ""), comments=True)
         for start in (at for at, word in enumerate(words, 1) if word == "curl"):
             method, path, headers, body = "GET", "", {}, None
@@ -55,7 +67,7 @@ def curl_commands() -> Iterator[tuple[str, str, dict[str, str], bytes | None]]:
             yield method, path, headers, body
 
 
-def test_every_curl_of_the_readme_works_in_its_order(gateway: httpx.Client) -> None:
+def test_every_curl_of_the_walkthrough_works_in_its_order(gateway: httpx.Client) -> None:
     answers: dict[str, int] = {}
     dispute = ""
     for method, path, headers, body in curl_commands():
@@ -74,7 +86,13 @@ def test_every_curl_of_the_readme_works_in_its_order(gateway: httpx.Client) -> N
     assert (credited["credits"]["total"], credited["due"]) == ("2.00", "-2.00")
 
 
-def test_readme_lists_the_routes_there_are() -> None:
+def test_no_other_page_tells_a_curl_that_nothing_tries() -> None:
+    others = [page for page in PAGES if page not in WALKTHROUGH]
+
+    assert [page.name for page in others if "localhost:8080/" in page.read_text()] == []
+
+
+def test_page_of_the_api_lists_the_routes_there_are() -> None:
     described = {
         f"{method.upper()} {path}"
         for path, methods in app.openapi()["paths"].items()
@@ -83,7 +101,7 @@ def test_readme_lists_the_routes_there_are() -> None:
     shapes = {re.sub(r"{\w+}", "{}", route) for route in described}
 
     listed = set()
-    for row in re.findall(r"^\| (`.*?) \|", rows_of("| route | what |"), re.MULTILINE):
+    for row in re.findall(r"^\| (`.*?) \|", rows_of("api.md", "| route | what |"), re.MULTILINE):
         method = path = ""
         for route in re.findall(r"`([^`]+)`", row):
             method, _, named = route.rpartition(" ") if " " in route else (method, "", route)
@@ -97,12 +115,57 @@ def test_readme_lists_the_routes_there_are() -> None:
     assert listed == shapes | {"GET /docs", "GET /openapi.json", "GET /metrics"}
 
 
-def test_readme_names_every_table() -> None:
+def test_page_of_the_database_names_every_table_and_draws_no_other() -> None:
+    rows = rows_of("database.md", "| table | what | belongs to |")
     named = set()
-    for row in re.findall(r"^\| (`.*?) \|", rows_of("| table | what | belongs to |"), re.MULTILINE):
+    for row in re.findall(r"^\| (`.*?) \|", rows, re.MULTILINE):
         named |= set(re.findall(r"`(\w+)`", row))
+    relations = re.findall(r"^    (\w+) \S+--\S+ (\w+) : ", text_of("database.md"), re.MULTILINE)
+    drawn = {table for relation in relations for table in relation}
 
     assert named == set(Base.metadata.tables)
+    assert len(drawn) >= 13
+    assert drawn <= named
+
+
+def test_readme_stays_short() -> None:
+    assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) < 250
+
+
+def test_page_of_errors_lists_every_kind_of_problem() -> None:
+    told = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \| ", text_of("errors.md"), re.MULTILINE)
+
+    kinds = [problems.Problem, *problems.Problem.__subclasses__()]
+    assert set(told) == {(str(int(kind.status)), kind.code) for kind in kinds}
+
+
+def test_every_record_of_a_decision_is_numbered_dated_and_in_the_index() -> None:
+    records = sorted(DECISIONS.glob("[0-9]*.md"))
+    heads = [
+        re.match(
+            r"# (\d{4})\. (.+)\n\n- \*\*Status\*\*: (Proposed|Accepted|Superseded)\b.*\n"
+            r"- \*\*Date\*\*: (\d{4}-\d\d-\d\d)\n\n## Context\n",
+            record.read_text(encoding="utf-8"),
+        )
+        for record in records
+    ]
+
+    rows = "".join(
+        f"| [{head[1]}]({record.name}) | {head[2]} | {head[3]} | {head[4]} |\n"
+        for record, head in zip(records, heads, strict=True)
+        if head is not None
+    )
+    assert [record.name[:4] for record in records] == [
+        f"{number:04}" for number in range(1, len(records) + 1)
+    ]
+    assert text_of("decisions/index.md").endswith("|---|---|---|---|\n" + rows)
+    assert rows.count("\n") == len(list(DECISIONS.glob("*.md"))) - 1
+
+
+def test_page_of_commands_lists_every_command() -> None:
+    told = re.findall(r"`make ([a-z0-9-]+)`", text_of("commands.md"))
+
+    assert set(told) == set(re.findall(r"^([a-z][a-z0-9-]*):.*## ", MADE_OF, re.MULTILINE))
 
 
 def test_every_command_that_is_told_can_be_made() -> None:
