@@ -45,10 +45,16 @@ def test_runbook_says_what_it_means_where_to_look_what_to_do_and_whom_to_wake() 
             assert (RUNBOOKS / link).exists(), (page, link)
 
 
-def test_index_lists_every_runbook() -> None:
-    listed = set(re.findall(r"\]\(([a-z0-9-]+)\.md\)", (RUNBOOKS / "README.md").read_text()))
+def test_index_lists_every_runbook_by_its_title() -> None:
+    rows = re.findall(
+        r"^\| \[([a-z0-9-]+)\]\(\1\.md\) \| (.*) \|$",
+        (RUNBOOKS / "README.md").read_text(),
+        re.MULTILINE,
+    )
 
-    assert listed == {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"}
+    pages = {page.stem: page.read_text() for page in RUNBOOKS.glob("*.md")}
+    titles = {name: text.splitlines()[0].removeprefix("# ") for name, text in pages.items()}
+    assert dict(rows) == {name: title for name, title in titles.items() if name != "README"}
 
 
 def test_our_own_metrics_have_the_same_names_in_terraform_and_in_the_code() -> None:
