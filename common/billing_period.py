@@ -11,7 +11,7 @@ _PERIOD = re.compile(PERIOD_PATTERN)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Period:
-    """A calendar month; what instants it covers depends on the customer's zone (rules.md, 1)."""
+    """A calendar month in a customer's time zone (docs/billing-rules.md, Period)."""
 
     start: date
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class EngagementLevel(StrEnum):
-    """How engaged an action shows its user to be; declared in canonical order (rules.md, 5)."""
+    """How engaged a user is; declared in order (docs/billing-rules.md, Canonical order)."""
 
     HIGH = "High"
     MEDIUM = "Medium"
@@ -12,14 +12,14 @@ class EngagementLevel(StrEnum):
 
 
 class CapScope(StrEnum):
-    """What one cap covers within a customer's period (rules.md, 4)."""
+    """What one cap covers within a customer's period (docs/billing-rules.md, Cap)."""
 
     USER = "user"
     USER_AND_PRODUCT = "user_and_product"
 
 
 class RateKind(StrEnum):
-    """What a rate is for beside a level; the more of it, the more specific (rules.md, 2)."""
+    """What a rate is for beside a level; the most specific wins (docs/billing-rules.md, Price)."""
 
     LEVEL = "level"
     LEAD_TYPE = "lead_type"

@@ -1,7 +1,7 @@
 """The callers' ids and our UUIDs, and the key a user is billed under.
 
 Invariant: the same text always gives the same UUID, in every process and for ever
-(rules.md, "Ids"), so that an id never has to be looked up before it is stored.
+(docs/billing-rules.md, Ids), so that an id never has to be looked up before it is stored.
 """
 
 import hmac
@@ -22,7 +22,7 @@ REPORTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:report")
 
 
 class UserKind(StrEnum):
-    """What a user is known by, in order of preference (rules.md, "Who is who")."""
+    """What a user is known by, in order of preference (docs/billing-rules.md, Who is who)."""
 
     EMAIL = "email"
     PHONE = "phone"

@@ -18,7 +18,7 @@ _DEPLOYED = ("AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4")
 
 
 class MissingUser(StrEnum):
-    """Whom a lead without `user` is billed under (rules.md, "Who is who")."""
+    """Whom a lead without `user` is billed under (docs/billing-rules.md, Who is who)."""
 
     PER_CUSTOMER = "per_customer"
     PER_LEAD = "per_lead"

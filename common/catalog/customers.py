@@ -35,7 +35,7 @@ def register_customer(
 
     A customer without `timezone` is billed in UTC, or stays in the zone it has. Raises Invalid for
     an unknown zone, and Conflict when the email is another customer's or the zone is fixed by a
-    final report (rules.md, 1).
+    final report (docs/billing-rules.md, Period).
     """
     customer_id = identifiers.customer_id(external_id)
     if timezone is not None:

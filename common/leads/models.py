@@ -67,7 +67,7 @@ class Action(Base):
         # Holds all that deciding and closing read, so that a month need not be gathered from all
         # over the table. Its longest texts are short enough for an index entry: longer spellings
         # than four bytes a character come from few characters, and PostgreSQL compresses them.
-        # And in canonical order, which it need not be sorted into then (rules.md, 5).
+        # It is in canonical order, which saves a sort (docs/billing-rules.md, Canonical order).
         Index(
             "ix_actions_canonical_order",
             "customer_id",

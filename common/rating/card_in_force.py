@@ -1,4 +1,4 @@
-"""The rate card in force for a customer and a period (docs/billing-rules.md, 2)."""
+"""The rate card in force for a customer and a period (docs/billing-rules.md, Price)."""
 
 from collections.abc import Iterable
 from datetime import date

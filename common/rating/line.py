@@ -1,7 +1,7 @@
 """A rated line: one action of a period with its price, outcome and explanation.
 
 Invariant: gross = billed + duplicate savings + cap savings, in integer cents
-(docs/billing-rules.md, 6).
+(docs/billing-rules.md, Always).
 """
 
 from collections.abc import Iterable

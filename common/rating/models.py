@@ -60,7 +60,7 @@ class RateCard(Base):
 
 
 class RateCardRate(Base):
-    """One price of a card. The most specific one that fits an action wins (rules.md, 2)."""
+    """One price of a card. The most specific one wins (docs/billing-rules.md, Price)."""
 
     __tablename__ = "rates"
     __table_args__ = (

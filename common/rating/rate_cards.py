@@ -1,7 +1,7 @@
 """Rate cards: the versions that are stored.
 
 Invariant: a version is never edited, and takes effect at the start of a period that has not begun
-(docs/billing-rules.md, 2), so two cards never price one period.
+(docs/billing-rules.md, Price), so two cards never price one period.
 """
 
 from datetime import datetime

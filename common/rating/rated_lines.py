@@ -1,7 +1,7 @@
 """Rating: the lines of billing periods, each with its price and outcome.
 
 Invariant: every amount comes from the rating statement; part of a period is selected after the
-whole of it was rated (docs/billing-rules.md, 7).
+whole of it was rated (docs/billing-rules.md, Part of a period).
 """
 
 from collections.abc import Iterator
@@ -98,7 +98,7 @@ limit :most
 
 
 class LineKey(NamedTuple):
-    """Where a line stands in canonical order (rules.md, 5)."""
+    """Where a line stands in canonical order (docs/billing-rules.md, Canonical order)."""
 
     timestamp: datetime
     lead_created_at: datetime

@@ -83,7 +83,10 @@ def draft_report(
 
 
 def late_lines(connection: Connection, customer: Customer, period: Period) -> list[Line]:
-    """The prior-period lines that stand on an open month: those of the first one (rules.md)."""
+    """The prior-period lines of a month: all of them stand on the first open month.
+
+    docs/billing-rules.md, Closing a period.
+    """
     through = closed_through(connection, customer.customer_id)
     if through is None or Period(through).end != period.start:
         return []

@@ -88,8 +88,10 @@ class Report:
 
     @property
     def due_cents(self) -> int:
-        """Billed of this period and its prior-period lines, less credits (rules.md, "Closing a
-        period"); negative where more is credited than billed."""
+        """Billed of this period and its prior-period lines, less credits; it may be negative.
+
+        docs/billing-rules.md, Closing a period.
+        """
         late = sum(line.billed_cents for line in self.prior_period)
         return self.totals.billed_cents + late - self.credit_cents
 

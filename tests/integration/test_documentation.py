@@ -162,6 +162,21 @@ def test_every_record_of_a_decision_is_numbered_dated_and_in_the_index() -> None
     assert rows.count("\n") == len(list(DECISIONS.glob("*.md"))) - 1
 
 
+def test_every_section_of_the_rules_that_is_cited_is_there() -> None:
+    headings = re.findall(r"^#+ (?:\d+\. )?(.*)$", text_of("billing-rules.md"), re.MULTILINE)
+    sections = {heading.split(",")[0].split(" (")[0] for heading in headings}
+    cited = []
+    for folder in ("alembic", "common", "functions", "scripts", "services", "tests"):
+        for file in sorted((PROJECT / folder).rglob("*")):
+            if file.suffix in {".py", ".sql"}:
+                # A citation may go on behind the sign of a comment in the next line.
+                text = re.sub(r"\s*\n\s*(?:#|--)?\s*", " ", file.read_text(encoding="utf-8"))
+                cited += re.findall(r"docs/billing-rules\.md(?:, ([A-Z][\w ]*))?", text)
+
+    assert len(cited) >= 15
+    assert set(cited) <= sections
+
+
 def test_page_of_commands_lists_every_command() -> None:
     told = re.findall(r"`make ([a-z0-9-]+)`", text_of("commands.md"))
 

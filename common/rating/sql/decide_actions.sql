@@ -1,9 +1,10 @@
--- Decides every action of the wanted customers and periods: price, duplicate, cap (rules.md, 1-5).
+-- Decides every action of the wanted customers and periods: price, duplicate, cap
+-- (docs/billing-rules.md, From a lead to a bill).
 -- Common table expressions only; common/deciding.py puts what it asks of `selected` behind them, and
 -- in the place of {...} what all months need, or what plain ones do.
 --
 -- In a closed period only what came too late for its report is decided: behind all that is final,
--- against the actions it charged and the cap it left (rules.md, "Closing a period").
+-- against the actions it charged and the cap it left (docs/billing-rules.md, Closing a period).
 --
 -- As of a report, what it decided is decided again: the actions it has lines of, against what was
 -- final before it, as if nothing had come since.
@@ -199,7 +200,7 @@ decided as (
     ) as outcome
 ),
 
--- Part of a period is chosen after the whole of it was decided (rules.md, 7).
+-- Part of a period is chosen after all of it was decided (docs/billing-rules.md, Part of a period).
 selected as (
     select * from decided where {shown}
 )
