@@ -177,6 +177,34 @@ def test_every_section_of_the_rules_that_is_cited_is_there() -> None:
     assert set(cited) <= sections
 
 
+def test_map_of_the_code_names_every_module() -> None:
+    rows = re.findall(
+        r"^\| `((?:common|functions|services)/[\w/]*)` \| .* \| ((?:`\w+` ?)+) \|$",
+        text_of("architecture.md"),
+        re.MULTILINE,
+    )
+    drawn = {path.rstrip("/"): set(re.findall(r"\w+", modules)) for path, modules in rows}
+
+    there: dict[str, set[str]] = {}
+    for root in ("common", "functions", "services"):
+        for file in (PROJECT / root).rglob("*.py"):
+            if not file.name.startswith("__"):
+                folder = str(file.parent.relative_to(PROJECT))
+                there.setdefault(folder, set()).add(file.stem)
+    assert drawn == there
+
+
+def test_pictures_of_the_architecture_name_modules_that_are_there() -> None:
+    named = re.findall(
+        r"[\"`]((?:common|functions|services)/[\w/]+)(?:\.py)?(?:`|\"|<br>)",
+        text_of("architecture.md"),
+    )
+
+    assert len(named) > 30
+    for path in named:
+        assert (PROJECT / path).is_dir() or (PROJECT / f"{path}.py").is_file(), path
+
+
 def test_page_of_commands_lists_every_command() -> None:
     told = re.findall(r"`make ([a-z0-9-]+)`", text_of("commands.md"))
 
