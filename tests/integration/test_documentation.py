@@ -135,7 +135,7 @@ def test_readme_stays_short() -> None:
 def test_page_of_errors_lists_every_kind_of_problem() -> None:
     told = re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \| ", text_of("errors.md"), re.MULTILINE)
 
-    kinds = [problems.Problem, *problems.Problem.__subclasses__()]
+    kinds: list[type[problems.Problem]] = [problems.Problem, *problems.Problem.__subclasses__()]
     assert set(told) == {(str(int(kind.status)), kind.code) for kind in kinds}
 
 
