@@ -27,7 +27,7 @@ _WARM_UP_LEADS = 30
 _EXECUTE = "execute record_leads (%s)"
 _COPIED = {
     "leads": (
-        "lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user, "
+        "lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, "
         "user_email, user_phone, user_external_id, created_at",
         "lead_id",
     ),

@@ -96,7 +96,7 @@ def register(connection: Connection) -> None:
 # no statement here could tell.
 _LEADS = """
 insert into leads (
-    lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user, user_email,
+    lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, user_email,
     created_at, received_at
 )
 select

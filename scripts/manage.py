@@ -73,7 +73,7 @@ def _ask(client: httpx.Client, asked: argparse.Namespace) -> None:
 
 
 def _show(key: dict[str, Any]) -> None:
-    ends = f"  (ends or ended {key['ends_at']})" if key["ends_at"] else ""
+    ends = f"  (ends or ended {key['expires_at']})" if key["expires_at"] else ""
     owner = key["customer_id"] or "all customers"
     print(f"{key['key_id']}  {key['role']:<6}  {owner}  {key['name']}{ends}")
     if "key" in key:

@@ -275,7 +275,7 @@ def content_hash(report: dict[str, Any]) -> str:
 
 def form_of(report: dict[str, Any]) -> int:
     """Which canonical form a report was hashed in; the first one did not name itself."""
-    return int(report.get("canonical_form", 1))
+    return int(report.get("hash_version", 1))
 
 
 def credits_of(report: dict[str, Any]) -> dict[str, Any]:

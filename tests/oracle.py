@@ -96,14 +96,14 @@ def bills(
     for event in events_of(leads, user_per_lead):
         customer = event.lead["customer_id"]
         zone = ZoneInfo((zones or {}).get(customer, "UTC"))
-        months[customer, month_of(event.action[2], zone)].append(event)
+        months[customer, billing_period_of(event.action[2], zone)].append(event)
     return {
         (customer, month): decide(events, card_in_force(cards, customer, month))
         for (customer, month), events in months.items()
     }
 
 
-def month_of(moment: datetime, zone: ZoneInfo) -> date:
+def billing_period_of(moment: datetime, zone: ZoneInfo) -> date:
     """Rule 1. A month begins at the first instant that its zone's clocks call midnight."""
     month = moment.astimezone(zone).date().replace(day=1)
     following = next_month(month)
@@ -229,8 +229,8 @@ def decide(
             original = first.setdefault(_repeats(event), event)
         capped = _capped(event, card)
         before = used[capped]
-        is_repeat = original is not event
-        billed = 0 if is_repeat else min(gross, card.cap_cents - before)
+        is_duplicate = original is not event
+        billed = 0 if is_duplicate else min(gross, card.cap_cents - before)
         used[capped] += billed
         lines.append(
             Line(
@@ -240,11 +240,11 @@ def decide(
                 event.action,
                 gross,
                 billed,
-                gross if is_repeat else 0,
-                0 if is_repeat else gross - billed,
+                gross if is_duplicate else 0,
+                0 if is_duplicate else gross - billed,
                 before,
-                _outcome(is_repeat, gross, billed),
-                (original.lead["lead_id"], original.action) if is_repeat else None,
+                _outcome(is_duplicate, gross, billed),
+                (original.lead["lead_id"], original.action) if is_duplicate else None,
                 rate,
             )
         )
@@ -264,8 +264,8 @@ def _capped(event: Event, card: Card) -> tuple[Any, ...]:
     return (event.user,)
 
 
-def _outcome(is_repeat: bool, gross: int, billed: int) -> str:
-    if is_repeat:
+def _outcome(is_duplicate: bool, gross: int, billed: int) -> str:
+    if is_duplicate:
         return "duplicate"
     if billed == gross:
         return "billed"

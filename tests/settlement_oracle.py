@@ -160,7 +160,7 @@ class Ledger:
         for event in oracle.events_of(self.leads, False):
             if event.lead["customer_id"] != customer or _key(event) in is_final:
                 continue
-            months[oracle.month_of(event.action[2], self._zones[customer])].append(event)
+            months[oracle.billing_period_of(event.action[2], self._zones[customer])].append(event)
         return dict(months)
 
     def _final_keys(self, customer: str) -> set[EventKey]:

@@ -29,11 +29,11 @@ _SPREAD_OUT = """
 create temporary table billing_report_lines on commit drop as
 select line.*, block.block_hash
 from public.billing_report_lines as line
-join billing_report_blocks as block
+join billing_report_line_blocks as block
     on block.report_id = line.report_id and block.first_line = line.block_first_line
 """
 _PUT_BACK = f"""
-insert into billing_report_blocks (
+insert into billing_report_line_blocks (
     report_id, first_line, last_line, customer_id, period, first_timestamp, last_timestamp,
     cap_limit_cents, {", ".join(_LINED)}, line_hashes, block_hash
 )
@@ -67,15 +67,15 @@ def tamper(table: str, change: str) -> None:
 def _tamper_with_lines(connection: Connection, change: str) -> None:
     connection.execute(text(_SPREAD_OUT))
     assert connection.execute(text(change)).rowcount
-    connection.execute(text("alter table billing_report_blocks disable trigger user"))
-    connection.execute(text("delete from billing_report_blocks"))
+    connection.execute(text("alter table billing_report_line_blocks disable trigger user"))
+    connection.execute(text("delete from billing_report_line_blocks"))
     connection.execute(text(_PUT_BACK))
-    connection.execute(text("alter table billing_report_blocks enable trigger user"))
+    connection.execute(text("alter table billing_report_line_blocks enable trigger user"))
 
 
 def hash_in_form(document: Any, form: int) -> None:
     """Makes a final report of today, downloaded whole, one that was hashed in an earlier form."""
-    document["canonical_form"] = form
+    document["hash_version"] = form
     lines = [*document["lines"], *document["prior_period"]["lines"]]
     if form < 4:
         hashes = [verify_report.line_hash(line, document["period"], form) for line in lines]
@@ -83,7 +83,7 @@ def hash_in_form(document: Any, form: int) -> None:
         change = "line_hash = given.hash, block_hash = null"
     else:
         hashes = verify_report.block_hashes(lines, document["period"], form)
-        table, number = "billing_report_blocks", "(first_line + 249) / 250"
+        table, number = "billing_report_line_blocks", "(first_line + 249) / 250"
         change = "block_hash = given.hash"
     of_report = f"report_id = '{document['report_id']}'"
     given = ", ".join(
@@ -97,6 +97,6 @@ def hash_in_form(document: Any, form: int) -> None:
     content_hash = verify_report.content_hash(document)
     tamper(
         "billing_reports",
-        f"update billing_reports set canonical_form = {form}, content_hash = '{content_hash}' "
+        f"update billing_reports set hash_version = {form}, content_hash = '{content_hash}' "
         f"where {of_report}",
     )

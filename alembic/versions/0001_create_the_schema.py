@@ -56,7 +56,7 @@ _KEEP_TRIGGERS = [
 ]
 # Where a zone's clocks show midnight twice, PostgreSQL takes the second: a day has begun by then.
 _FIRST_MIDNIGHT = """
-create function first_midnight(day date, zone text) returns timestamptz
+create function local_midnight(day date, zone text) returns timestamptz
 language plpgsql immutable strict parallel safe as $$
 declare
     midnight timestamptz := day::timestamp at time zone zone;
@@ -68,13 +68,13 @@ begin
 end $$
 """
 _MONTH_OF = """
-create function month_of(moment timestamptz, zone text) returns date
+create function billing_period_of(moment timestamptz, zone text) returns date
 language plpgsql immutable strict parallel safe as $$
 declare
     month date := date_trunc('month', moment at time zone zone);
     next_month date := month + interval '1 month';
 begin
-    return case when moment < first_midnight(next_month, zone) then month else next_month end;
+    return case when moment < local_midnight(next_month, zone) then month else next_month end;
 end $$
 """
 _DEFAULT_CARD = """
@@ -83,7 +83,7 @@ with card as (
     values ('Default', 1, '0001-01-01', 10000, 'user')
     returning rate_card_id
 )
-insert into rates (rate_card_id, engagement_level, amount_cents)
+insert into rate_card_rates (rate_card_id, engagement_level, amount_cents)
 select rate_card_id, level::engagement_level, cents
 from card, (values ('High', 1000), ('Medium', 500), ('Low', 200)) as rate (level, cents)
 """
@@ -164,7 +164,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("external_id", name=op.f("uq_customers_external_id")),
     )
     op.create_table(
-        "installation",
+        "deployment",
         sa.Column("is_only_row", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column(
             "user_hash_key_fingerprint",
@@ -172,8 +172,8 @@ def upgrade() -> None:
             nullable=False,
             comment="of the key its users are hashed with, which must stay the same",
         ),
-        sa.CheckConstraint("is_only_row", name=op.f("ck_installation_is_the_only_row")),
-        sa.PrimaryKeyConstraint("is_only_row", name=op.f("pk_installation")),
+        sa.CheckConstraint("is_only_row", name=op.f("ck_deployment_is_the_only_row")),
+        sa.PrimaryKeyConstraint("is_only_row", name=op.f("pk_deployment")),
     )
     op.create_table(
         "lead_types",
@@ -255,7 +255,7 @@ def upgrade() -> None:
             comment="keyed hash of the user, or of the fallback user where none was named",
         ),
         sa.Column(
-            "names_user",
+            "has_user",
             sa.Boolean(),
             nullable=False,
             comment="false: billed under the fallback user",
@@ -484,7 +484,7 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
-        "rates",
+        "rate_card_rates",
         sa.Column("rate_id", sa.Integer(), nullable=False),
         sa.Column("rate_card_id", sa.UUID(), nullable=False),
         sa.Column(
@@ -495,32 +495,34 @@ def upgrade() -> None:
         sa.Column("lead_type", sa.Text(collation="C"), nullable=True, comment="null: any"),
         sa.Column("product_id", sa.UUID(), nullable=True, comment="null: any"),
         sa.Column("amount_cents", sa.Integer(), nullable=False),
-        sa.CheckConstraint("amount_cents >= 0", name=op.f("ck_rates_amount_is_not_negative")),
+        sa.CheckConstraint(
+            "amount_cents >= 0", name=op.f("ck_rate_card_rates_amount_is_not_negative")
+        ),
         sa.ForeignKeyConstraint(
             ["lead_type"],
             ["lead_types.lead_type"],
-            name=op.f("fk_rates_lead_type"),
+            name=op.f("fk_rate_card_rates_lead_type"),
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["product_id"],
             ["products.product_id"],
-            name=op.f("fk_rates_product_id"),
+            name=op.f("fk_rate_card_rates_product_id"),
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["rate_card_id"],
             ["rate_cards.rate_card_id"],
-            name=op.f("fk_rates_rate_card_id"),
+            name=op.f("fk_rate_card_rates_rate_card_id"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("rate_id", name=op.f("pk_rates")),
+        sa.PrimaryKeyConstraint("rate_id", name=op.f("pk_rate_card_rates")),
         sa.UniqueConstraint(
             "rate_card_id",
             "engagement_level",
             "lead_type",
             "product_id",
-            name=op.f("uq_rates_rate_card_id_engagement_level_lead_type_product_id"),
+            name=op.f("uq_rate_card_rates_rate_card_id_engagement_level_lead_type_product_id"),
             postgresql_nulls_not_distinct=True,
         ),
     )
@@ -608,7 +610,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("billing_report_lines")
     op.drop_table("parked_customers")
-    op.drop_table("rates")
+    op.drop_table("rate_card_rates")
     op.drop_table("billing_reports")
     op.drop_table("billing_runs")
     op.drop_table("rate_cards")
@@ -622,13 +624,13 @@ def downgrade() -> None:
     op.drop_table("quarantined_leads")
     op.drop_table("products")
     op.drop_table("lead_types")
-    op.drop_table("installation")
+    op.drop_table("deployment")
     op.drop_table("customers")
     op.drop_index(op.f("ix_actions_customer_id_timestamp"), table_name="actions")
     op.drop_table("actions")
     op.execute("drop function actions_check_leads()")
     op.execute("drop function refuse_delete()")
-    op.execute("drop function month_of(timestamptz, text)")
-    op.execute("drop function first_midnight(date, text)")
+    op.execute("drop function billing_period_of(timestamptz, text)")
+    op.execute("drop function local_midnight(date, text)")
     for name in ("engagement_level", "cap_scope", "outcome"):
         op.execute(f"drop type {name}")

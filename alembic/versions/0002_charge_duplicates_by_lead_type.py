@@ -16,27 +16,29 @@ begin
     raise restrict_violation using message = format('rows of %s are never edited', tg_table_name);
 end $$
 """
-_TABLES = ("rate_cards", "rates", "charged_duplicates")
+_TABLES = ("rate_cards", "rate_card_rates", "rate_card_charged_duplicates")
 
 
 def upgrade() -> None:
     op.create_table(
-        "charged_duplicates",
+        "rate_card_charged_duplicates",
         sa.Column("rate_card_id", sa.UUID(), nullable=False),
         sa.Column("lead_type", sa.Text(collation="C"), nullable=False),
         sa.ForeignKeyConstraint(
             ["lead_type"],
             ["lead_types.lead_type"],
-            name=op.f("fk_charged_duplicates_lead_type"),
+            name=op.f("fk_rate_card_charged_duplicates_lead_type"),
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["rate_card_id"],
             ["rate_cards.rate_card_id"],
-            name=op.f("fk_charged_duplicates_rate_card_id"),
+            name=op.f("fk_rate_card_charged_duplicates_rate_card_id"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("rate_card_id", "lead_type", name=op.f("pk_charged_duplicates")),
+        sa.PrimaryKeyConstraint(
+            "rate_card_id", "lead_type", name=op.f("pk_rate_card_charged_duplicates")
+        ),
     )
     op.execute(_CARDS_ARE_KEPT)
     for table in _TABLES:
@@ -50,4 +52,4 @@ def downgrade() -> None:
     for table in _TABLES:
         op.execute(f"drop trigger {table}_are_never_edited on {table}")
     op.execute("drop function refuse_edit()")
-    op.drop_table("charged_duplicates")
+    op.drop_table("rate_card_charged_duplicates")

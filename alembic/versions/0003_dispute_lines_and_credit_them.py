@@ -31,18 +31,18 @@ begin
 end $$
 """
 _TRIGGERS = {
-    "disputed_lines_were_billed": "before insert on disputed_lines "
+    "disputed_lines_were_billed": "before insert on dispute_lines "
     "for each row execute function disputed_lines_check_billed()",
     # Its status follows that of its dispute.
     "disputed_lines_are_never_edited": "before update of report_id, line_number, action_id, "
-    "amount_cents on disputed_lines for each row execute function refuse_edit()",
+    "amount_cents on dispute_lines for each row execute function refuse_edit()",
     "decided_disputes_are_never_edited": "before update on disputes "
     "for each row when (old.status <> 'open') execute function refuse_edit()",
     "billing_report_credits_are_never_edited": "before update on billing_report_credits "
     "for each row execute function refuse_edit()",
 } | {
     f"{table}_are_kept": f"before delete on {table} for each row execute function refuse_delete()"
-    for table in ("disputes", "disputed_lines", "billing_report_credits")
+    for table in ("disputes", "dispute_lines", "billing_report_credits")
 }
 
 
@@ -88,7 +88,7 @@ def upgrade() -> None:
     op.add_column(
         "billing_reports",
         sa.Column(
-            "canonical_form",
+            "hash_version",
             sa.Integer(),
             server_default=sa.text("1"),
             nullable=False,
@@ -146,7 +146,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_disputes_lead_id"), "disputes", ["lead_id"])
     op.create_table(
-        "disputed_lines",
+        "dispute_lines",
         sa.Column("dispute_id", sa.UUID(), nullable=False),
         sa.Column("report_id", sa.UUID(), nullable=False),
         sa.Column("line_number", sa.Integer(), autoincrement=False, nullable=False),
@@ -159,34 +159,34 @@ def upgrade() -> None:
             nullable=False,
             comment="that of its dispute",
         ),
-        sa.CheckConstraint("amount_cents > 0", name=op.f("ck_disputed_lines_something_was_billed")),
+        sa.CheckConstraint("amount_cents > 0", name=op.f("ck_dispute_lines_something_was_billed")),
         sa.ForeignKeyConstraint(
             ["dispute_id", "status"],
             ["disputes.dispute_id", "disputes.status"],
-            name=op.f("fk_disputed_lines_dispute_id_status"),
+            name=op.f("fk_dispute_lines_dispute_id_status"),
             onupdate="CASCADE",
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["report_id"],
             ["billing_reports.report_id"],
-            name=op.f("fk_disputed_lines_report_id"),
+            name=op.f("fk_dispute_lines_report_id"),
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint(
-            "dispute_id", "report_id", "line_number", name=op.f("pk_disputed_lines")
+            "dispute_id", "report_id", "line_number", name=op.f("pk_dispute_lines")
         ),
         sa.UniqueConstraint(
             "dispute_id",
             "report_id",
             "line_number",
             "amount_cents",
-            name=op.f("uq_disputed_lines_dispute_id_report_id_line_number_amount_cents"),
+            name=op.f("uq_dispute_lines_dispute_id_report_id_line_number_amount_cents"),
         ),
     )
     op.create_index(
-        op.f("ix_disputed_lines_report_id_line_number"),
-        "disputed_lines",
+        op.f("ix_dispute_lines_report_id_line_number"),
+        "dispute_lines",
         ["report_id", "line_number"],
         unique=True,
         postgresql_where=sa.text("status <> 'rejected'"),
@@ -217,10 +217,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["dispute_id", "of_report_id", "of_line_number", "amount_cents"],
             [
-                "disputed_lines.dispute_id",
-                "disputed_lines.report_id",
-                "disputed_lines.line_number",
-                "disputed_lines.amount_cents",
+                "dispute_lines.dispute_id",
+                "dispute_lines.report_id",
+                "dispute_lines.line_number",
+                "dispute_lines.amount_cents",
             ],
             name=op.f("fk_billing_report_credits_disputed_line"),
             ondelete="RESTRICT",
@@ -241,12 +241,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("billing_report_credits")
-    op.drop_table("disputed_lines")
+    op.drop_table("dispute_lines")
     op.drop_table("disputes")
     op.execute("drop function disputed_lines_check_billed()")
     for name in ("dispute_status", "dispute_reason"):
         op.execute(f"drop type {name}")
-    for column in ("canonical_form", "credit_cents", "credit_count"):
+    for column in ("hash_version", "credit_cents", "credit_count"):
         op.drop_column("billing_reports", column)
     for constraint in ("default_follows_none", "dispute_window_is_not_negative"):
         op.drop_constraint(op.f(f"ck_rate_cards_{constraint}"), "rate_cards")

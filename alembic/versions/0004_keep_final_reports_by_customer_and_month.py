@@ -36,12 +36,12 @@ begin
     from (select distinct customer_id from inserted order by customer_id) as posted;
     insert into late_actions (customer_id, period, lead_id, action_id)
     select
-        inserted.customer_id, month_of(inserted.timestamp, closed.timezone), inserted.lead_id,
+        inserted.customer_id, billing_period_of(inserted.timestamp, closed.timezone), inserted.lead_id,
         inserted.action_id
     from (
         select
             posted.customer_id, customers.timezone,
-            first_midnight((last.period + interval '1 month')::date, customers.timezone) as ends_at
+            local_midnight((last.period + interval '1 month')::date, customers.timezone) as ends_at
         from (select distinct customer_id from inserted) as posted
         join customers using (customer_id)
         cross join lateral (
@@ -62,11 +62,11 @@ for each statement execute function actions_mark_late()
 """
 _LATE_ALREADY = """
 insert into late_actions (customer_id, period, lead_id, action_id)
-select actions.customer_id, month_of(timestamp, closed.timezone), lead_id, action_id
+select actions.customer_id, billing_period_of(timestamp, closed.timezone), lead_id, action_id
 from (
     select
         customer_id, customers.timezone,
-        first_midnight((max(period) + interval '1 month')::date, customers.timezone) as ends_at
+        local_midnight((max(period) + interval '1 month')::date, customers.timezone) as ends_at
     from billing_reports
     join customers using (customer_id)
     group by customer_id, customers.timezone
@@ -78,7 +78,7 @@ where not exists (
 )
 """
 _BREAKDOWNS_ALREADY = """
-insert into billing_report_breakdowns (
+insert into billing_report_lead_totals (
     report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
 )
 select
@@ -122,7 +122,7 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
-        "billing_report_breakdowns",
+        "billing_report_lead_totals",
         sa.Column("report_id", sa.UUID(), nullable=False),
         sa.Column("lead_ids", postgresql.ARRAY(sa.UUID()), nullable=False),
         *(
@@ -133,10 +133,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["report_id"],
             ["billing_reports.report_id"],
-            name=op.f("fk_billing_report_breakdowns_report_id"),
+            name=op.f("fk_billing_report_lead_totals_report_id"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("report_id", name=op.f("pk_billing_report_breakdowns")),
+        sa.PrimaryKeyConstraint("report_id", name=op.f("pk_billing_report_lead_totals")),
     )
     op.execute(_LATE_ALREADY)
     op.execute(_BREAKDOWNS_ALREADY)
@@ -158,7 +158,7 @@ def upgrade() -> None:
     op.execute(_MARK_LATE_TRIGGER)
     op.execute(
         "create trigger billing_report_breakdowns_are_kept before delete "
-        "on billing_report_breakdowns for each row execute function refuse_delete()"
+        "on billing_report_lead_totals for each row execute function refuse_delete()"
     )
 
 
@@ -176,7 +176,7 @@ def downgrade() -> None:
         ["lead_id", "action_id"],
     )
     op.drop_column("billing_report_lines", "customer_id")
-    op.drop_table("billing_report_breakdowns")
+    op.drop_table("billing_report_lead_totals")
     op.drop_table("late_actions")
     op.drop_index(op.f("ix_actions_customer_id_timestamp"), table_name="actions")
     op.create_index(

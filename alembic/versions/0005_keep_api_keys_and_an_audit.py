@@ -18,7 +18,7 @@ _WRITE = """
 create function write_audit_entry(
     action text, subject text, subject_id text, before jsonb, after jsonb
 ) returns void language sql security definer set search_path = public, pg_temp as $$
-    insert into audit_entries (actor, database_user, action, subject, subject_id, before, after)
+    insert into audit_log (actor, database_user, action, subject, subject_id, before, after)
     values (
         coalesce(
             nullif(current_setting('lead_billing.actor', true), ''),
@@ -90,17 +90,17 @@ begin
             'rates', (
                 select jsonb_agg(
                     jsonb_strip_nulls(jsonb_build_object(
-                        'engagement_level', rates.engagement_level, 'lead_type', rates.lead_type,
-                        'product_id', products.external_id, 'amount_cents', rates.amount_cents
+                        'engagement_level', rate_card_rates.engagement_level, 'lead_type', rate_card_rates.lead_type,
+                        'product_id', products.external_id, 'amount_cents', rate_card_rates.amount_cents
                     )) order by rate_id
                 )
-                from rates left join products using (product_id)
-                where rates.rate_card_id = new.rate_card_id
+                from rate_card_rates left join products using (product_id)
+                where rate_card_rates.rate_card_id = new.rate_card_id
             ),
             'duplicates_charged_for', (
                 select coalesce(jsonb_agg(lead_type order by lead_type), '[]')
-                from charged_duplicates
-                where charged_duplicates.rate_card_id = new.rate_card_id
+                from rate_card_charged_duplicates
+                where rate_card_charged_duplicates.rate_card_id = new.rate_card_id
             )
         )
     );
@@ -109,7 +109,7 @@ end $$
 """
 # The customer whose key a transaction serves; null where it serves nobody in particular.
 _OWN_CUSTOMER = """
-create function own_customer() returns uuid language sql stable parallel safe as $$
+create function tenant() returns uuid language sql stable parallel safe as $$
     select nullif(current_setting('lead_billing.customer', true), '')::uuid
 $$
 """
@@ -139,7 +139,7 @@ end $$
 _TRIGGERS = (
     "create trigger api_keys_are_audited after insert or update or delete on api_keys"
     " for each row execute function audit_change("
-    "'api_key', 'key_id', 'name,role,customer_id,ends_at,replaces', 'ended')",
+    "'api_key', 'key_id', 'name,role,customer_id,expires_at,rotated_from', 'ended')",
     "create trigger customers_are_audited after insert or update or delete on customers"
     " for each row execute function audit_change("
     "'customer', 'external_id', 'external_id,name,email,timezone')",
@@ -166,9 +166,9 @@ _TRIGGERS = (
     " deferrable initially deferred for each row execute function audit_rate_card()",
     "create trigger leads_are_never_changed before update on leads"
     " for each row execute function refuse_change_of_lead()",
-    "create trigger audit_entries_are_kept before update or delete on audit_entries"
+    "create trigger audit_entries_are_kept before update or delete on audit_log"
     " for each row execute function refuse_change_of_audit()",
-    "create trigger audit_entries_are_never_emptied before truncate on audit_entries"
+    "create trigger audit_entries_are_never_emptied before truncate on audit_log"
     " for each statement execute function refuse_change_of_audit()",
 )
 _TRIGGERS_OF_OTHERS = {
@@ -215,10 +215,10 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
-            "ends_at", sa.DateTime(timezone=True), nullable=True, comment="refused from then on"
+            "expires_at", sa.DateTime(timezone=True), nullable=True, comment="refused from then on"
         ),
         sa.Column(
-            "replaces",
+            "rotated_from",
             sa.Text(collation="C"),
             nullable=True,
             comment="the key that was rotated",
@@ -237,7 +237,7 @@ def upgrade() -> None:
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
-            ["replaces"],
+            ["rotated_from"],
             ["api_keys.key_id"],
             name=op.f("fk_api_keys_replaces"),
             ondelete="RESTRICT",
@@ -245,7 +245,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_api_keys")),
     )
     op.create_table(
-        "audit_entries",
+        "audit_log",
         sa.Column("entry_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column(
             "recorded_at",
@@ -272,7 +272,7 @@ def upgrade() -> None:
         sa.Column("subject_id", sa.Text(), nullable=False),
         sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_audit_entries")),
+        sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_audit_log")),
     )
     op.add_column(
         "quarantined_leads",
@@ -314,8 +314,8 @@ def downgrade() -> None:
     op.execute("alter function actions_mark_late() security invoker")
     op.execute("alter function actions_mark_late() reset search_path")
     # With the policies that call it, which are applied behind the migrations.
-    op.execute("drop function own_customer() cascade")
-    op.drop_table("audit_entries")
+    op.execute("drop function tenant() cascade")
+    op.drop_table("audit_log")
     op.drop_table("api_keys")
     op.drop_column("quarantined_leads", "customer_id")
     for function in (

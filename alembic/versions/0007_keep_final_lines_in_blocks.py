@@ -90,11 +90,11 @@ select
     line.duplicate_of_timestamp, line.rate, line.line_hash,
     block.first_line as block_first_line, block.last_line as block_last_line,
     block.first_timestamp as block_first_timestamp, block.last_timestamp as block_last_timestamp
-from billing_report_blocks as block
+from billing_report_line_blocks as block
 cross join lateral lines_of_block({_NAMED_BY_BLOCK}, line_hashes) as line
 """
 _BLOCKS_ALREADY = f"""
-insert into billing_report_blocks (
+insert into billing_report_line_blocks (
     report_id, first_line, last_line, customer_id, period, first_timestamp, last_timestamp,
     cap_limit_cents, {_NAMED_BY_BLOCK}, line_hashes
 )
@@ -147,7 +147,7 @@ _RULES_OF_A_LINE = {
 }
 _NEEDED_AGAIN = """
 do $$ begin
-    if exists (select from billing_reports where canonical_form > 3) then
+    if exists (select from billing_reports where hash_version > 3) then
         raise exception 'there are final reports that revision 0006 cannot verify';
     end if;
 end $$
@@ -156,7 +156,7 @@ end $$
 
 def upgrade() -> None:
     op.create_table(
-        "billing_report_blocks",
+        "billing_report_line_blocks",
         sa.Column("report_id", sa.UUID(), nullable=False),
         sa.Column(
             "first_line",
@@ -193,52 +193,54 @@ def upgrade() -> None:
             comment="SHA-256 of the block, from the canonical form 4 on",
         ),
         sa.CheckConstraint(
-            "first_line >= 1", name=op.f("ck_billing_report_blocks_lines_count_from_one")
+            "first_line >= 1", name=op.f("ck_billing_report_line_blocks_lines_count_from_one")
         ),
         sa.CheckConstraint(
             " and ".join(
                 f"cardinality({names}) = last_line - first_line + 1" for _, names, _ in _COLUMNS
             ),
-            name=op.f("ck_billing_report_blocks_columns_are_of_one_length"),
+            name=op.f("ck_billing_report_line_blocks_columns_are_of_one_length"),
         ),
         sa.CheckConstraint(
             "array_position(gross_cents, null) is null",
-            name=op.f("ck_billing_report_blocks_every_line_has_a_price"),
+            name=op.f("ck_billing_report_line_blocks_every_line_has_a_price"),
         ),
         sa.CheckConstraint(
             " and ".join(
                 f"0 <= all ({names})"
                 for names in ("gross_cents", "billed_cents", "cap_used_before_cents")
             ),
-            name=op.f("ck_billing_report_blocks_is_not_negative"),
+            name=op.f("ck_billing_report_line_blocks_is_not_negative"),
         ),
         sa.CheckConstraint(
             "(line_hashes is null) <> (block_hash is null)",
-            name=op.f("ck_billing_report_blocks_is_hashed_by_line_or_whole"),
+            name=op.f("ck_billing_report_line_blocks_is_hashed_by_line_or_whole"),
         ),
         sa.ForeignKeyConstraint(
             ["report_id"],
             ["billing_reports.report_id"],
-            name=op.f("fk_billing_report_blocks_report_id"),
+            name=op.f("fk_billing_report_line_blocks_report_id"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("report_id", "first_line", name=op.f("pk_billing_report_blocks")),
+        sa.PrimaryKeyConstraint(
+            "report_id", "first_line", name=op.f("pk_billing_report_line_blocks")
+        ),
     )
     op.create_index(
-        op.f("ix_billing_report_blocks_customer_id_period"),
-        "billing_report_blocks",
+        op.f("ix_billing_report_line_blocks_customer_id_period"),
+        "billing_report_line_blocks",
         ["customer_id", "period"],
     )
     for names in (*(names for _, names, _ in _COLUMNS), "line_hashes"):
         # Half of it is random bytes, and compressing the rest takes longer than writing it.
-        op.execute(f"alter table billing_report_blocks alter {names} set storage external")
+        op.execute(f"alter table billing_report_line_blocks alter {names} set storage external")
     op.execute(_BLOCKS_ALREADY)
     op.drop_table("billing_report_lines")
     op.execute(_LINES_OF_BLOCK)
     op.execute(_VIEW)
     op.execute(_NO_MORE_THAN_BILLED.format(in_block=_IN_BLOCK))
     op.execute(
-        "create trigger billing_report_blocks_are_kept before delete on billing_report_blocks "
+        "create trigger billing_report_blocks_are_kept before delete on billing_report_line_blocks "
         "for each row execute function refuse_delete()"
     )
 
@@ -250,7 +252,7 @@ def downgrade() -> None:
     op.execute(
         f"drop function lines_of_block({', '.join(f'{kind}[]' for kind in _OF_LINE.values())})"
     )
-    op.drop_table("billing_report_blocks")
+    op.drop_table("billing_report_line_blocks")
     op.create_table(
         "billing_report_lines",
         sa.Column("report_id", sa.UUID(), nullable=False),

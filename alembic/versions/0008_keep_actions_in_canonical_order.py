@@ -45,7 +45,7 @@ select
     line.duplicate_of_timestamp, {rate} as rate, line.line_hash,
     block.first_line as block_first_line, block.last_line as block_last_line,
     block.first_timestamp as block_first_timestamp, block.last_timestamp as block_last_timestamp
-from billing_report_blocks as block
+from billing_report_line_blocks as block
 cross join lateral lines_of_block(
     lead_ids, action_ids, product_ids, user_keys, lead_types, action_types, engagement_levels,
     timestamps, gross_cents, billed_cents, cap_used_before_cents, rates, duplicate_of_lead_ids,
@@ -53,13 +53,13 @@ cross join lateral lines_of_block(
 ) as line
 """
 _LEVELS_SAID = """
-update billing_report_blocks
+update billing_report_line_blocks
 set rates = string_to_array(array_to_string(rates, ',', 'level'), ',')
 where array_position(rates, null) is not null
 """
 _NEEDED_AGAIN = """
 do $$ begin
-    if exists (select from billing_reports where canonical_form > 4) then
+    if exists (select from billing_reports where hash_version > 4) then
         raise exception 'there are final reports that revision 0007 cannot verify';
     end if;
 end $$
@@ -78,7 +78,7 @@ def upgrade() -> None:
     # Compressing it took longer than writing it, and saved little.
     _store_breakdowns("external")
     # Short columns in the row itself: each piece elsewhere costs a row and an index entry.
-    op.execute("alter table billing_report_blocks set (toast_tuple_target = 8160)")
+    op.execute("alter table billing_report_line_blocks set (toast_tuple_target = 8160)")
     # Nearly every price is one of its level alone, which need not be said of each.
     op.execute(_VIEW.format(rate="coalesce(line.rate, 'level')"))
     _comment_on_rates("what kind of rate gave each price; null: one of its level alone")
@@ -87,7 +87,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(_NEEDED_AGAIN)
     _store_breakdowns("extended")
-    op.execute("alter table billing_report_blocks reset (toast_tuple_target)")
+    op.execute("alter table billing_report_line_blocks reset (toast_tuple_target)")
     op.execute(_LEVELS_SAID)
     op.execute(_VIEW.format(rate="line.rate"))
     _comment_on_rates("what kind of rate gave each price")
@@ -102,8 +102,8 @@ def downgrade() -> None:
 
 def _store_breakdowns(storage: str) -> None:
     for names in _BREAKDOWN:
-        op.execute(f"alter table billing_report_breakdowns alter {names} set storage {storage}")
+        op.execute(f"alter table billing_report_lead_totals alter {names} set storage {storage}")
 
 
 def _comment_on_rates(comment: str) -> None:
-    op.alter_column("billing_report_blocks", "rates", comment=comment)
+    op.alter_column("billing_report_line_blocks", "rates", comment=comment)

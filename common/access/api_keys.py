@@ -86,7 +86,7 @@ def rotate_key(
         role=old.role,
         customer_id=old.customer_id,
         secret_hash=token.hash,
-        replaces=old.key_id,
+        rotated_from=old.key_id,
     )
     stored = _stored(connection, key)
     _end(connection, key_id, func.clock_timestamp() + overlap)
@@ -115,17 +115,17 @@ def _stored(connection: Connection, key: ApiKey) -> ApiKey:
 
 
 def _is_current() -> ColumnElement[bool]:
-    return or_(ApiKey.ends_at.is_(None), ApiKey.ends_at > func.clock_timestamp())
+    return or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.clock_timestamp())
 
 
 def _current_key(connection: Connection, key_id: str) -> ApiKey:
     key = Session(connection).get(ApiKey, key_id, with_for_update={"of": ApiKey})
     if key is None:
         raise NotFound(f"there is no key {key_id!r}")
-    if key.ends_at is not None and key.ends_at <= datetime.now(UTC):
+    if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
         raise Conflict(f"the key {key_id!r} has ended")
     return key
 
 
 def _end(connection: Connection, key_id: str, moment: ColumnElement[datetime]) -> None:
-    connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(ends_at=moment))
+    connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(expires_at=moment))

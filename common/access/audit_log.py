@@ -25,7 +25,7 @@ class AuditFilter:
     end: datetime | None = None
 
 
-def audit_entries(
+def list_audit_entries(
     connection: Connection, wanted: AuditFilter, after: int | None, most: int
 ) -> list[AuditEntry]:
     """At most `most` entries, the newest first, from behind `after` on.

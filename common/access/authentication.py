@@ -63,11 +63,11 @@ class CachedKey:
 
     caller: Principal
     secret_hash: bytes
-    ends_at: datetime | None
+    expires_at: datetime | None
 
     def opens_with(self, token: Token) -> bool:
         return hmac.compare_digest(self.secret_hash, token.hash) and (
-            self.ends_at is None or datetime.now(UTC) < self.ends_at
+            self.expires_at is None or datetime.now(UTC) < self.expires_at
         )
 
 
@@ -112,7 +112,9 @@ class ApiKeyCache:
     def by_id(self, key_id: str) -> Principal:
         """The holder of a key that has proved itself before. Raises as `caller`."""
         known = self._known(key_id)
-        if known is None or (known.ends_at is not None and datetime.now(UTC) >= known.ends_at):
+        if known is None or (
+            known.expires_at is not None and datetime.now(UTC) >= known.expires_at
+        ):
             raise _refused()
         return known.caller
 
@@ -193,7 +195,7 @@ def _find(key_id: str) -> CachedKey | None:
             return None
         owner = None if key.customer is None else key.customer.external_id
         caller = Principal(key.key_id, key.name, key.role, key.customer_id, owner)
-        return CachedKey(caller, key.secret_hash, key.ends_at)
+        return CachedKey(caller, key.secret_hash, key.expires_at)
 
 
 def _refused() -> Unauthenticated:

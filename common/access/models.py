@@ -37,8 +37,8 @@ class ApiKey(Base):
     )
     secret_hash: Mapped[bytes] = mapped_column(comment="SHA-256 of the whole key")
     created_at: Mapped[datetime] = stored_at()
-    ends_at: Mapped[datetime | None] = mapped_column(comment="refused from then on")
-    replaces: Mapped[str | None] = mapped_column(
+    expires_at: Mapped[datetime | None] = mapped_column(comment="refused from then on")
+    rotated_from: Mapped[str | None] = mapped_column(
         ByteOrdered,
         ForeignKey("api_keys.key_id", ondelete="RESTRICT"),
         comment="the key that was rotated",
@@ -54,7 +54,7 @@ class AuditEntry(Base):
     email in full, and nothing of the people behind leads.
     """
 
-    __tablename__ = "audit_entries"
+    __tablename__ = "audit_log"
 
     entry_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     recorded_at: Mapped[datetime] = stored_at()

@@ -90,7 +90,7 @@ def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]
         )
     ]
     sums = _sums(connection, [run.run_id for run in found])
-    if connection.scalar(select(func.own_customer())) is not None:
+    if connection.scalar(select(func.tenant())) is not None:
         found = [_own_part(run, parked) for run in found]
     return [
         PastRun(run, sums[run.run_id], [each for each in parked if each.run_id == run.run_id])

@@ -127,7 +127,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     for way in NOT_PLANNED_WITH:
         connection.exec_driver_sql(f"set local enable_{way} = off")
     row = connection.execute(
-        VERIFY[report.canonical_form],
+        VERIFY[report.hash_version],
         scope.parameters()
         | {
             "report_id": str(report.report_id),

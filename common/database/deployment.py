@@ -12,7 +12,7 @@ from common.settings import Settings
 class Deployment(Base):
     """What holds for this database as a whole: one row."""
 
-    __tablename__ = "installation"
+    __tablename__ = "deployment"
     __table_args__ = (CheckConstraint("is_only_row", "is_the_only_row"),)
 
     is_only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))

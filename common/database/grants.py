@@ -18,10 +18,10 @@ SERVICE = "lead_billing_service"
 CUSTOMER = "lead_billing_customer"
 ROLES = (FUNCTION, SERVICE, CUSTOMER)
 
-_OWN = "customer_id = own_customer()"
+_OWN = "customer_id = tenant()"
 _OF_OWN_REPORT = "report_id in (select billing_reports.report_id from billing_reports)"
 _LEAD_COLUMNS = (
-    "lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user, user_email, "
+    "lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, user_email, "
     "user_phone, user_external_id, created_at"
 )
 # UPDATE of its key lets a statement lock the lead it meets (ON CONFLICT); a trigger refuses to
@@ -41,10 +41,10 @@ TABLES: dict[str, Access] = {
     "alembic_version": Access(),
     "api_keys": Access(
         "select",
-        "select, insert (key_id, name, role, customer_id, secret_hash, ends_at, replaces), "
-        "update (ends_at)",
+        "select, insert (key_id, name, role, customer_id, secret_hash, expires_at, rotated_from), "
+        "update (expires_at)",
     ),
-    "audit_entries": Access(),
+    "audit_log": Access(),
     "erased_users": Access("", ""),
     "customers": Access(
         "select (customer_id, external_id, name, email, timezone, created_at)",
@@ -57,9 +57,9 @@ TABLES: dict[str, Access] = {
         "product_id in (select leads.product_id from leads)",
     ),
     "lead_types": Access("select", "select", "true"),
-    "installation": Access("select, insert", "select, insert", "true"),
+    "deployment": Access("select, insert", "select, insert", "true"),
     "leads": Access(
-        "select (xmax, lead_id, customer_id, product_id, lead_type, user_key, names_user, "
+        "select (xmax, lead_id, customer_id, product_id, lead_type, user_key, has_user, "
         "created_at), " + _STORE_LEADS,
         "select, " + _STORE_LEADS,
         _OWN,
@@ -69,13 +69,13 @@ TABLES: dict[str, Access] = {
         "select (quarantine_id), insert", "select, insert, update (replayed_at)", _OWN
     ),
     "rate_cards": Access("", "select, insert", f"customer_id is null or {_OWN}"),
-    "rates": Access(
+    "rate_card_rates": Access(
         "",
         "select, insert",
         "rate_card_id in (select rate_cards.rate_card_id from rate_cards) and (product_id is null "
         "or product_id in (select products.product_id from products))",
     ),
-    "charged_duplicates": Access(
+    "rate_card_charged_duplicates": Access(
         "",
         "select, insert",
         "rate_card_id in (select rate_cards.rate_card_id from rate_cards)",
@@ -95,16 +95,16 @@ TABLES: dict[str, Access] = {
         "select, insert, update (status, decided_by, decision_note, decided_at)",
         _OWN,
     ),
-    "disputed_lines": Access("", "select, insert", _OF_OWN_REPORT),
+    "dispute_lines": Access("", "select, insert", _OF_OWN_REPORT),
     "billing_report_credits": Access("", "select, insert", _OF_OWN_REPORT),
-    "billing_report_blocks": Access("", "select, insert", _OWN),
+    "billing_report_line_blocks": Access("", "select, insert", _OWN),
     "billing_report_lines": Access("", "select, insert", _OWN),  # a view since revision 0007
-    "billing_report_breakdowns": Access("", "select, insert", _OF_OWN_REPORT),
+    "billing_report_lead_totals": Access("", "select, insert", _OF_OWN_REPORT),
     # Written by a trigger on actions, as its owner.
     "late_actions": Access("", "select, delete", _OWN),
 }
 _FOR_SERVICE = (
-    f"grant usage on sequence rates_rate_id_seq to {SERVICE}",
+    f"grant usage on sequence rate_card_rates_rate_id_seq to {SERVICE}",
     # Erasing a user changes stored leads: by these two alone, which change nothing else.
     f"grant execute on function hold_storing() to {SERVICE}",
     "grant execute on function erase_users(uuid, uuid[], uuid[], uuid[], uuid[]) to " + SERVICE,
@@ -121,17 +121,17 @@ def grant(connection: Connection, settings: Settings) -> None:
     Does nothing where the schema is older than the roles. Raises RolesMissingError, and
     LookupError for a table that TABLES does not know.
     """
-    if not connection.scalar(text("select to_regproc('own_customer') is not null")):
+    if not connection.scalar(text("select to_regproc('tenant') is not null")):
         return
     _make_roles(connection)
     statements = _statements(connection)
     mark = hashlib.sha256("\n".join(statements).encode()).hexdigest()
     # Policies lock their tables, so they are left alone while they are what they should be.
-    current = text("select obj_description('own_customer()'::regprocedure)")
+    current = text("select obj_description('tenant()'::regprocedure)")
     if connection.scalar(current) != mark:
         for statement in statements:
             connection.exec_driver_sql(statement)
-        connection.exec_driver_sql(f"comment on function own_customer() is '{mark}'")
+        connection.exec_driver_sql(f"comment on function tenant() is '{mark}'")
     for role, password in (
         (FUNCTION, settings.function_password.get_secret_value()),
         (SERVICE, settings.service_password.get_secret_value()),
@@ -145,7 +145,7 @@ def withdraw(connection: Connection) -> None:
     policies = text("select tablename, policyname from pg_policies where schemaname = 'public'")
     for table, policy in connection.execute(policies).all():
         connection.exec_driver_sql(f"drop policy {policy} on {table}")
-        connection.exec_driver_sql("comment on function own_customer() is null")
+        connection.exec_driver_sql("comment on function tenant() is null")
 
 
 def _statements(connection: Connection) -> list[str]:

@@ -101,7 +101,7 @@ select
             or placed.period <= source.period
         )
     ) as misplaced
-from disputed_lines as disputed
+from dispute_lines as disputed
 full join billing_report_credits as credit
     on credit.of_report_id = disputed.report_id
     and credit.of_line_number = disputed.line_number

@@ -57,7 +57,7 @@ class DisputeLine(Base):
     A trigger holds that the line is final and billed as much (see the migration).
     """
 
-    __tablename__ = "disputed_lines"
+    __tablename__ = "dispute_lines"
     __table_args__ = (
         ForeignKeyConstraint(
             ["dispute_id", "status"],

@@ -24,12 +24,12 @@ from (
         select
             coalesce(
                 cast(:from_instant as timestamptz),
-                first_midnight(cast(:from_date as date), reports.timezone),
+                local_midnight(cast(:from_date as date), reports.timezone),
                 '-infinity'
             ) as shown_from,
             coalesce(
                 cast(:to_instant as timestamptz),
-                first_midnight(cast(:to_date as date), reports.timezone),
+                local_midnight(cast(:to_date as date), reports.timezone),
                 'infinity'
             ) as shown_to
     ) as shown

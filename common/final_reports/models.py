@@ -129,7 +129,7 @@ class BillingReport(Base):
     previous_hash: Mapped[str | None] = mapped_column(
         comment="content_hash of the customer's report before this one"
     )
-    canonical_form: Mapped[int] = mapped_column(
+    hash_version: Mapped[int] = mapped_column(
         server_default=text("1"),
         comment="which form content_hash is over (docs/verification.md)",
     )
@@ -163,7 +163,7 @@ class BillingReportLineBlock(Base):
     constraint looks into a line (docs/decisions/0012). Read through `BillingReportLine`.
     """
 
-    __tablename__ = "billing_report_blocks"
+    __tablename__ = "billing_report_line_blocks"
     __table_args__ = (
         CheckConstraint("first_line >= 1", "lines_count_from_one"),
         CheckConstraint(
@@ -271,10 +271,10 @@ class BillingReportCredit(Base):
         ForeignKeyConstraint(
             ["dispute_id", "of_report_id", "of_line_number", "amount_cents"],
             [
-                "disputed_lines.dispute_id",
-                "disputed_lines.report_id",
-                "disputed_lines.line_number",
-                "disputed_lines.amount_cents",
+                "dispute_lines.dispute_id",
+                "dispute_lines.report_id",
+                "dispute_lines.line_number",
+                "dispute_lines.amount_cents",
             ],
             name="fk_billing_report_credits_disputed_line",
             ondelete="RESTRICT",
@@ -300,7 +300,7 @@ class BillingReportLeadTotals(Base):
     Who is named by a lead is read from it when the report is, and not kept here.
     """
 
-    __tablename__ = "billing_report_breakdowns"
+    __tablename__ = "billing_report_lead_totals"
 
     report_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True

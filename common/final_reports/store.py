@@ -21,11 +21,11 @@ _KEPT_BY_LEAD = """
 named as (
     select
         kept.*, 0 as unpriced, leads.external_id as lead, leads.product_id, leads.lead_type,
-        leads.user_key, leads.names_user,
+        leads.user_key, leads.has_user,
         coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name
     from (
         select part.*
-        from billing_report_breakdowns as breakdown
+        from billing_report_lead_totals as breakdown
         cross join lateral unnest(
             lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
         ) as part (
@@ -73,9 +73,9 @@ select
     final.period, final.action_id::text, {lead}, products.external_id as product, final.lead_type,
     {user_name}, final.user_key::text, final.action_type, final.engagement_level, final.timestamp,
     final.gross_cents, final.billed_cents, final.duplicate_cents, final.cap_cents,
-    final.cap_limit_cents, final.cap_used_before_cents, {first_lead},
-    final.duplicate_of_action_id::text as first_action_id,
-    final.duplicate_of_timestamp as first_timestamp, final.rate, {names_user},
+    final.cap_limit_cents, final.cap_used_before_cents, {original_lead},
+    final.duplicate_of_action_id::text as original_action_id,
+    final.duplicate_of_timestamp as original_timestamp, final.rate, {has_user},
     final.line_number, {report_id}
 from billing_report_lines as final
 join products on products.product_id = final.product_id
@@ -85,22 +85,22 @@ join products on products.product_id = final.product_id
 FINAL_LINE_SOURCE = _LINES.format(
     lead="leads.external_id as lead",
     user_name="coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name",
-    first_lead="first_leads.external_id as first_lead",
-    names_user="leads.names_user",
+    original_lead="original_leads.external_id as original_lead",
+    has_user="leads.has_user",
     report_id="final.report_id",
     leads="""
 cross join lateral (select * from leads where leads.lead_id = final.lead_id limit 1) as leads
 left join lateral (
     select external_id from leads where leads.lead_id = final.duplicate_of_lead_id limit 1
-) as first_leads on true
+) as original_leads on true
 """,
 )
 # The same of one report, with leads by their UUIDs and without what a lead says of its user.
 _UNNAMED_LINES = _LINES.format(
     lead="final.lead_id::text",
     user_name="null",
-    first_lead="final.duplicate_of_lead_id::text",
-    names_user="null",
+    original_lead="final.duplicate_of_lead_id::text",
+    has_user="null",
     report_id="null",
     leads="",
 )
@@ -147,7 +147,7 @@ class NamedLead(NamedTuple):
 
     external_id: str
     user: str | None
-    names_user: bool
+    has_user: bool
 
 
 def leads_of(summary: Iterable[SummaryRow]) -> dict[str, NamedLead]:
@@ -174,12 +174,12 @@ def own_lines(
     parameters = {"report_id": str(report_id), "after": after, "last": last}
     for line, _ in _streamed(connection, _OWN_LINES, parameters):
         # A line that was tampered with may name any lead.
-        lead = leads.get(line.lead_id) or NamedLead(line.lead_id, None, names_user=True)
+        lead = leads.get(line.lead_id) or NamedLead(line.lead_id, None, has_user=True)
         repeated = leads.get(line.duplicate_of_lead_id or "")
         yield line._replace(
             lead_id=lead.external_id,
             user=lead.user,
-            names_user=lead.names_user,
+            has_user=lead.has_user,
             duplicate_of_lead_id=repeated.external_id if repeated else line.duplicate_of_lead_id,
         )
 

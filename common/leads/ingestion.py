@@ -137,7 +137,7 @@ class _Batch:
             "lead_type": lead.lead_type,
             "user_key": self._erased
             or identifiers.user_key(self._settings.user_secret, customer_id, kind, value),
-            "names_user": user is not None or self._erased is not None,
+            "has_user": user is not None or self._erased is not None,
             "user_email": user and user.email,
             "user_phone": user and user.phone,
             "user_external_id": user and user.external_id,

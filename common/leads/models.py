@@ -43,7 +43,7 @@ class Lead(Base):
     user_key: Mapped[uuid.UUID] = mapped_column(
         comment="keyed hash of the user, or of the fallback user where none was named"
     )
-    names_user: Mapped[bool] = mapped_column(comment="false: billed under the fallback user")
+    has_user: Mapped[bool] = mapped_column(comment="false: billed under the fallback user")
     user_email: Mapped[str | None] = mapped_column(comment="trimmed, lower case")
     user_phone: Mapped[str | None] = mapped_column(comment="digits and a leading +")
     user_external_id: Mapped[str | None] = mapped_column(comment="trimmed")

@@ -43,7 +43,7 @@ class LeadFilter:
     user: str | None = None
     engagement_level: EngagementLevel | None = None
     action_type: str | None = None
-    names_user: bool | None = None
+    has_user: bool | None = None
     start: date | datetime | None = None
     end: date | datetime | None = None
 
@@ -112,8 +112,8 @@ def _conditions(
         conditions.append(Lead.user_key.in_(_user_keys(connection, wanted, secret)))
     if wanted.engagement_level is not None or wanted.action_type is not None:
         conditions.append(_has_action(wanted))
-    if wanted.names_user is not None:
-        conditions.append(Lead.names_user == wanted.names_user)
+    if wanted.has_user is not None:
+        conditions.append(Lead.has_user == wanted.has_user)
     if wanted.start is not None:
         conditions.append(Lead.created_at >= _moment(wanted.start))
     if wanted.end is not None:
@@ -150,4 +150,4 @@ def _moment(moment: date | datetime) -> ColumnElement[datetime]:
     if isinstance(moment, datetime):
         return literal(moment)
     zone = select(Customer.timezone).where(Customer.customer_id == Lead.customer_id)
-    return func.first_midnight(literal(moment, Date), zone.scalar_subquery())
+    return func.local_midnight(literal(moment, Date), zone.scalar_subquery())

@@ -14,12 +14,12 @@ with recursive bounded as (
         customer_id, timezone,
         coalesce(
             cast(:from_instant as timestamptz),
-            first_midnight(cast(:from_date as date), timezone),
+            local_midnight(cast(:from_date as date), timezone),
             '-infinity'
         ) as starts_at,
         coalesce(
             cast(:to_instant as timestamptz),
-            first_midnight(cast(:to_date as date), timezone),
+            local_midnight(cast(:to_date as date), timezone),
             'infinity'
         ) as ends_at
     from customers
@@ -28,7 +28,7 @@ with recursive bounded as (
 
 -- From each month with actions straight to the next one, by the index.
 active as (
-    select bounded.*, month_of(first.timestamp, timezone) as month
+    select bounded.*, billing_period_of(first.timestamp, timezone) as month
     from bounded
     cross join lateral (
         select timestamp from actions
@@ -39,12 +39,12 @@ active as (
     union all
     select
         active.customer_id, active.timezone, active.starts_at, active.ends_at,
-        month_of(next.timestamp, timezone)
+        billing_period_of(next.timestamp, timezone)
     from active
     cross join lateral (
         select timestamp from actions
         where actions.customer_id = active.customer_id
-            and timestamp >= first_midnight(
+            and timestamp >= local_midnight(
                 (active.month + interval '1 month')::date, active.timezone
             )
             and timestamp < active.ends_at
@@ -73,7 +73,7 @@ def active_periods(
 
 _LEAD_PERIODS = text(
     """
-select distinct month_of(timestamp, timezone) as period
+select distinct billing_period_of(timestamp, timezone) as period
 from actions
 join customers using (customer_id)
 where lead_id = :lead_id

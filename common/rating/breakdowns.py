@@ -49,7 +49,7 @@ per_lead as (
 
 named as (
     select
-        per_lead.*, leads.external_id as lead, leads.names_user,
+        per_lead.*, leads.external_id as lead, leads.has_user,
         coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name
     from per_lead
     join leads using (lead_id)
@@ -64,7 +64,7 @@ with {named}
 
 select
     products.external_id, products.name, lead_type, user_key::text, user_name, lead, lead_id::text,
-    names_user, gross_cents, billed_cents, duplicate_cents, cap_cents, actions, unpriced
+    has_user, gross_cents, billed_cents, duplicate_cents, cap_cents, actions, unpriced
 from named
 join products using (product_id)
 """
@@ -92,7 +92,7 @@ class _SummedLead(NamedTuple):
     user: str | None
     lead_id: str
     lead_key: str
-    names_user: bool
+    has_user: bool
     gross_cents: int
     billed_cents: int
     duplicate_cents: int
@@ -103,7 +103,7 @@ class _SummedLead(NamedTuple):
     @property
     def addend(self) -> tuple[int, ...]:
         """The amounts, the leads, the actions, the leads without a user."""
-        return (*self[8:12], 1, self.actions, int(not self.names_user))
+        return (*self[8:12], 1, self.actions, int(not self.has_user))
 
     def row(self) -> SummaryRow:
         *totals, without_user = self.addend

@@ -36,12 +36,13 @@ select
     card.cap_scope = 'user_and_product' as caps_product,
     card.cap_scope = 'user'
     and not exists (
-        select from charged_duplicates where charged_duplicates.rate_card_id = card.rate_card_id
+        select from rate_card_charged_duplicates as charged
+        where charged.rate_card_id = card.rate_card_id
     )
     and not exists (
-        select from rates
-        where rates.rate_card_id = card.rate_card_id
-            and (rates.lead_type is not null or rates.product_id is not null)
+        select from rate_card_rates
+        where rate_card_rates.rate_card_id = card.rate_card_id
+            and (rate_card_rates.lead_type is not null or rate_card_rates.product_id is not null)
     ) as is_plain
 from unnest(cast(:customer_ids as uuid[])) as wanted (customer_id)
 cross join lateral (

@@ -37,7 +37,7 @@ class Line(NamedTuple):
     duplicate_of_action_id: str | None
     duplicate_of_timestamp: datetime | None
     rate: str = RateKind.LEVEL
-    names_user: bool = True  # also where the user was erased since, and `user` is None
+    has_user: bool = True  # also where the user was erased since, and `user` is None
     caps_product: bool = False  # the cap is of its product alone, not of all that the user costs
 
     @property
@@ -56,7 +56,7 @@ class Line(NamedTuple):
     def explanation(self) -> str:
         """One sentence a customer understands: what happened, and the arithmetic of it."""
         what = f"{self.action_type} ({self.engagement_level})"
-        whose = "this user" if self.names_user else "the leads that name no user"
+        whose = "this user" if self.has_user else "the leads that name no user"
         price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
         if self.caps_product:
             cap = f"{cap} for {self.product_id}"

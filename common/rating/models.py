@@ -53,7 +53,9 @@ class RateCard(Base):
     created_at: Mapped[datetime] = stored_at()
 
     customer: Mapped[Customer | None] = relationship(lazy="joined")
-    rates: Mapped[list["RateCardRate"]] = relationship(order_by="RateCardRate.rate_id", lazy="selectin")
+    rates: Mapped[list["RateCardRate"]] = relationship(
+        order_by="RateCardRate.rate_id", lazy="selectin"
+    )
     charged_duplicates: Mapped[list["RateCardChargedDuplicates"]] = relationship(
         order_by="RateCardChargedDuplicates.lead_type", lazy="selectin"
     )
@@ -62,7 +64,7 @@ class RateCard(Base):
 class RateCardRate(Base):
     """One price of a card. The most specific one wins (docs/billing-rules.md, Price)."""
 
-    __tablename__ = "rates"
+    __tablename__ = "rate_card_rates"
     __table_args__ = (
         UniqueConstraint(
             "rate_card_id",
@@ -95,7 +97,7 @@ class RateCardRate(Base):
 class RateCardChargedDuplicates(Base):
     """A lead type whose duplicates a card charges: its actions repeat nothing."""
 
-    __tablename__ = "charged_duplicates"
+    __tablename__ = "rate_card_charged_duplicates"
 
     rate_card_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT"), primary_key=True

@@ -137,7 +137,7 @@ def _lock(connection: Connection, customer_id: UUID | None) -> None:
 # The default card prices every customer, so its month has begun where it began first.
 _BEGINS_AT = text(
     """
-select min(first_midnight(cast(:month as date), timezone)) from (
+select min(local_midnight(cast(:month as date), timezone)) from (
     select timezone from customers
     where cast(:customer_id as uuid) is null or customer_id = :customer_id
     union

@@ -65,15 +65,16 @@ select
     selected.user_key::text, selected.action_type, selected.engagement_level, selected.timestamp,
     selected.gross_cents, selected.billed_cents, selected.duplicate_cents, selected.cap_cents,
     selected.cap_limit_cents, selected.cap_used_before_cents,
-    case when is_repeat then first_leads.external_id end as first_lead,
-    case when is_repeat then first_action_id end::text as first_action_id,
-    case when is_repeat then first_timestamp end as first_timestamp, selected.rate,
-    leads.names_user,
+    case when is_duplicate then original_leads.external_id end as original_lead,
+    case when is_duplicate then original_action_id end::text as original_action_id,
+    case when is_duplicate then original_timestamp end as original_timestamp, selected.rate,
+    leads.has_user,
     selected.lead_created_at, selected.lead_id, selected.action_key, selected.occurrence
 from selected
 join leads on leads.lead_id = selected.lead_id
 join products on products.product_id = selected.product_id
-left join leads as first_leads on is_repeat and first_leads.lead_id = selected.first_lead_id
+left join leads as original_leads
+    on is_duplicate and original_leads.lead_id = selected.original_lead_id
 """
 _LINES = text(
     f"""

@@ -86,7 +86,7 @@ def final_report(
             finalized_at=stored.finalized_at,
             content_hash=stored.content_hash,
             previous_hash=stored.previous_hash,
-            canonical_form=stored.canonical_form,
+            hash_version=stored.hash_version,
             prior_period=under_cards(prior, prior_cards),
             prior_cards=prior_cards,
             credits=final_credits(connection, stored.report_id),

@@ -98,7 +98,7 @@ where (cast(:product_id as text) is null or product = :product_id)
     and (
         cast(:outcome as text) is null
         or :outcome = case
-            when first_action_id is not null then 'duplicate'
+            when original_action_id is not null then 'duplicate'
             when cap_cents = 0 then 'billed'
             when billed_cents > 0 then 'partially_capped'
             else 'capped'
@@ -122,8 +122,8 @@ _FINAL_PLACE = "line_number"
 _MEMBERS = (
     "period, action_id, lead, product, lead_type, user_name, user_key, action_type, "
     "engagement_level, timestamp, gross_cents, billed_cents, duplicate_cents, cap_cents, "
-    "cap_limit_cents, cap_used_before_cents, first_lead, first_action_id, first_timestamp, rate, "
-    "names_user"
+    "cap_limit_cents, cap_used_before_cents, original_lead, original_action_id, "
+    "original_timestamp, rate, has_user"
 )
 
 

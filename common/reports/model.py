@@ -77,7 +77,7 @@ class Report:
     finalized_at: datetime | None = None
     content_hash: str | None = None
     previous_hash: str | None = None
-    canonical_form: int | None = None
+    hash_version: int | None = None
     prior_period: list[Line] = field(default_factory=list)
     prior_cards: dict[date, CardName] = field(default_factory=dict)  # by the lines' own month
     credits: list[Credit] = field(default_factory=list)

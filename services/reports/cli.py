@@ -88,10 +88,10 @@ def describe(key: ApiKey) -> str:
     """A key in a line, without what it is proved by."""
     owner = "all customers" if key.customer is None else key.customer.external_id
     line = f"{key.key_id}  {key.role.value:<6}  {owner}  {key.name}"
-    if key.ends_at is None:
+    if key.expires_at is None:
         return line
-    verb = "ends" if key.ends_at > datetime.now(UTC) else "ended"
-    return f"{line}  ({verb} {key.ends_at:%Y-%m-%d %H:%M:%S} UTC)"
+    verb = "ends" if key.expires_at > datetime.now(UTC) else "ended"
+    return f"{line}  ({verb} {key.expires_at:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def _name(text: str) -> str:

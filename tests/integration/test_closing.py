@@ -103,7 +103,7 @@ def test_late_lines_become_final_with_the_next_report_as_the_draft_showed_them(
     may = report(spring, "acme", "2024-05")
 
     changing = {"status", "generated_at", "finalized_at"}
-    changing |= {"canonical_form", "content_hash", "previous_hash"}
+    changing |= {"hash_version", "content_hash", "previous_hash"}
     same = draft.keys() - changing
     assert {name: may[name] for name in same} == {name: draft[name] for name in same}
     assert by_customer(run) == {"acme": ("closed", "20.00")}
@@ -215,7 +215,7 @@ def forget_price(customer: str) -> None:
             where external_id = :customer
             returning rate_card_id
         )
-        insert into rates (rate_card_id, engagement_level, amount_cents)
+        insert into rate_card_rates (rate_card_id, engagement_level, amount_cents)
         select rate_card_id, 'High', 1000 from card
         """,
         customer=customer,
@@ -235,7 +235,7 @@ def test_customer_that_fails_is_parked_and_stops_nobody_and_is_taken_up_again(
     parked = execute("select reason from parked_customers")
     alone = close(api, "2024-04", "beta")
     execute(
-        "insert into rates (rate_card_id, engagement_level, amount_cents) "
+        "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents) "
         "select rate_card_id, 'Medium', 700 from rate_cards where name = 'Unfinished'"
     )
     second = closed(api, "2024-04")

@@ -78,7 +78,7 @@ def test_customer_that_fails_stops_nobody_and_is_taken_up_by_the_next_run(
 
     first = closings(now)
     execute(
-        "insert into rates (rate_card_id, engagement_level, amount_cents) "
+        "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents) "
         "select rate_card_id, 'Medium', 700 from rate_cards where name = 'Unfinished'"
     )
     second = closings(now)

@@ -444,27 +444,27 @@ def refused_by_database(statement: str) -> str:
     ("statement", "words"),
     [
         (
-            "insert into disputed_lines select dispute_id, report_id, 3, action_id, 1 "
-            "from disputed_lines",
+            "insert into dispute_lines select dispute_id, report_id, 3, action_id, 1 "
+            "from dispute_lines",
             "billed less",
         ),
         (
-            "insert into disputed_lines select dispute_id, report_id, line_number, action_id, 501 "
-            "from disputed_lines",
+            "insert into dispute_lines select dispute_id, report_id, line_number, action_id, 501 "
+            "from dispute_lines",
             "billed less",
         ),
         (
             "with another as (insert into disputes (customer_id, lead_id, reason, opened_by) "
             "select customer_id, lead_id, 'spam', '' from disputes returning dispute_id) "
-            "insert into disputed_lines select another.dispute_id, report_id, line_number, "
-            "action_id, amount_cents from disputed_lines, another",
-            "ix_disputed_lines_report_id_line_number",
+            "insert into dispute_lines select another.dispute_id, report_id, line_number, "
+            "action_id, amount_cents from dispute_lines, another",
+            "ix_dispute_lines_report_id_line_number",
         ),
-        ("update disputed_lines set amount_cents = 1", "never edited"),
-        ("update disputed_lines set status = 'rejected'", "fk_disputed_lines_dispute_id_status"),
+        ("update dispute_lines set amount_cents = 1", "never edited"),
+        ("update dispute_lines set status = 'rejected'", "fk_dispute_lines_dispute_id_status"),
         ("update disputes set reason = 'other', note = null", "never edited"),
         ("delete from disputes", "never deleted"),
-        ("delete from disputed_lines", "never deleted"),
+        ("delete from dispute_lines", "never deleted"),
         ("delete from billing_report_credits", "never deleted"),
         ("update billing_report_credits set amount_cents = 1", "never edited"),
         (

@@ -281,7 +281,7 @@ def test_rotated_key_works_on_for_its_overlap_and_not_longer(
     ended = admin.post(f"/keys/{kept['key_id']}/rotate", json={"overlap_hours": 0}).json()
     again = admin.post(f"/keys/{kept['key_id']}/rotate")
 
-    assert (kept["name"], kept["role"], kept["replaces"]) == ("feed", "viewer", old["key_id"])
+    assert (kept["name"], kept["role"], kept["rotated_from"]) == ("feed", "viewer", old["key_id"])
     assert client_as("", key=old["key"]).get("/leads").status_code == 200
     assert client_as("", key=kept["key"]).get("/leads").status_code == 401
     assert client_as("", key=ended["key"]).get("/leads").status_code == 200
@@ -666,7 +666,7 @@ def test_every_change_leaves_who_what_before_and_after(two: httpx.Client) -> Non
     assert (changed["before"]["name"], changed["after"]["name"]) == ("The acme", "Acme")
     assert changed["after"]["email"] == "n***@acme.test"
     assert made["after"]["role"] == "ingest"
-    assert (ended["action"], ended["before"]["ends_at"]) == ("ended", None)
+    assert (ended["action"], ended["before"]["expires_at"]) == ("ended", None)
     assert {
         ("api_key", "created"),
         ("customer", "created"),
@@ -744,7 +744,7 @@ FUNCTION_MAY_NOT = [
     "select * from billing_reports",
     "update billing_reports set due_cents = 0",
     "select * from billing_report_lines",
-    "insert into billing_report_blocks (first_line) values (1)",
+    "insert into billing_report_line_blocks (first_line) values (1)",
     "select user_email from leads",
     "update leads set customer_id = customer_id",
     "delete from leads",
@@ -758,7 +758,7 @@ FUNCTION_MAY_NOT = [
     "select * from rate_cards",
     "insert into api_keys (key_id) values ('x')",
     "update api_keys set role = 'admin'",
-    "select * from audit_entries",
+    "select * from audit_log",
     "select write_audit_entry('a', 'b', 'c', null, null)",
     "select hold_storing()",
     "select erase_users(null, null, null, null, null)",
@@ -772,21 +772,21 @@ SERVICE_MAY_NOT = [
     "delete from actions",
     "update billing_reports set due_cents = 0",
     "delete from billing_reports",
-    "update billing_report_blocks set billed_cents = '{0}'",
-    "delete from billing_report_blocks",
-    "truncate billing_report_blocks",
+    "update billing_report_line_blocks set billed_cents = '{0}'",
+    "delete from billing_report_line_blocks",
+    "truncate billing_report_line_blocks",
     "update rate_cards set cap_cents = 1",
-    "update rates set amount_cents = 1",
+    "update rate_card_rates set amount_cents = 1",
     "delete from customers",
     "update customers set customer_id = gen_random_uuid()",
     "update api_keys set secret_hash = sha256('')",
     "delete from api_keys",
     "update api_keys set role = 'admin'",
-    "insert into audit_entries (actor, database_user, action, subject, subject_id)"
+    "insert into audit_log (actor, database_user, action, subject, subject_id)"
     " values ('x', 'x', 'x', 'x', 'x')",
-    "update audit_entries set actor = 'x'",
-    "delete from audit_entries",
-    "truncate audit_entries",
+    "update audit_log set actor = 'x'",
+    "delete from audit_log",
+    "truncate audit_log",
     "select write_audit_entry('a', 'b', 'c', null, null)",
     "insert into lead_types values ('x')",
     "delete from erased_users",
@@ -831,9 +831,9 @@ def test_no_role_changes_a_stored_lead_by_its_key_either(filled: Engine, role: s
 
 def test_not_even_the_owner_changes_or_deletes_audit_entries(filled: Engine) -> None:
     for statement in (
-        "update audit_entries set actor = 'x'",
-        "delete from audit_entries",
-        "truncate audit_entries",
+        "update audit_log set actor = 'x'",
+        "delete from audit_log",
+        "truncate audit_log",
     ):
         words = refused_as(filled, "postgres", statement)
         assert "audit entries are never changed or deleted" in words

@@ -158,7 +158,9 @@ def test_unexpected_error_is_logged_with_its_traceback_and_the_id(
     acme: httpx.Client, engine: Engine, log: io.StringIO
 ) -> None:
     with engine.begin() as connection:
-        connection.exec_driver_sql("drop table parked_customers, billing_report_blocks cascade")
+        connection.exec_driver_sql(
+            "drop table parked_customers, billing_report_line_blocks cascade"
+        )
 
     answer = acme.get("/billing/runs", headers={"x-request-id": "request-7"})
 

@@ -487,8 +487,8 @@ def _store_final_report(connection: Connection, period: str) -> None:
     "statement",
     [
         "update rate_cards set cap_cents = 1",
-        "update rates set amount_cents = 1",
-        "delete from rates",
+        "update rate_card_rates set amount_cents = 1",
+        "delete from rate_card_rates",
     ],
 )
 def test_stored_versions_cannot_be_edited(connection: Connection, statement: str) -> None:

@@ -155,7 +155,7 @@ def stored(connection: Connection) -> Connection:
         " values (:customer, 'acme', 'Acme', 'a@acme.test')",
         "insert into products (product_id, external_id, name) values (:product, 'abc', 'abc')",
         "insert into leads (lead_id, external_id, customer_id, product_id, lead_type, user_key,"
-        " names_user, created_at) values (:lead, 'l1', :customer, :product, 'Webinar',"
+        " has_user, created_at) values (:lead, 'l1', :customer, :product, 'Webinar',"
         " gen_random_uuid(), false, now())",
     ):
         connection.execute(text(statement), ids)
@@ -207,7 +207,7 @@ select :report, run_id, :customer, 'Acme', cast(:period as date), 'UTC', rate_ca
 from rate_cards, run
 """
 BLOCK = """
-insert into billing_report_blocks (
+insert into billing_report_line_blocks (
     report_id, first_line, last_line, customer_id, period, first_timestamp, last_timestamp,
     cap_limit_cents, lead_ids, action_ids, product_ids, user_keys, lead_types, action_types,
     engagement_levels, timestamps, gross_cents, billed_cents, cap_used_before_cents, rates,
@@ -293,10 +293,10 @@ def test_lines_that_cannot_be_are_refused(
 
     words = refused(stored, BLOCK, **a_block(**members))
 
-    assert f"ck_billing_report_blocks_{constraint}" in words
+    assert f"ck_billing_report_line_blocks_{constraint}" in words
 
 
-@pytest.mark.parametrize("table", ["billing_reports", "billing_report_blocks"])
+@pytest.mark.parametrize("table", ["billing_reports", "billing_report_line_blocks"])
 def test_final_reports_and_their_lines_are_never_deleted(stored: Connection, table: str) -> None:
     stored.execute(text(REPORT), a_report())
     stored.execute(text(BLOCK), a_block())
@@ -331,19 +331,19 @@ def test_lines_of_a_block_are_read_as_rows(stored: Connection) -> None:
             "ck_rate_cards_cap_is_not_negative",
         ),
         (
-            "insert into rates (rate_card_id, engagement_level, amount_cents)"
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents)"
             " select rate_card_id, 'High', 1 from rate_cards",
-            "uq_rates_rate_card_id_engagement_level_lead_type_product_id",
+            "uq_rate_card_rates_",
         ),
         (
-            "insert into rates (rate_card_id, engagement_level, amount_cents, lead_type)"
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents, lead_type)"
             " select rate_card_id, 'High', -1, 'Webinar' from rate_cards",
-            "ck_rates_amount_is_not_negative",
+            "ck_rate_card_rates_amount_is_not_negative",
         ),
         (
-            "insert into rates (rate_card_id, engagement_level, amount_cents, lead_type)"
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents, lead_type)"
             " select rate_card_id, 'High', 1, 'Palm Reading' from rate_cards",
-            "fk_rates_lead_type",
+            "fk_rate_card_rates_lead_type",
         ),
         (
             "insert into quarantined_leads (quarantine_id, lead_id, customer_id, lead,"

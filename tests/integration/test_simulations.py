@@ -105,7 +105,7 @@ def own_card(engine: Engine, level_cents: int, version: int, **columns: str) -> 
             f"with card as (insert into rate_cards (customer_id, name, version, valid_from{names}) "
             f"select customer_id, 'Own', {version}, '2024-01-01'{values} from customers "
             "where external_id = 'acme' returning rate_card_id, follows_default) "
-            "insert into rates (rate_card_id, engagement_level, amount_cents) "
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents) "
             f"select rate_card_id, level::engagement_level, {level_cents} "
             "from card, unnest(array['High', 'Medium', 'Low']) as level where not follows_default"
         )
@@ -152,7 +152,7 @@ def test_who_has_an_own_card_stays_on_it_unless_named(two: httpx.Client, engine:
             "with card as (insert into rate_cards (customer_id, name, version, valid_from) "
             "select customer_id, 'Own', 1, '2024-01-01' from customers "
             "where external_id = 'acme' returning rate_card_id) "
-            "insert into rates (rate_card_id, engagement_level, amount_cents) "
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents) "
             "select rate_card_id, level::engagement_level, 700 "
             "from card, unnest(array['High', 'Medium', 'Low']) as level"
         )
@@ -187,7 +187,7 @@ def test_simulation_writes_nothing(two: httpx.Client, engine: Engine) -> None:
                 "select relname, n_tup_ins + n_tup_upd + n_tup_del from pg_stat_user_tables "
                 "order by relname"
             ).all(), connection.exec_driver_sql(
-                "select count(*), (select count(*) from rates) from rate_cards"
+                "select count(*), (select count(*) from rate_card_rates) from rate_cards"
             ).one()
 
     cards, bill = two.get("/rate-cards").json(), report(two, "acme", "2024-04")

@@ -130,8 +130,8 @@ def test_line_whose_hash_was_made_anew_is_named_by_its_action(settled: httpx.Cli
 
 def test_lines_whose_hash_was_tampered_with_are_named(settled: httpx.Client) -> None:
     tamper(
-        "billing_report_blocks",
-        "update billing_report_blocks set block_hash = sha256('') where period = '2024-04-01' "
+        "billing_report_line_blocks",
+        "update billing_report_line_blocks set block_hash = sha256('') where period = '2024-04-01' "
         "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
     )
 
@@ -237,8 +237,8 @@ def test_tampered_total_is_named(settled: httpx.Client) -> None:
 
 def test_tampered_breakdown_is_named(settled: httpx.Client) -> None:
     tamper(
-        "billing_report_breakdowns",
-        "update billing_report_breakdowns set billed_cents = array[1::bigint] "
+        "billing_report_lead_totals",
+        "update billing_report_lead_totals set billed_cents = array[1::bigint] "
         "where report_id = (select report_id from billing_reports where period = '2024-04-01')",
     )
 
@@ -431,8 +431,8 @@ def test_downloaded_reports_and_their_chain_are_verified_offline(
             "line 2 does not add up",
         ),
         (lambda report: report["lines"][1]["duplicate_of"].update(lead_id="l-9"), "hash"),
-        (lambda report: report.update(canonical_form=1), "hash"),
-        (lambda report: report.update(canonical_form=9), "form 9"),
+        (lambda report: report.update(hash_version=1), "hash"),
+        (lambda report: report.update(hash_version=9), "form 9"),
         (lambda report: report["lines"][2].update(cap_used_after="1.00"), "line 3"),
         (lambda report: report["by_lead"][0]["totals"].update(billed="1.00"), "l-1 by_lead"),
         (lambda report: report["by_user"][0]["totals"].update(actions=1), "by_user count 1"),

@@ -93,7 +93,7 @@ def test_duplicate_is_explained_by_what_it_repeats() -> None:
 
 
 def test_split_is_explained_by_its_arithmetic() -> None:
-    split = line(billed_cents=600, cap_cents=400, cap_used_before_cents=9400, names_user=False)
+    split = line(billed_cents=600, cap_cents=400, cap_used_before_cents=9400, has_user=False)
 
     assert split.explanation == (
         "Call (High) is charged 6.00 USD of its price of 10.00 USD: the leads that name no user "

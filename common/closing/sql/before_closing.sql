@@ -2,18 +2,18 @@
 select
     customers.timezone,
     closed.through as closed_through,
-    clock_timestamp() >= first_midnight(
+    clock_timestamp() >= local_midnight(
         (cast(:period as date) + interval '1 month')::date, customers.timezone
     ) as is_over,
     (
-        select month_of(actions.timestamp, customers.timezone)
+        select billing_period_of(actions.timestamp, customers.timezone)
         from actions
         where actions.customer_id = customers.customer_id
             and actions.timestamp >= coalesce(
-                first_midnight((closed.through + interval '1 month')::date, customers.timezone),
+                local_midnight((closed.through + interval '1 month')::date, customers.timezone),
                 '-infinity'
             )
-            and actions.timestamp < first_midnight(:period, customers.timezone)
+            and actions.timestamp < local_midnight(:period, customers.timezone)
         order by actions.timestamp
         limit 1
     ) as earlier_open_period,

@@ -1,7 +1,7 @@
 -- Stores the final report of what is numbered, behind the common table expressions of
 -- store_blocks.sql, sum_lines.sql and pending_credits.sql, in one statement.
 stored_breakdown as (
-    insert into billing_report_breakdowns (
+    insert into billing_report_lead_totals (
         report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
     )
     select
@@ -78,7 +78,7 @@ insert into billing_reports (
     report_id, run_id, customer_id, customer_name, period, timezone, rate_card_id, product_names,
     lead_count, action_count, prior_action_count, gross_cents, billed_cents, duplicate_cents,
     cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents, previous_hash,
-    canonical_form, content_hash
+    hash_version, content_hash
 )
 select
     cast(:report_id as uuid), cast(:run_id as uuid), customer_id, customer_name, period, timezone,

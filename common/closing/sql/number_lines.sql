@@ -5,8 +5,8 @@ numbered as (
     select
         lead_id, action_id, product_id, user_key, lead_type, action_type, engagement_level,
         timestamp, gross_cents, billed_cents, cap_used_before_cents, number, {besides}
-        case when is_repeat then first_lead_id end as repeated_lead_id,
-        case when is_repeat then first_action_id end as repeated_action_id,
-        case when is_repeat then first_timestamp end as repeated_timestamp
+        case when is_duplicate then original_lead_id end as repeated_lead_id,
+        case when is_duplicate then original_action_id end as repeated_action_id,
+        case when is_duplicate then original_timestamp end as repeated_timestamp
     from selected
 )

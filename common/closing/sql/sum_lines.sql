@@ -5,16 +5,16 @@ per_lead as materialized (
         is_own, lead_id, product_id,
         sum(gross_cents)::bigint as gross_cents,
         sum(billed_cents)::bigint as billed_cents,
-        sum(case when is_repeat then gross_cents else 0 end)::bigint as duplicate_cents,
-        sum(case when is_repeat then 0 else gross_cents - billed_cents end)::bigint as cap_cents,
+        sum(case when is_duplicate then gross_cents else 0 end)::bigint as duplicate_cents,
+        sum(case when is_duplicate then 0 else gross_cents - billed_cents end)::bigint as cap_cents,
         count(*) as actions,
-        count(*) filter (where is_repeat) as repeats
+        count(*) filter (where is_duplicate) as repeats
     from (
         select
             period = :period as is_own, unnest(lead_ids) as lead_id,
             unnest(product_ids) as product_id, unnest(gross_cents) as gross_cents,
             unnest(billed_cents) as billed_cents,
-            unnest(duplicate_of_action_ids) is not null as is_repeat
+            unnest(duplicate_of_action_ids) is not null as is_duplicate
         from blocks
     ) as line
     group by is_own, lead_id, product_id

@@ -5,7 +5,7 @@ stored_blocks as materialized (
     select
         block.first_line, {canonical_block} as hash_again,
         block.block_hash <> {canonical_block} as is_changed
-    from billing_report_blocks as block
+    from billing_report_line_blocks as block
     where block.report_id = :report_id
 ),
 
@@ -197,7 +197,7 @@ select
                 then 'due'
         end,
         case when not exists (
-            select from billing_report_breakdowns as kept
+            select from billing_report_lead_totals as kept
             where kept.report_id = header.report_id
                 and (
                     kept.lead_ids, kept.gross_cents, kept.billed_cents, kept.duplicate_cents,

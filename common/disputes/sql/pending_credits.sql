@@ -11,7 +11,7 @@ pending as (
         disputed.line_number as of_line_number, leads.external_id as lead, disputed.action_id,
         disputed.amount_cents
     from disputes
-    join disputed_lines as disputed using (dispute_id)
+    join dispute_lines as disputed using (dispute_id)
     join billing_reports as source using (report_id)
     cross join lateral (
         select external_id from leads where leads.lead_id = disputes.lead_id limit 1

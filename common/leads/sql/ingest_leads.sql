@@ -7,7 +7,7 @@ with item as materialized (
     select *
     from json_to_recordset($1) as item (
         item int, lead_id uuid, external_id text, customer_id uuid, customer text,
-        product_id uuid, product text, lead_type text, user_key uuid, names_user boolean,
+        product_id uuid, product text, lead_type text, user_key uuid, has_user boolean,
         user_email text, user_phone text, user_external_id text, created_at timestamptz,
         is_merged boolean, actions json
     )
@@ -24,8 +24,8 @@ compared as materialized (
             case when stored.lead_type <> item.lead_type then 'lead_type' end,
             case when stored.created_at <> item.created_at then 'created_at' end,
             -- Where neither names a user they agree, whatever the fallback's setting was then.
-            case when stored.names_user <> item.names_user
-                or (item.names_user and stored.user_key <> item.user_key) then 'user' end
+            case when stored.has_user <> item.has_user
+                or (item.has_user and stored.user_key <> item.user_key) then 'user' end
         ], null) end as differs,
         lead_types.lead_type is not null as has_known_type,
         array_remove(array[
@@ -53,11 +53,11 @@ sound as materialized (
 -- A lead that another batch stored since our snapshot is locked and looked at, not overwritten.
 stored as (
     insert into leads (
-        lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user,
+        lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user,
         user_email, user_phone, user_external_id, created_at
     )
     select distinct on (lead_id)
-        lead_id, external_id, customer_id, product_id, lead_type, user_key, names_user,
+        lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user,
         user_email, user_phone, user_external_id, created_at
     from sound
     where not is_known
@@ -67,10 +67,10 @@ stored as (
         and leads.product_id = excluded.product_id
         and leads.lead_type = excluded.lead_type
         and leads.created_at = excluded.created_at
-        and leads.names_user = excluded.names_user
-        and (leads.user_key = excluded.user_key or not leads.names_user)
+        and leads.has_user = excluded.has_user
+        and (leads.user_key = excluded.user_key or not leads.has_user)
     returning
-        lead_id, customer_id, product_id, lead_type, created_at, names_user, user_key,
+        lead_id, customer_id, product_id, lead_type, created_at, has_user, user_key,
         xmax = 0 as is_new
 ),
 
@@ -86,8 +86,8 @@ accepted as materialized (
         and stored.product_id = sound.product_id
         and stored.lead_type = sound.lead_type
         and stored.created_at = sound.created_at
-        and stored.names_user = sound.names_user
-        and (stored.user_key = sound.user_key or not stored.names_user)
+        and stored.has_user = sound.has_user
+        and (stored.user_key = sound.user_key or not stored.has_user)
     )
 ),
 
@@ -139,11 +139,11 @@ quarantined as (
         lead_id, customer_id, user_key, lead, reason
     from (
         select
-            lead_id, customer_id, case when names_user then user_key end as user_key,
+            lead_id, customer_id, case when has_user then user_key end as user_key,
             jsonb_strip_nulls(jsonb_build_object(
                 'lead_id', external_id, 'customer_id', customer, 'product_id', product,
                 'lead_type', lead_type, 'created_at', created_at,
-                'user', case when names_user then jsonb_build_object(
+                'user', case when has_user then jsonb_build_object(
                     'email', user_email, 'phone', user_phone, 'external_id', user_external_id
                 ) end
             )) || jsonb_build_object('actions', coalesce((

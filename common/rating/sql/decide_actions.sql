@@ -16,16 +16,16 @@ scope as materialized (
         customers.customer_id,
         customers.external_id as customer,
         wanted.period,
-        first_midnight(wanted.period, customers.timezone) as starts_at,
-        first_midnight((wanted.period + interval '1 month')::date, customers.timezone) as ends_at,
+        local_midnight(wanted.period, customers.timezone) as starts_at,
+        local_midnight((wanted.period + interval '1 month')::date, customers.timezone) as ends_at,
         coalesce(
             cast(:from_instant as timestamptz),
-            first_midnight(cast(:from_date as date), customers.timezone),
+            local_midnight(cast(:from_date as date), customers.timezone),
             '-infinity'
         ) as shown_from,
         coalesce(
             cast(:to_instant as timestamptz),
-            first_midnight(cast(:to_date as date), customers.timezone),
+            local_midnight(cast(:to_date as date), customers.timezone),
             'infinity'
         ) as shown_to,
         card.rate_card_id,
@@ -51,8 +51,8 @@ scope as materialized (
             select
                 rate_card_id, cap_cents, cap_scope,
                 array(
-                    select lead_type from charged_duplicates
-                    where charged_duplicates.rate_card_id = rate_cards.rate_card_id
+                    select lead_type from rate_card_charged_duplicates
+                    where rate_card_charged_duplicates.rate_card_id = rate_cards.rate_card_id
                 ) as duplicates_charged_for
             from (
                 -- The newest own one and the newest default one.
@@ -101,8 +101,8 @@ scope as materialized (
             array_agg(amount_cents) filter (where is_special) as special_cents
         from (
             select engagement_level, lead_type, product_id, amount_cents
-            from rates
-            where rates.rate_card_id = card.rate_card_id
+            from rate_card_rates
+            where rate_card_rates.rate_card_id = card.rate_card_id
             union all
             select *
             from jsonb_to_recordset(cast(:proposed_card as jsonb) -> 'rates') as proposed (
@@ -150,10 +150,10 @@ decided as (
         compared as (
             select
                 *,
-                row_number() over repeats > 1 as is_repeat,
-                first_value(lead_id) over repeats as first_lead_id,
-                first_value(action_id) over repeats as first_action_id,
-                first_value(timestamp) over repeats as first_timestamp
+                row_number() over repeats > 1 as is_duplicate,
+                first_value(lead_id) over repeats as original_lead_id,
+                first_value(action_id) over repeats as original_action_id,
+                first_value(timestamp) over repeats as original_timestamp
             from numbered
             window repeats as (
                 partition by user_key, product_id, action_key, engagement_level{apart}
@@ -175,7 +175,7 @@ decided as (
                     *,
                     case
                         {charged_before}
-                        when is_repeat then 0
+                        when is_duplicate then 0
                         else gross_cents
                     end as charge_cents
                 from compared
@@ -185,7 +185,7 @@ decided as (
         select
             action_id, lead_id, lead_created_at, product_id, user_key, lead_type, action_type,
             action_key, engagement_level, timestamp, occurrence, number, rate, gross_cents,
-            is_repeat, first_lead_id, first_action_id, first_timestamp,
+            is_duplicate, original_lead_id, original_action_id, original_timestamp,
             cap_used_before_cents,
             gross_cents - charge_cents as duplicate_cents,
             least(charge_cents, scope.cap_cents - cap_used_before_cents) as billed_cents,

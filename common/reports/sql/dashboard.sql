@@ -12,7 +12,7 @@ open_cells as (
             count(*) as leads,
             sum(actions)::bigint as actions,
             sum(unpriced)::bigint as unpriced,
-            count(*) filter (where not leads.names_user) as leads_without_user
+            count(*) filter (where not leads.has_user) as leads_without_user
         from (
             select
                 lead_id, {sums},
@@ -44,10 +44,10 @@ final_cells as (
             leads.product_id, leads.lead_type, {sums},
             count(*) as leads,
             sum(actions)::bigint as actions,
-            count(*) filter (where not leads.names_user) as leads_without_user
+            count(*) filter (where not leads.has_user) as leads_without_user
         from (
             select part.*
-            from billing_report_breakdowns as breakdown
+            from billing_report_lead_totals as breakdown
             cross join lateral unnest(
                 lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
             ) as part (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)

@@ -46,8 +46,8 @@ def key_document(key: ApiKey) -> dict[str, Any]:
         "role": key.role.value,
         "customer_id": key.customer and key.customer.external_id,
         "created_at": instant(key.created_at),
-        "ends_at": key.ends_at and instant(key.ends_at),
-        "replaces": key.replaces,
+        "expires_at": key.expires_at and instant(key.expires_at),
+        "rotated_from": key.rotated_from,
     }
 
 

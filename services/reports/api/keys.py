@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.access import api_keys
 from common.access.api_keys import KeyPlace
-from common.access.audit_log import AuditFilter, audit_entries
+from common.access.audit_log import AuditFilter, list_audit_entries
 from common.enums import Role
 from common.request_model import RequestModel
 from services.reports.api.catalog import Name
@@ -91,7 +91,7 @@ def _shown_once(response: Response, document: dict[str, Any], key: str) -> dict[
 
 
 @router.get("/audit", response_model=None, responses={200: {"model": AuditListShape}})
-def list_audit_entries(
+def list_audit(
     connection: Snapshot,
     within: Annotated[Range, Depends()],
     actor: Text | None = None,
@@ -109,7 +109,7 @@ def list_audit_entries(
         actor, action, subject, subject_id, _moment(within.start), _moment(within.end)
     )
     after = None if cursor is None else from_cursor(cursor, int)
-    found = audit_entries(connection, wanted, after, limit + 1)
+    found = list_audit_entries(connection, wanted, after, limit + 1)
     return {
         "data": [audit_document(each) for each in found[:limit]],
         "next_cursor": to_cursor(found[limit - 1].entry_id) if len(found) > limit else None,

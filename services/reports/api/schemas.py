@@ -177,7 +177,7 @@ class ReportShape(Shape):
     warnings: list[NoticeShape]
     generated_at: datetime
     finalized_at: datetime | None
-    canonical_form: int | None = Field(description="Which form `content_hash` is over.")
+    hash_version: int | None = Field(description="Which form `content_hash` is over.")
     content_hash: str | None
     previous_hash: str | None
 
@@ -536,8 +536,8 @@ class KeyShape(Shape):
     role: Literal["ingest", "viewer", "admin"]
     customer_id: str | None
     created_at: datetime
-    ends_at: datetime | None
-    replaces: str | None
+    expires_at: datetime | None
+    rotated_from: str | None
 
 
 class NewKeyShape(KeyShape):

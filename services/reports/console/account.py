@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from common.access import api_keys
 from common.access.api_keys import KeyPlace, create_key, revoke_key, rotate_key
-from common.access.audit_log import AuditFilter, audit_entries
+from common.access.audit_log import AuditFilter, list_audit_entries
 from common.access.authentication import authenticator
 from common.database.transactions import snapshot, transaction
 from common.enums import Role
@@ -136,7 +136,7 @@ def show_audit(
     """Every change, the newest first."""
     wanted = AuditFilter(actor=actor, subject=subject, subject_id=subject_id)
     after = None if cursor is None else from_cursor(cursor, int)
-    found = audit_entries(connection, wanted, after, ENTRIES_A_PAGE + 1)
+    found = list_audit_entries(connection, wanted, after, ENTRIES_A_PAGE + 1)
     more = len(found) > ENTRIES_A_PAGE
     filters = {"actor": actor, "subject": subject, "subject_id": subject_id}
     return page(

@@ -43,7 +43,7 @@ def list_leads(
         user=user,
         engagement_level=engagement_level,
         action_type=action_type,
-        names_user=False if without_user else None,
+        has_user=False if without_user else None,
         start=created.start,
         end=created.end,
     )

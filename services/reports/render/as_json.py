@@ -68,7 +68,7 @@ def _after_lines(report: Report) -> dict[str, Any]:
         "warnings": [notice.document() for notice in report.notices],
         "generated_at": instant(report.generated_at),
         "finalized_at": report.finalized_at and instant(report.finalized_at),
-        "canonical_form": report.canonical_form,
+        "hash_version": report.hash_version,
         "content_hash": report.content_hash,
         "previous_hash": report.previous_hash,
     }
