@@ -18,7 +18,7 @@ from benchmarks.servers import MemoryWatch, databases, product_server
 from common.leads.parsing import MAX_BODY_BYTES
 from fuzz.bodies import Large, content_types, large_bodies, small_bodies
 from fuzz.description import MAX_ANSWER_SECONDS, fuzz_description
-from tests.api import action, check_shape, lead, register
+from tests.support.api import action, check_shape, lead, register
 
 _STATUSES = {200, 201, 202, 207, 400, 409, 413, 422}
 _MAX_MEMORY = 512 * 1024 * 1024  # what the function has unless told otherwise

@@ -13,7 +13,7 @@ import httpx
 from common.billing_period import Period
 from scripts.demo import PRODUCTS, SAMPLE, SAMPLE_CUSTOMERS
 from scripts.seed import campaign
-from tests.api import action, lead, post
+from tests.support.api import action, lead, post
 
 UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import httpx
 
 from common.billing_period import Period
 from services.reports.render.formatting import report_path
-from tests.api import Wire
+from tests.support.api import Wire
 
 
 def take_statement_pictures(client: httpx.Client, folder: Path) -> None:

@@ -7,9 +7,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from common.access.authentication import authenticator
 from common.billing_period import Period
-from tests.api import action, lead, post, register
 from tests.console.conftest import Console
 from tests.console.filled import fill
+from tests.support.api import action, lead, post, register
 
 NASTY = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 

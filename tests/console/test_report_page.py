@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.api import action, lead, post, register
 from tests.console.conftest import Console
+from tests.support.api import action, lead, post, register
 
 PAGE = "/billing/reports/acme/2024-04.html"
 

@@ -2,8 +2,8 @@
 
 from pypdf import PdfReader
 
-from tests.api import action, lead, post, register
 from tests.console.conftest import Console
+from tests.support.api import action, lead, post, register
 
 
 def _acme(console: Console) -> None:

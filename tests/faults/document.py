@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.api import PROJECT
+from tests.support.api import PROJECT
 
 COUNTS = PROJECT / ".data" / "faults.json"
 PAGE = PROJECT / "docs" / "reliability.md"

@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from tests import oracle
-from tests.api import JSON, Wire, action, lead
+from tests.support import oracle
+from tests.support.api import JSON, Wire, action, lead
 
 CLIENTS = 16
 CUSTOMERS = ["acme", "beta"]

@@ -29,8 +29,6 @@ from common.closing.runs import run_billing
 from common.database.transactions import snapshot
 from functions.ingest import storage
 from functions.ingest.storage import MAX_SECONDS
-from tests import oracle
-from tests.api import action, lead
 from tests.faults.senders import (
     CUSTOMERS,
     LEADS_PER_BATCH,
@@ -41,8 +39,10 @@ from tests.faults.senders import (
     sixteen_senders,
 )
 from tests.faults.world import FunctionPool, Postgres, Server, running
-from tests.integration.test_function import event
-from tests.waiting_leads import a_queue, invoke
+from tests.integration.ingest.test_function import event
+from tests.support import oracle
+from tests.support.api import action, lead
+from tests.support.waiting_leads import a_queue, invoke
 
 pytestmark = pytest.mark.skipif(os.environ.get("FAULTS") != "1", reason="run by make test-faults")
 

@@ -25,8 +25,8 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import listen_on
 from scripts.migrate import upgrade_schema
-from tests.api import PROJECT
-from tests.processes import is_running
+from tests.support.api import PROJECT
+from tests.support.processes import is_running
 
 HASH_KEY = "faults-only-key-of-at-least-32-characters"
 

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from tests import adapter
-from tests.api import check_shape, register
+from tests.support import adapter
+from tests.support.api import check_shape, register
 
 __all__ = ["adapter"]  # imported before any test runs a loop of its own
 

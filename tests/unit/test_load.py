@@ -5,7 +5,7 @@ import re
 import pytest
 
 from benchmarks.load import Taken, findings
-from tests.api import PROJECT
+from tests.support.api import PROJECT
 
 
 def a_run(p99: float = 2.0, with_keys: int = 100, memory: float = 1.0) -> Taken:

@@ -11,9 +11,9 @@ from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
 from functions.ingest.spill_queue import MAX_BYTES, UnreadableMessage, _calls, leads_of, messages
-from tests.api import Wire, action, lead
-from tests.oracle import events_of
-from tests.properties import examples
+from tests.support.api import Wire, action, lead
+from tests.support.oracle import events_of
+from tests.support.properties import examples
 
 
 def valid(wire: Wire) -> Lead:

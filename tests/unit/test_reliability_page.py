@@ -2,8 +2,8 @@
 
 import re
 
-from tests.api import PROJECT
 from tests.faults.document import PAGE
+from tests.support.api import PROJECT
 
 SUITE = (PROJECT / "tests" / "faults" / "test_faults.py").read_text(encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.api import PROJECT
+from tests.support.api import PROJECT
 
 NAMED = re.compile(r"`(test_\w+\.py|\w+\.tftest\.hcl)::(\w+)`")
 DOCUMENT = (PROJECT / "SECURITY.md").read_text()

@@ -13,8 +13,8 @@ from common.identifiers import UserKind
 from common.money import amount
 from common.rating.line import Line
 from services.reports.api.pagination import from_cursor, to_cursor
-from tests import oracle
-from tests.properties import examples
+from tests.support import oracle
+from tests.support.properties import examples
 
 NOON = datetime(2024, 4, 2, 12, tzinfo=UTC)
 

@@ -1,0 +1,365 @@
+"""The console without a browser: what its pages say, whom they refuse, how errors are told."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from common.billing_period import Period
+from common.closing.preview import preview
+from common.money import amount
+from common.rating.totals import Totals
+from common.reports.dashboard import overview, waiting
+from common.reports.listing import EntryFilter, list_entries
+from tests.console.filled import PAGES, fill
+from tests.support.api import action, lead, post, register
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+FORM = "application/x-www-form-urlencoded"
+CLOSE_APRIL = {"period": "2024-04", "customer_id": "acme"}
+
+
+@pytest.fixture
+def console(gateway: httpx.Client) -> Iterator[httpx.Client]:
+    """A client that asks as a browser does."""
+    gateway.headers.update(BROWSER)
+    yield gateway
+    gateway.headers["accept"] = "*/*"
+
+
+def text_of(answer: httpx.Response) -> str:
+    """What a page shows, in one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+
+
+# --- overview
+
+
+def test_overview_is_what_the_reports_of_each_month_add_up_to(
+    gateway: httpx.Client, engine: Engine
+) -> None:
+    fill(gateway, leads=200)
+
+    with engine.connect() as connection:
+        shown = overview(connection, Period(date(2024, 6, 1)))
+        entries = list_entries(connection, EntryFilter())
+        april = overview(connection, Period(date(2024, 4, 1)))
+
+    for month, totals in shown.months:
+        sums = Totals()
+        for entry in entries:
+            if entry.period == month.start:
+                sums = sums.plus(entry.totals)
+        assert totals == sums, month
+    assert {each.status for each in entries} == {"draft", "final"}
+    for found in (shown, april):
+        assert found.totals.actions > 0
+        for parts in (found.by_customer, found.by_product, found.by_lead_type):
+            together = Totals()
+            for part in parts:
+                together = together.plus(part.totals)
+            assert together == found.totals
+
+
+def test_overview_counts_what_waits(gateway: httpx.Client, engine: Engine) -> None:
+    register(gateway)
+    post(gateway, lead("lead-1", action()))
+    gateway.post("/billing/periods/2024-04/close").raise_for_status()
+    post(gateway, [lead("late", action("Share")), lead("stray", customer_id="nobody")])
+
+    with engine.connect() as connection:
+        waits = waiting(connection)
+
+    assert (waits.late_actions, waits.quarantined_leads, waits.parked_customers) == (1, 1, 0)
+
+
+def test_overview_shows_the_newest_month_with_actions(console: httpx.Client) -> None:
+    register(console)
+    post(console, [lead("lead-1", action()), lead("lead-2", action("Share", "2024-03-01T00:00Z"))])
+
+    assert "<h1>April 2024</h1>" in console.get("/").text
+    assert "<h1>March 2024</h1>" in console.get("/?month=2024-03").text
+
+
+# --- links, errors, forms of other sites
+
+
+def test_every_link_of_a_page_works_behind_a_prefix(console: httpx.Client) -> None:
+    fill(console, leads=20)
+
+    for path in (*(page.path for page in PAGES), "/console/nothing/there"):
+        links = re.findall(r'(?:href|src|action)="([^"]*)"', console.get(path).text)
+
+        assert len(links) > (5 if "sign-in" in path else 8)  # no menu before signing in
+        for link in links:
+            assert link.startswith(("./", "../", "#")), link
+            target = httpx.URL(f"http://test/prefix{path}").join(link)
+            assert target.path.startswith("/prefix/"), link
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/console/nothing", 404, "Nothing is at this address."),
+        ("/?month=April", 422, "a period is a month such as 2024-04"),
+        ("/?month=0001-01", 200, "There is nothing to bill yet"),
+        ("/?month=9999-12", 200, "There is nothing to bill yet"),
+        ("/console/reports?period=2024-13", 422, "a period is a month such as 2024-04"),
+        ("/console/reports?cursor=abc", 422, "The cursor is not one of this list's."),
+        ("/console/reports?status=lost", 422, "draft"),
+        ("/console/statement?customer_id=nobody&period=2024-04", 404, "No customer 'nobody'"),
+        ("/billing/reports/nobody/2024-04.html", 404, "No customer 'nobody' is registered."),
+    ],
+)
+def test_bad_input_is_told_in_a_page_to_a_browser(
+    console: httpx.Client, path: str, status: int, words: str
+) -> None:
+    answer = console.get(path)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert words in text_of(answer).replace("&#39;", "'")
+
+
+def test_problem_stays_a_document_for_a_client_of_the_api(api: httpx.Client) -> None:
+    answer = api.get("/billing/reports/nobody/2024-04.html", headers={"accept": "*/*"})
+
+    assert answer.json()["detail"] == "no customer 'nobody' is registered"
+
+
+def test_fields_left_empty_do_not_narrow(console: httpx.Client) -> None:
+    register(console)
+    post(console, lead("lead-1", action()))
+
+    page = console.get("/console/reports?customer_id=&period=&status=")
+
+    assert "April 2024" in page.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "http://ours.localhost"}, 403),
+        ({"origin": "http://elsewhere.test"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 201),
+        ({"sec-fetch-site": "none"}, 201),
+        ({"origin": "http://ours.localhost"}, 201),
+        ({"origin": "http://gateway.test", "x-forwarded-host": "gateway.test"}, 201),
+        ({"origin": "https://edge.test", "forwarded": "for=1.2.3.4;host=edge.test"}, 201),
+        ({}, 201),
+    ],
+)
+def test_other_sites_cannot_post(api: httpx.Client, headers: dict[str, str], status: int) -> None:
+    body = {"name": "Acme", "email": "billing@acme.test"}
+
+    answer = api.put("/customers/acme", json=body, headers={"host": "ours.localhost"} | headers)
+
+    assert answer.status_code == status
+    assert len(api.get("/customers").json()["data"]) == (status == 201)
+
+
+# --- closing a month
+
+
+def test_preview_of_a_close_is_what_the_close_comes_to(
+    gateway: httpx.Client, engine: Engine
+) -> None:
+    fill(gateway, leads=200)
+    may = Period(date(2024, 5, 1))
+
+    with engine.connect() as connection:
+        foreseen = preview(connection, may, datetime.now(UTC))
+    closed = gateway.post("/billing/periods/2024-05/close").json()
+
+    assert {each.customer.external_id: amount(each.due_cents) for each in foreseen.ready} == {
+        each["customer_id"]: each["due"] for each in closed["results"]
+    }
+    assert any(each.prior_billed_cents for each in foreseen.ready)
+    assert foreseen.blocked == []
+
+
+def test_preview_says_what_stands_in_the_way(gateway: httpx.Client, engine: Engine) -> None:
+    register(gateway, customers={"early": "UTC", "east": "Asia/Tokyo", "west": "America/New_York"})
+    march, april = "2024-03-05T00:00:00Z", "2024-04-05T00:00:00Z"
+    post(gateway, lead("lead-1", action(timestamp=march), action(), customer_id="early"))
+    for name in ("east", "west"):
+        post(gateway, lead(name, action(timestamp=april), customer_id=name))
+
+    with engine.connect() as connection:
+        foreseen = preview(
+            connection, Period(date(2024, 4, 1)), datetime(2024, 4, 30, 20, tzinfo=UTC)
+        )
+
+    assert {each.customer.external_id: each.blocked for each in foreseen.prospects} == {
+        "early": "April 2024 is not over yet in UTC",
+        "east": None,
+        "west": "April 2024 is not over yet in America/New_York",
+    }
+    with engine.connect() as connection:
+        later = preview(connection, Period(date(2024, 4, 1)), datetime.now(UTC))
+    assert [each.blocked for each in later.blocked] == [
+        "March 2024 is still open and must be closed before"
+    ]
+
+
+def test_month_that_is_closed_from_the_console_is_in_the_history(console: httpx.Client) -> None:
+    register(console)
+    post(console, lead("lead-1", action()))
+
+    answer = console.post("/console/close", data=CLOSE_APRIL | {"confirmed": "true"})
+    watched = console.get(answer.headers["location"].removeprefix("..")).text
+
+    assert answer.status_code == 303
+    assert "Every report of this run is final." in watched or "Under way" in watched
+    (run,) = console.get("/billing/runs", headers={"accept": "*/*"}).json()["data"]
+    assert run["actor"] == "console"
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (CLOSE_APRIL, "tick that you have looked at the amounts"),
+        ({"period": "2024-04", "confirmed": "true"}, "choose at least one customer"),
+        (CLOSE_APRIL | {"period": "soon"}, "a period is a month such as 2024-04"),
+    ],
+)
+def test_month_is_not_closed_without_customers_and_a_confirmation(
+    console: httpx.Client, form: dict[str, str], words: str
+) -> None:
+    register(console)
+    post(console, lead("lead-1", action()))
+
+    answer = console.post("/console/close", data=form)
+
+    assert answer.status_code == 422
+    assert words in text_of(answer)
+    assert console.get("/billing/runs", headers={"accept": "*/*"}).json()["data"] == []
+
+
+def test_run_that_says_nothing_any_more_is_shown_as_cut_short(
+    console: httpx.Client, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        run_id = connection.exec_driver_sql(
+            "insert into billing_runs (period, actor, started_at) "
+            "values ('2024-04-01', 'ops', now() - interval '1 hour') returning run_id"
+        ).scalar_one()
+
+    page = console.get(f"/console/run?id={run_id}")
+
+    assert "It was probably cut short." in text_of(page)
+
+
+# --- forms
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b'{"id": "acme"}', "application/json", 400),
+        (b"id=acme", "text/plain", 400),
+        (b"id=\xff%ff", FORM, 400),
+        (b"id=" + b"a" * 2_000_000, FORM, 413),
+        (b"id=a&" * 30_000, FORM, 400),
+        (b"", FORM, 422),
+        (b"id=%00", FORM, 422),
+        (b"id=acme&name=Acme&email=nobody&timezone=UTC", FORM, 422),
+        (b"seen=abc&id=a&name=A&email=a@b.test", FORM, 422),
+        (b"seen=abc&id=a&name=A&email=a@b.test&timezone=UTC", FORM, 409),
+    ],
+)
+def test_form_that_cannot_be_read_or_taken_is_told_in_a_page(
+    console: httpx.Client, content: bytes, kind: str, status: int
+) -> None:
+    answer = console.post("/console/customer", content=content, headers={"content-type": kind})
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert console.get("/customers").json()["data"] == []
+
+
+@pytest.mark.parametrize("version", ["", "x", "9" * 5000, "-1", "1.0"])
+def test_version_that_is_none_is_refused(console: httpx.Client, version: str) -> None:
+    form = {"step": "save", "name": "A", "valid_from": "2099-01", "expected_version": version}
+
+    answer = console.post("/console/rate-card-editor", data=form)
+
+    assert answer.status_code == 422
+    assert "expected version" in text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("15", "15.00"), ("15.5", "15.50"), ("1,500.00", "1500.00"), (" 7 ", "7.00")],
+)
+def test_amounts_are_taken_as_people_type_them(
+    console: httpx.Client, typed: str, meant: str
+) -> None:
+    form = {
+        "step": "save",
+        "name": "A",
+        "valid_from": "2099-01",
+        "expected_version": "1",
+        "base-High": typed,
+        "base-Medium": "5",
+        "base-Low": "2",
+        "cap_amount": "100",
+        "cap_scope": "user",
+    }
+
+    answer = console.post("/console/rate-card-editor", data=form)
+
+    assert answer.status_code == 303
+    newest = console.get("/rate-cards", headers={"accept": "*/*"}).json()["data"][0]
+    assert newest["rates"][0]["amount"] == meant
+
+
+# --- lists and names
+
+
+def test_next_page_of_leads_goes_on_where_the_first_ended(console: httpx.Client) -> None:
+    register(console)
+    post(console, [lead(f"lead-{number:03}", action()) for number in range(120)])
+
+    seen: list[str] = []
+    address: str | None = "/console/leads?customer_id=acme"
+    while address is not None:
+        shown = console.get(address).text
+        seen += re.findall(r'class="id"><a [^>]*>([^<]*)<', shown)
+        following = re.search(r'rel="next" href="\.\.([^"]*)"', shown)
+        address = following and following[1].replace("&amp;", "&")
+
+    assert len(seen) == 120
+    assert set(seen) == {f"lead-{number:03}" for number in range(120)}
+
+
+def test_names_that_hold_html_are_escaped_on_every_page(console: httpx.Client) -> None:
+    nasty = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+    register(console)
+    for kind in ("customers", "products"):
+        body = {"name": nasty} | ({"email": "n@b.test"} if kind == "customers" else {})
+        console.put(f"/{kind}/nasty", json=body).raise_for_status()
+    told = lead("nasty", action(nasty), customer_id="nasty", product_id="nasty")
+    post(console, [told, lead(nasty, customer_id=nasty)])
+    console.post("/billing/periods/2024-04/close", json={"actor": nasty}).raise_for_status()
+    disputed = {"lead_id": "nasty", "reason": "other", "note": nasty, "actor": nasty}
+    console.post("/billing/disputes", json=disputed).raise_for_status()
+
+    for path in (
+        *("/", "/console/reports", "/console/leads", "/console/lead?id=nasty", "/console/runs"),
+        *("/console/customers", "/console/customer?id=nasty", "/console/products"),
+        *("/console/product?id=nasty", "/console/quarantine", "/console/disputes"),
+        *("/console/rate-cards?customer_id=nasty", "/console/new-dispute?lead_id=nasty"),
+        *("/console/rate-card-editor?customer_id=nasty", "/console/close?period=2024-05"),
+        *(f"/console/customer?id={nasty}", f"/?month={nasty}", f"/console/leads?user={nasty}"),
+    ):
+        shown = console.get(path).text
+
+        assert shown.count("<script") == 1, path  # the console's own
+        assert "<img" not in shown, path

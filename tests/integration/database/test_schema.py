@@ -1,0 +1,370 @@
+"""The schema: migrations there and back, and what the database itself refuses."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from common.catalog.models import LeadType
+from common.identifiers import customer_id, lead_id, product_id
+from common.rating.models import RateCard, RateCardRate
+from scripts.migrate import upgrade_schema
+from tests.support.api import PROJECT
+
+ACTION = """
+insert into actions (
+    lead_id, action_id, customer_id, product_id, user_key, lead_type, lead_created_at,
+    action_type, action_key, engagement_level, timestamp, occurrence
+) values (
+    :lead, gen_random_uuid(), :customer, :product, gen_random_uuid(), 'Webinar', now(),
+    'Call', 'call', 'High', now(), :occurrence
+)
+"""
+
+
+def config(connection: Connection) -> Config:
+    made = Config(toml_file=PROJECT / "pyproject.toml")
+    made.attributes["connection"] = connection
+    return made
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Engine]:
+    engine = create_engine(empty_database_url)
+    yield engine
+    engine.dispose()
+
+
+def left_behind(connection: Connection) -> list[str]:
+    """Every table, type, function and sequence of ours in the database."""
+    return list(
+        connection.scalars(
+            text(
+                "select relname from pg_class where relnamespace = 'public'::regnamespace"
+                " union all select proname from pg_proc"
+                " where pronamespace = 'public'::regnamespace"
+                " union all select typname from pg_type"
+                " where typnamespace = 'public'::regnamespace"
+            )
+        )
+    )
+
+
+# --- migrations
+
+
+def test_downgrade_to_the_base_leaves_nothing_and_upgrade_works_again(empty: Engine) -> None:
+    with empty.connect() as connection:
+        upgrade_schema(connection)
+        tables = set(inspect(connection).get_table_names())
+        command.downgrade(config(connection), "base")
+        kept = [name for name in left_behind(connection) if "alembic_version" not in name]
+        upgrade_schema(connection)
+
+        assert kept == []
+        assert set(inspect(connection).get_table_names()) == tables
+        assert {"customers", "leads", "actions", "billing_reports", "rate_cards"} <= tables
+
+
+def test_migrations_give_what_the_models_declare(engine: Engine) -> None:
+    with engine.connect() as connection:
+        command.check(config(connection))
+
+
+def test_upgrade_of_what_is_current_changes_nothing(engine: Engine) -> None:
+    with engine.connect() as connection:
+        upgrade_schema(connection)
+
+        assert connection.scalar(select(text("count(*)")).select_from(RateCard)) == 1
+
+
+def test_two_migrations_at_once_give_one_schema(empty: Engine) -> None:
+    url = empty.url.render_as_string(hide_password=False)
+    migrations = [
+        subprocess.Popen(
+            [sys.executable, "-m", "scripts.migrate"],
+            cwd=PROJECT,
+            env=os.environ | {"DATABASE_URL": url},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+
+    ends = [(each.communicate(timeout=60)[1], each.returncode) for each in migrations]
+
+    assert [status for _, status in ends] == [0, 0], ends
+    with empty.connect() as connection:
+        assert connection.scalar(select(text("count(*)")).select_from(RateCard)) == 1
+
+
+def test_default_card_and_lead_types_are_there_from_the_start(connection: Connection) -> None:
+    cards = connection.execute(
+        select(RateCard.name, RateCard.version, RateCard.cap_cents, RateCard.valid_from)
+    ).all()
+    rates = connection.execute(
+        select(
+            RateCardRate.engagement_level,
+            RateCardRate.amount_cents,
+            RateCardRate.lead_type,
+            RateCardRate.product_id,
+        )
+    ).all()
+    lead_types = connection.scalars(select(LeadType.lead_type)).all()
+
+    assert cards == [("Default", 1, 10_000, date(1, 1, 1))]
+    assert sorted(rates) == [
+        ("High", 1000, None, None),
+        ("Low", 200, None, None),
+        ("Medium", 500, None, None),
+    ]
+    assert sorted(lead_types) == [
+        "Conference",
+        "Demo Request",
+        "Email Campaign",
+        "Event",
+        "Feedback",
+        "Newsletter",
+        "Referral",
+        "Social Media",
+        "Trade Show",
+        "Webinar",
+        "Website Visit",
+    ]
+
+
+# --- what the database refuses
+
+
+@pytest.fixture
+def stored(connection: Connection) -> Connection:
+    """A connection behind which a customer, a product, a lead and an action are stored."""
+    ids = {"customer": customer_id("acme"), "product": product_id("abc"), "lead": lead_id("l1")}
+    for statement in (
+        "insert into customers (customer_id, external_id, name, email)"
+        " values (:customer, 'acme', 'Acme', 'a@acme.test')",
+        "insert into products (product_id, external_id, name) values (:product, 'abc', 'abc')",
+        "insert into leads (lead_id, external_id, customer_id, product_id, lead_type, user_key,"
+        " has_user, created_at) values (:lead, 'l1', :customer, :product, 'Webinar',"
+        " gen_random_uuid(), false, now())",
+    ):
+        connection.execute(text(statement), ids)
+    connection.execute(text(ACTION), ids | {"occurrence": 1})
+    return connection
+
+
+def refused(connection: Connection, statement: str, **parameters: Any) -> str:
+    """The words in which the database refuses a statement."""
+    with pytest.raises(DBAPIError) as raised:
+        connection.execute(text(statement), parameters)
+    return str(raised.value.orig)
+
+
+def test_action_of_a_lead_that_is_not_stored_is_refused(stored: Connection) -> None:
+    words = refused(
+        stored,
+        ACTION,
+        lead=lead_id("other"),
+        customer=customer_id("acme"),
+        product=product_id("abc"),
+        occurrence=1,
+    )
+
+    assert "a lead that is not stored" in words
+
+
+@pytest.mark.parametrize("table", ["leads", "actions"])
+def test_stored_rows_are_never_deleted(stored: Connection, table: str) -> None:
+    assert f"rows of {table} are never deleted" in refused(stored, f"delete from {table}")
+
+
+@pytest.mark.parametrize("table", ["customers", "products", "lead_types"])
+def test_what_a_lead_refers_to_is_never_deleted(stored: Connection, table: str) -> None:
+    assert "fk_leads_" in refused(stored, f"delete from {table}")
+
+
+REPORT = """
+with run as (
+    insert into billing_runs (period, actor) values ('2024-04-01', 'a test') returning run_id
+)
+insert into billing_reports (
+    report_id, run_id, customer_id, customer_name, period, timezone, rate_card_id, product_names,
+    lead_count, action_count, prior_action_count, gross_cents, billed_cents, duplicate_cents,
+    cap_cents, prior_billed_cents, due_cents, content_hash
+)
+select :report, run_id, :customer, 'Acme', cast(:period as date), 'UTC', rate_card_id, '{}',
+    1, 1, 0, :gross, :billed, :duplicate, :cap, 0, 0, ''
+from rate_cards, run
+"""
+BLOCK = """
+insert into billing_report_line_blocks (
+    report_id, first_line, last_line, customer_id, period, first_timestamp, last_timestamp,
+    cap_limit_cents, lead_ids, action_ids, product_ids, user_keys, lead_types, action_types,
+    engagement_levels, timestamps, gross_cents, billed_cents, cap_used_before_cents, rates,
+    duplicate_of_lead_ids, duplicate_of_action_ids, duplicate_of_timestamps, line_hashes, block_hash
+) values (
+    :report, :first, :last, :customer, '2024-04-01', now(), now(), 10000,
+    array[cast(:lead as uuid)], array[gen_random_uuid()], array[cast(:product as uuid)],
+    array[gen_random_uuid()], array['Webinar'], array['Call'],
+    array[cast('High' as engagement_level)], array[now()], array[cast(:gross as int)],
+    array[cast(:billed as int)], array[cast(:used as int)], array['level'],
+    array[cast(null as uuid)], array[cast(null as uuid)], array[cast(null as timestamptz)],
+    cast(:line_hashes as bytea[]), sha256('')
+)
+"""
+REPORT_ID = UUID("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
+
+
+def a_report(**members: Any) -> dict[str, Any]:
+    return {
+        "report": REPORT_ID,
+        "customer": customer_id("acme"),
+        "period": "2024-04-01",
+        "gross": 1000,
+        "billed": 600,
+        "duplicate": 0,
+        "cap": 400,
+    } | members
+
+
+def a_block(**members: Any) -> dict[str, Any]:
+    return {
+        "report": REPORT_ID,
+        "first": 1,
+        "last": 1,
+        "customer": customer_id("acme"),
+        "lead": lead_id("l1"),
+        "product": product_id("abc"),
+        "gross": 1000,
+        "billed": 600,
+        "used": 9400,
+        "line_hashes": None,
+    } | members
+
+
+@pytest.mark.parametrize(
+    ("members", "constraint"),
+    [
+        ({"billed": 601}, "ck_billing_reports_adds_up"),
+        ({"billed": -1, "cap": 1001}, "ck_billing_reports_is_not_negative"),
+        ({"period": "2024-04-02"}, "ck_billing_reports_period_starts_a_month"),
+        ({"customer": uuid4()}, "fk_billing_reports_customer_id"),
+    ],
+)
+def test_report_that_cannot_be_is_refused(
+    stored: Connection, members: dict[str, Any], constraint: str
+) -> None:
+    assert constraint in refused(stored, REPORT, **a_report(**members))
+
+
+def test_customer_has_one_report_a_month(stored: Connection) -> None:
+    stored.execute(text(REPORT), a_report())
+
+    words = refused(stored, REPORT, **a_report(report=uuid4()))
+
+    assert "uq_billing_reports_customer_id_period" in words
+
+
+@pytest.mark.parametrize(
+    ("members", "constraint"),
+    [
+        ({"gross": None}, "every_line_has_a_price"),
+        ({"billed": -400}, "is_not_negative"),
+        ({"used": -1}, "is_not_negative"),
+        ({"first": 0, "last": 0}, "lines_count_from_one"),
+        ({"last": 2}, "columns_are_of_one_length"),
+        ({"line_hashes": "{\\x00}"}, "is_hashed_by_line_or_whole"),
+    ],
+)
+def test_lines_that_cannot_be_are_refused(
+    stored: Connection, members: dict[str, Any], constraint: str
+) -> None:
+    stored.execute(text(REPORT), a_report())
+
+    words = refused(stored, BLOCK, **a_block(**members))
+
+    assert f"ck_billing_report_line_blocks_{constraint}" in words
+
+
+@pytest.mark.parametrize("table", ["billing_reports", "billing_report_line_blocks"])
+def test_final_reports_and_their_lines_are_never_deleted(stored: Connection, table: str) -> None:
+    stored.execute(text(REPORT), a_report())
+    stored.execute(text(BLOCK), a_block())
+
+    assert f"rows of {table} are never deleted" in refused(stored, f"delete from {table}")
+
+
+def test_lines_of_a_block_are_read_as_rows(stored: Connection) -> None:
+    stored.execute(text(REPORT), a_report())
+    stored.execute(text(BLOCK), a_block())
+
+    line = stored.execute(text("select * from billing_report_lines")).one()
+
+    assert (line.line_number, line.lead_id, line.outcome) == (1, lead_id("l1"), "partially_capped")
+    assert (line.billed_cents, line.duplicate_cents, line.cap_cents) == (600, 0, 400)
+
+
+@pytest.mark.parametrize(
+    ("statement", "constraint"),
+    [
+        (
+            "insert into rate_cards (name, version, valid_from) values ('D', 1, '2024-01-01')",
+            "uq_rate_cards_customer_id_version",
+        ),
+        (
+            "insert into rate_cards (name, version, valid_from) values ('D', 2, '2024-01-02')",
+            "ck_rate_cards_valid_from_starts_a_month",
+        ),
+        (
+            "insert into rate_cards (name, version, valid_from, cap_cents)"
+            " values ('D', 2, '2024-01-01', -1)",
+            "ck_rate_cards_cap_is_not_negative",
+        ),
+        (
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents)"
+            " select rate_card_id, 'High', 1 from rate_cards",
+            "uq_rate_card_rates_",
+        ),
+        (
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents, lead_type)"
+            " select rate_card_id, 'High', -1, 'Webinar' from rate_cards",
+            "ck_rate_card_rates_amount_is_not_negative",
+        ),
+        (
+            "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents, lead_type)"
+            " select rate_card_id, 'High', 1, 'Palm Reading' from rate_cards",
+            "fk_rate_card_rates_lead_type",
+        ),
+        (
+            "insert into quarantined_leads (quarantine_id, lead_id, customer_id, lead,"
+            " reason) values (gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), '[]', '')",
+            "ck_quarantined_leads_lead_is_an_object",
+        ),
+    ],
+)
+def test_row_that_cannot_be_is_refused(
+    connection: Connection, statement: str, constraint: str
+) -> None:
+    with pytest.raises(IntegrityError, match=constraint):
+        connection.execute(text(statement))
+
+
+def test_every_moment_is_stored_with_its_zone(connection: Connection) -> None:
+    naive = connection.scalars(
+        text(
+            "select table_name || '.' || column_name from information_schema.columns"
+            " where table_schema = 'public' and data_type = 'timestamp without time zone'"
+        )
+    ).all()
+
+    assert naive == []

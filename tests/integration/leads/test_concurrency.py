@@ -1,0 +1,249 @@
+"""Many senders at once: nothing is lost, doubled or mixed, and nobody waits for ever."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, text
+
+from common.billing_period import Period
+from common.catalog.customers import get_customer, register_customer
+from common.catalog.products import register_product
+from common.database.engine import get_engine
+from common.leads.ingestion import ingest_leads
+from common.leads.parsing import read_leads
+from common.leads.results import Result, Status
+from common.reports.draft import draft_report
+from common.settings import settings
+from tests.support.api import PROJECT, Wire, action, lead
+
+CUSTOMERS = ["acme", "beta"]
+CLIENTS = 16
+
+
+def register_all(connection: Connection) -> None:
+    for name in CUSTOMERS:
+        register_customer(connection, name, name, f"{name}@partner.test", None)
+    register_product(connection, "abc", "abc", None)
+
+
+def some_leads(count: int, seed: int = 1) -> list[Wire]:
+    chance = random.Random(seed)  # noqa: S311
+    return [
+        lead(
+            f"lead-{number}",
+            *[
+                action(
+                    chance.choice(["Call", "Chat", "Like"]),
+                    f"2024-04-{chance.randint(1, 28):02d}T12:00:{place:02d}Z",
+                    chance.choice(["High", "Medium", "Low"]),
+                )
+                for place in range(chance.randint(1, 6))
+            ],
+            customer_id=chance.choice(CUSTOMERS),
+            user={"email": f"user{chance.randint(1, 12)}@people.test"},
+        )
+        for number in range(count)
+    ]
+
+
+def overlapping_batches(leads: list[Wire], seed: int) -> list[list[Wire]]:
+    """Every lead whole once, and parts of it again, shuffled over batches."""
+    chance = random.Random(seed)  # noqa: S311
+    pieces = leads + [
+        each | {"actions": chance.sample(each["actions"], chance.randint(0, len(each["actions"])))}
+        for each in leads
+    ]
+    chance.shuffle(pieces)
+    return [pieces[start : start + 20] for start in range(0, len(pieces), 20)]
+
+
+def store(engine: Engine, batch: list[Wire]) -> list[Result]:
+    posted = read_leads(json.dumps(batch), datetime.now(UTC))
+    assert not posted.refused
+    with engine.begin() as connection:
+        connection.exec_driver_sql("set local deadlock_timeout = '100ms'")
+        return ingest_leads(connection, posted.leads, settings())
+
+
+def bill(engine: Engine) -> list[Any]:
+    with engine.connect() as connection:
+        reports = []
+        for name in CUSTOMERS:
+            report, _ = draft_report(
+                connection, get_customer(connection, name), Period.parse("2024-04")
+            )
+            reports.append((report.totals, report.parts.by_user, list(report.lines)))
+        return reports
+
+
+def expected_bill(server: Engine, template: str, leads: list[Wire]) -> list[Any]:
+    """What one client that posts every lead once is billed."""
+    name = "single_client"
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"create database {name} template {template}")
+    alone = create_engine(server.url.set(database=name))
+    try:
+        with alone.begin() as connection:
+            register_all(connection)
+        store(alone, leads)
+        return bill(alone)
+    finally:
+        alone.dispose()
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def ready(configured_database: str) -> Engine:
+    with get_engine().begin() as connection:
+        register_all(connection)
+    return get_engine()
+
+
+def test_sixteen_clients_lose_and_double_nothing(
+    ready: Engine, server: Engine, template: str
+) -> None:
+    leads = some_leads(120)
+    together = Barrier(CLIENTS)
+
+    def client(number: int) -> list[Result]:
+        engine = create_engine(ready.url)
+        try:
+            engine.connect().close()
+            together.wait()
+            batches = overlapping_batches(leads, number)
+            return [result for batch in batches for result in store(engine, batch)]
+        finally:
+            engine.dispose()
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        results = [each for found in pool.map(client, range(CLIENTS)) for each in found]
+
+    assert all(result.status.is_stored for result in results)
+    created = [result.lead_id for result in results if result.status is Status.CREATED]
+    assert sorted(map(str, created)) == sorted(each["lead_id"] for each in leads)
+    added = sum(result.actions_added for result in results)
+    assert added == sum(len(each["actions"]) for each in leads)
+    assert bill(ready) == expected_bill(server, template, leads)
+
+
+_PROCESS = """
+import json, sys
+from functions.ingest.handler import handler
+from scripts.gateway import LambdaContext
+
+answers = []
+for batch in json.load(sys.stdin):
+    event = {
+        "version": "2.0", "routeKey": "POST /leads", "rawPath": "/leads", "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {
+            "http": {"method": "POST", "path": "/leads", "sourceIp": "127.0.0.1"},
+            "requestId": "r", "stage": "$default"
+        },
+        "body": json.dumps(batch), "isBase64Encoded": False,
+    }
+    answers.append(handler(event, LambdaContext(aws_request_id="r")))
+print("ANSWERS" + json.dumps(answers))
+"""
+
+
+def test_four_functions_at_once_give_the_report_of_one_client(
+    ready: Engine, server: Engine, template: str
+) -> None:
+    leads = some_leads(60, seed=2)
+    environment = os.environ | {"DATABASE_URL": ready.url.render_as_string(hide_password=False)}
+
+    def function(number: int) -> list[Any]:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROCESS],
+            input=json.dumps(overlapping_batches(leads, number)),
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=True,
+        )
+        answers: list[Any] = json.loads(done.stdout.rpartition("ANSWERS")[2])
+        return answers
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [each for found in pool.map(function, range(4)) for each in found]
+
+    assert {answer["statusCode"] for answer in answers} <= {200, 201}
+    bodies = [json.loads(answer["body"]) for answer in answers]
+    assert sum(body["created"] for body in bodies) == len(leads)
+    added = sum(result["actions_added"] for body in bodies for result in body["results"])
+    assert added == sum(len(each["actions"]) for each in leads)
+    assert bill(ready) == expected_bill(server, template, leads)
+
+
+@pytest.mark.parametrize("change", [{"lead_type": "Webinar"}, {"user": {"phone": "1"}}])
+def test_of_two_racing_versions_of_a_lead_one_wins_and_nothing_of_the_other_is_kept(
+    ready: Engine, change: Wire
+) -> None:
+    versions = [
+        lead("lead-1", action("Call"), user={"email": "ann@people.test"}),
+        lead("lead-1", action("Chat"), user={"email": "ann@people.test"}) | change,
+    ]
+    others = [[lead(f"other-{place}-{n}") for n in range(50)] for place in range(2)]
+    together = Barrier(2)
+
+    def client(place: int) -> list[Result]:
+        engine = create_engine(ready.url)
+        try:
+            engine.connect().close()
+            together.wait()
+            return store(engine, [*others[place], versions[place]])
+        finally:
+            engine.dispose()
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(client, range(2)))
+
+    last = [found[-1] for found in results]
+    assert sorted(result.status.value for result in last) == ["conflict", "created"]
+    winner = 0 if last[0].status is Status.CREATED else 1
+    with ready.connect() as connection:
+        kept = connection.scalars(text("select action_type from actions")).all()
+    assert kept == [versions[winner]["actions"][0]["action_type"]]
+    assert all(result.status is Status.CREATED for found in results for result in found[:-1])
+
+
+def test_version_that_waits_for_a_conflicting_one_says_conflict(ready: Engine) -> None:
+    first = lead("lead-1", action("Call"))
+    second = lead("lead-1", action("Chat"), lead_type="Webinar")
+    posted = read_leads(json.dumps([first]), datetime.now(UTC))
+
+    with ThreadPoolExecutor(1) as pool:
+        with ready.begin() as connection:
+            ingest_leads(connection, posted.leads, settings())
+            waiting = pool.submit(store, ready, [second])
+        (result,) = waiting.result(timeout=30)
+
+    assert result.status is Status.CONFLICT
+    assert [(error.code) for error in result.errors] == ["conflict"]
+
+
+def test_rolled_back_rival_leaves_the_lead_to_the_one_that_waited(ready: Engine) -> None:
+    first = lead("lead-1", action("Call"))
+    second = lead("lead-1", action("Chat"), lead_type="Webinar")
+    posted = read_leads(json.dumps([first]), datetime.now(UTC))
+
+    with ThreadPoolExecutor(1) as pool:
+        with ready.connect() as connection:
+            ingest_leads(connection, posted.leads, settings())
+            waiting = pool.submit(store, ready, [second])
+            connection.rollback()
+        (result,) = waiting.result(timeout=30)
+
+    assert result.status is Status.CREATED

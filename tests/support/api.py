@@ -1,0 +1,175 @@
+"""Speaking to the API in tests: leads to post, and answers held against their shapes."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import httpx
+from pydantic import BaseModel
+
+from common.problems import PROBLEM_JSON
+from services.reports.api.schemas import (
+    AuditListShape,
+    BillingRunShape,
+    CustomerListShape,
+    CustomerShape,
+    DecidedLeadShape,
+    DisputeListShape,
+    DisputeShape,
+    HealthShape,
+    KeyListShape,
+    KeyShape,
+    LeadListShape,
+    NewKeyShape,
+    PostAnswerShape,
+    ProblemShape,
+    ProductListShape,
+    ProductShape,
+    QuarantineListShape,
+    RateCardListShape,
+    RateCardVersionShape,
+    ReconciliationShape,
+    ReportListShape,
+    ReportShape,
+    ResultShape,
+    RunListShape,
+    SimulationShape,
+    VerificationShape,
+)
+
+PROJECT = Path(__file__).resolve().parents[2]
+JSON = {"content-type": "application/json"}
+Wire = dict[str, Any]
+
+_SHAPES: list[tuple[str, str, type[BaseModel]]] = [
+    ("POST", r"/leads", PostAnswerShape),
+    ("POST", r"/leads/quarantined/.+/replay", ResultShape),
+    ("GET", r"/leads", LeadListShape),
+    ("GET", r"/leads/quarantined", QuarantineListShape),
+    ("GET", r"/leads/.+", DecidedLeadShape),
+    ("POST", r"/billing/periods/.+/close", BillingRunShape),
+    ("GET", r"/billing/runs", RunListShape),
+    ("GET", r"/billing/reconciliation", ReconciliationShape),
+    ("GET", r"/billing/disputes", DisputeListShape),
+    ("POST", r"/billing/disputes", DisputeShape),
+    ("GET", r"/billing/disputes/[^/]+", DisputeShape),
+    ("POST", r"/billing/disputes/[^/]+/(accept|reject)", DisputeShape),
+    ("GET", r"/billing/reports", ReportListShape),
+    ("GET", r"/billing/reports/.+/verify", VerificationShape),
+    ("GET", r"/billing/reports/.+", ReportShape),
+    ("PUT", r"/customers/.+", CustomerShape),
+    ("GET", r"/customers", CustomerListShape),
+    ("PUT", r"/products/.+", ProductShape),
+    ("GET", r"/products", ProductListShape),
+    ("GET", r"/rate-cards", RateCardListShape),
+    ("POST", r"/rate-cards", RateCardVersionShape),
+    ("POST", r"/billing/simulations", SimulationShape),
+    ("GET", r"/keys", KeyListShape),
+    ("POST", r"/keys", NewKeyShape),
+    ("POST", r"/keys/.+/rotate", NewKeyShape),
+    ("POST", r"/keys/.+/revoke", KeyShape),
+    ("GET", r"/audit", AuditListShape),
+    ("GET", r"/health/.+", HealthShape),
+]
+
+
+def check_shape(answer: httpx.Response) -> None:
+    """Demands of an answer what the contract says of every answer of its kind."""
+    answer.read()
+    path = unquote(answer.request.url.raw_path.decode().partition("?")[0])
+    if answer.headers.get("content-type", "").startswith("text/html"):
+        return
+    if answer.status_code >= 400:
+        check_problem(answer.status_code, answer.headers, answer.json(), path)
+    elif answer.headers.get("content-type") == "application/json":
+        for method, pattern, shape in _SHAPES:
+            if method == answer.request.method and re.fullmatch(pattern, path, re.DOTALL):
+                shape.model_validate_json(answer.content, strict=False)
+                return
+
+
+def check_problem(status: int, headers: Any, document: Any, path: str) -> None:
+    """Demands a problem document (RFC 9457) that fits its answer."""
+    assert headers["content-type"] == PROBLEM_JSON
+    problem = ProblemShape.model_validate(document)
+    assert problem.status == status
+    assert problem.type.startswith("urn:lead-billing:problem:")
+    assert problem.title
+    assert problem.detail
+    assert unquote(problem.instance) == path
+    names = {name.lower() for name in headers}
+    assert (status in {429, 503}) == ("retry-after" in names)
+    assert (status == 401) == ("www-authenticate" in names)
+    assert all(error.pointer == "" or error.pointer.startswith("/") for error in problem.errors)
+
+
+def action(
+    action_type: str = "Form Submission",
+    timestamp: str = "2024-04-01T10:05:00Z",
+    engagement_level: str = "High",
+) -> Wire:
+    return {
+        "action_type": action_type,
+        "timestamp": timestamp,
+        "engagement_level": engagement_level,
+    }
+
+
+def lead(lead_id: str = "lead-1", *actions: Wire, **members: Any) -> Wire:
+    """A valid lead of acme for the product abc, as it is posted."""
+    return {
+        "lead_id": lead_id,
+        "customer_id": "acme",
+        "product_id": "abc",
+        "lead_type": "Website Visit",
+        "created_at": "2024-04-01T09:55:00Z",
+        "actions": list(actions),
+        "user": {"email": f"{lead_id[:40].strip() or 'x'}@people.test"},
+    } | members
+
+
+def without(wire: Wire, name: str) -> Wire:
+    return {key: value for key, value in wire.items() if key != name}
+
+
+def path_of(*parts: str) -> str:
+    """A path with whatever its parts hold percent-encoded."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts).replace("/..", "/%2E%2E")
+
+
+def register(client: httpx.Client, *, customers: Wire | None = None, products: str = "abc") -> None:
+    """Registers customers with their zones (acme in UTC unless given) and products."""
+    for number, (name, zone) in enumerate((customers or {"acme": "UTC"}).items()):
+        body = {"name": f"The {name}", "email": f"billing{number}@partner.test", "timezone": zone}
+        client.put(path_of("customers", name), json=body).raise_for_status()
+    for name in products.split():
+        client.put(path_of("products", name), json={"name": name}).raise_for_status()
+
+
+def post(client: httpx.Client, body: Any) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return client.post("/leads", content=content, headers=JSON)
+
+
+def statuses(answer: httpx.Response) -> list[str]:
+    return [result["status"] for result in answer.json()["results"]]
+
+
+def refusals(answer: httpx.Response) -> list[tuple[str, str]]:
+    """Pointer and code of every refused field."""
+    results = answer.json()["results"]
+    return [(error["pointer"], error["code"]) for result in results for error in result["errors"]]
+
+
+def report(client: httpx.Client, customer: str, period: str) -> Any:
+    answer = client.get(path_of("billing", "reports", customer, period))
+    answer.raise_for_status()
+    return answer.json()
+
+
+def amounts(totals: Wire) -> tuple[str, str, str, str]:
+    """Gross, billed, duplicate saving, cap saving."""
+    savings = totals["savings"]
+    return totals["gross"], totals["billed"], savings["duplicate"], savings["cap"]

@@ -1,0 +1,189 @@
+"""Closing once more, in plain Python: what settlement is held against, as oracle.py is for lines.
+
+Invariant: nothing here comes from the product's code. What is final is kept as it was decided and
+never looked at again but to judge what comes late.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.support import oracle
+from tests.support.oracle import Action, Card, Event, Line
+
+EventKey = tuple[uuid.UUID, Action]
+LineKey = tuple[date, str, Action]  # the month of its report, its lead and its action
+
+
+@dataclass
+class Statement:
+    """A customer's report of a month: its own lines, and those of prior periods by month."""
+
+    status: str
+    lines: list[Line] = field(default_factory=list)
+    prior: dict[date, list[Line]] = field(default_factory=dict)
+    credits: list[tuple[LineKey, int]] = field(default_factory=list)
+
+    @property
+    def due(self) -> int:
+        late = [line for lines in self.prior.values() for line in lines]
+        billed = sum(line.billed for line in [*self.lines, *late])
+        return billed - sum(cents for _, cents in self.credits)
+
+    def every_line(self, month: date) -> list[tuple[date, Line]]:
+        """Each line with the month it belongs to."""
+        own = [(month, line) for line in self.lines]
+        return own + [(late, line) for late in sorted(self.prior) for line in self.prior[late]]
+
+
+@dataclass
+class Dispute:
+    """Lines of one lead that a customer disputed, with what they had billed."""
+
+    customer: str
+    lines: list[tuple[LineKey, int]]
+    status: str = "open"
+
+
+class Ledger:
+    """Customers' statements, final and draft, as leads are posted and months are closed."""
+
+    def __init__(self, zones: Mapping[str, str], cards: Iterable[Card]) -> None:
+        self.leads: list[Mapping[str, Any]] = []
+        self.final: dict[tuple[str, date], Statement] = {}
+        self.closed_through: dict[str, date] = {}
+        self.disputes: list[Dispute] = []
+        self._accepted: list[Dispute] = []  # and on no report yet, in the order of acceptance
+        self._zones = {name: ZoneInfo(zone) for name, zone in zones.items()}
+        self.cards = list(cards)
+
+    def post(self, leads: Iterable[Mapping[str, Any]]) -> None:
+        self.leads += leads
+
+    def close(self, customer: str, month: date) -> str:
+        """Closes a month that is over; says "closed", "already_closed" or "refused"."""
+        through = self.closed_through.get(customer, date.min)
+        if month <= through:
+            return "already_closed"
+        months = self._open_events(customer)
+        if any(through < earlier < month for earlier in months):
+            return "refused"
+        lines, late = self._own_lines(customer, month), self._late_lines(customer)
+        credits = self._waiting_credits(customer)
+        self.final[customer, month] = Statement("final", lines, late, credits)
+        self._accepted = [each for each in self._accepted if each.customer != customer]
+        self.closed_through[customer] = month
+        return "closed"
+
+    def newest_version(self, owner: str | None) -> int:
+        return max((card.version for card in self.cards if card.customer_id == owner), default=0)
+
+    def change_card(self, card: Card) -> str:
+        """Adds a card's version; says "added", or "refused" where it would price a closed month."""
+        for customer, through in self.closed_through.items():
+            if card.customer_id in {None, customer} and card.valid_from <= through:
+                return "refused"
+        self.cards.append(card)
+        return "added"
+
+    def dispute(self, customer: str, lead_id: str, action: Action | None) -> str:
+        """Disputes a lead's final lines, or that of one action; says "open" or "refused"."""
+        taken = {
+            key for each in self.disputes if each.status != "rejected" for key, _ in each.lines
+        }
+        lines = [
+            ((month, line.lead_id, line.action), line.billed)
+            for (owner, month), statement in sorted(self.final.items())
+            for _, line in statement.every_line(month)
+            if owner == customer
+            and line.lead_id == lead_id
+            and action in {None, line.action}
+            and line.billed
+        ]
+        lines = [(key, billed) for key, billed in lines if key not in taken]
+        if not lines:
+            return "refused"
+        self.disputes.append(Dispute(customer, lines))
+        return "open"
+
+    def decide(self, number: int, status: str) -> str:
+        """Accepts or rejects a dispute by its number; says what it is then."""
+        dispute = self.disputes[number]
+        if dispute.status == "open":
+            dispute.status = status
+            if status == "accepted":
+                self._accepted.append(dispute)
+        return dispute.status
+
+    def _waiting_credits(self, customer: str) -> list[tuple[LineKey, int]]:
+        return [line for each in self._accepted if each.customer == customer for line in each.lines]
+
+    def statement(self, customer: str, month: date) -> Statement:
+        """A customer's month as it reads now."""
+        through = self.closed_through.get(customer)
+        if through is not None and month <= through:
+            return self.final.get((customer, month), Statement("final"))
+        is_first_open = through is not None and month == oracle.next_month(through)
+        late = self._late_lines(customer) if is_first_open else {}
+        credits = self._waiting_credits(customer) if is_first_open else []
+        return Statement("draft", self._own_lines(customer, month), late, credits)
+
+    def months(self, customer: str) -> set[date]:
+        """The months a customer has something on: actions, a final report, or late lines."""
+        events = self._open_events(customer)
+        through = self.closed_through.get(customer)
+        found = {month for owner, month in self.final if owner == customer}
+        found |= {month for month in events if through is None or month > through}
+        return found | ({oracle.next_month(through)} if through is not None else set())
+
+    def _own_lines(self, customer: str, month: date) -> list[Line]:
+        events = self._open_events(customer).get(month, [])
+        return oracle.decide(events, self._card(customer, month))
+
+    def _late_lines(self, customer: str) -> dict[date, list[Line]]:
+        """What came too late for its month's report, judged behind all that is final of it."""
+        through = self.closed_through.get(customer, date.min)
+        return {
+            month: oracle.decide(events, self._card(customer, month), self._behind(customer, month))
+            for month, events in self._open_events(customer).items()
+            if month <= through
+        }
+
+    def _open_events(self, customer: str) -> dict[date, list[Event]]:
+        """The actions that no final report has a line of, by their own month."""
+        is_final = self._final_keys(customer)
+        months = defaultdict(list)
+        for event in oracle.events_of(self.leads, False):
+            if event.lead["customer_id"] != customer or _key(event) in is_final:
+                continue
+            months[oracle.billing_period_of(event.action[2], self._zones[customer])].append(event)
+        return dict(months)
+
+    def _final_keys(self, customer: str) -> set[EventKey]:
+        return {
+            (oracle.lead_uuid(line.lead_id), line.action)
+            for (owner, month), statement in self.final.items()
+            if owner == customer
+            for _, line in statement.every_line(month)
+        }
+
+    def _behind(self, customer: str, month: date) -> list[tuple[Event, Line]]:
+        events = {_key(event): event for event in oracle.events_of(self.leads, False)}
+        return [
+            (events[oracle.lead_uuid(line.lead_id), line.action], line)
+            for (owner, report_month), statement in self.final.items()
+            if owner == customer
+            for own_month, line in statement.every_line(report_month)
+            if own_month == month
+        ]
+
+    def _card(self, customer: str, month: date) -> Card:
+        return oracle.card_in_force(self.cards, customer, month)
+
+
+def _key(event: Event) -> EventKey:
+    return event.lead_uuid, event.action
