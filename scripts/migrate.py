@@ -16,15 +16,20 @@ from scripts.database import owned_database, shared_database
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
-def upgrade_schema(connection: Connection) -> None:
-    """Apply every migration that this database has not had yet."""
-    command.upgrade(_config(connection), "head")
+def upgrade_schema(connection: Connection, *, with_guards: bool = True) -> None:
+    """Apply every migration that this database has not had yet.
+
+    Without guards, the schema has no triggers: nothing but the rights of the roles then keeps
+    final reports and audit entries from being edited (alembic/sql/guards.sql).
+    """
+    options = argparse.Namespace(x=[f"guards={'yes' if with_guards else 'no'}"])
+    command.upgrade(_config(connection, options), "head")
 
 
-def upgrade_configured_database() -> None:
+def upgrade_configured_database(*, with_guards: bool = True) -> None:
     """Apply them to the database of the settings."""
     with _connection() as connection:
-        upgrade_schema(connection)
+        upgrade_schema(connection, with_guards=with_guards)
 
 
 def main() -> None:
@@ -35,13 +40,18 @@ def main() -> None:
         action="store_true",
         help="in a database of its own, check that the migrations give what the models declare",
     )
+    parser.add_argument(
+        "--without-guards",
+        action="store_true",
+        help="leave out the triggers that refuse edits (alembic/sql/guards.sql)",
+    )
     arguments = parser.parse_args()
     with ending_as_a_command():
         if arguments.check:
             _check()
             return
         with shared_database(arguments.data_dir, print):
-            upgrade_configured_database()
+            upgrade_configured_database(with_guards=not arguments.without_guards)
             print("The schema is up to date.")
 
 
@@ -59,8 +69,8 @@ def _connection() -> Connection:
     return create_engine(settings().sqlalchemy_url(), poolclass=NullPool).connect()
 
 
-def _config(connection: Connection) -> Config:
-    config = Config(toml_file=_PROJECT / "pyproject.toml")
+def _config(connection: Connection, options: argparse.Namespace | None = None) -> Config:
+    config = Config(toml_file=_PROJECT / "pyproject.toml", cmd_opts=options)
     config.attributes["connection"] = connection
     return config
 

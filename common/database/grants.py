@@ -98,7 +98,6 @@ TABLES: dict[str, Access] = {
     "dispute_lines": Access("", "select, insert", _OF_OWN_REPORT),
     "billing_report_credits": Access("", "select, insert", _OF_OWN_REPORT),
     "billing_report_line_blocks": Access("", "select, insert", _OWN),
-    "billing_report_lines": Access("", "select, insert", _OWN),  # a view since revision 0007
     "billing_report_lead_totals": Access("", "select, insert", _OF_OWN_REPORT),
     # Written by a trigger on actions, as its owner.
     "late_actions": Access("", "select, delete", _OWN),

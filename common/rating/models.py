@@ -71,6 +71,7 @@ class RateCardRate(Base):
             "engagement_level",
             "lead_type",
             "product_id",
+            name="uq_rate_card_rates_place",
             postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("amount_cents >= 0", "amount_is_not_negative"),

@@ -8,15 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
-from common.database.engine import get_engine
 from common.database.transactions import transaction
-from tests.support.api import PROJECT, Wire, action, amounts, lead, path_of, post, register, report
-from tests.support.tampering import hash_in_form
+from tests.support.api import Wire, action, amounts, lead, path_of, post, register, report
 
 APRIL = path_of("billing", "reports", "acme", "2024-04")
 USER = {"email": "ann@people.test"}
@@ -431,37 +426,3 @@ def test_customers_own_zone_says_what_the_month_is(api: httpx.Client) -> None:
 
     assert [line["action_type"] for line in report(api, "acme", "2024-04")["lines"]] == ["In"]
     assert report(api, "acme", "2024-05")["status"] == "draft"
-
-
-def test_schema_does_not_go_back_behind_a_report_that_the_older_one_cannot_verify(
-    spring: httpx.Client,
-) -> None:
-    closed(spring, "2024-04", "acme")
-    april = report(spring, "acme", "2024-04")
-
-    with get_engine().connect() as connection:
-        made = Config(toml_file=PROJECT / "pyproject.toml")
-        made.attributes["connection"] = connection
-        with pytest.raises(DBAPIError, match="cannot verify"):
-            command.downgrade(made, "0007")
-
-    assert report(spring, "acme", "2024-04") == april
-
-
-def test_reports_that_an_older_schema_closed_stay_as_they_are(spring: httpx.Client) -> None:
-    closed(spring, "2024-04", "acme")
-    hash_in_form(report(spring, "acme", "2024-04"), form=3)
-    post_late(spring)
-    april, may = (report(spring, "acme", month) for month in ("2024-04", "2024-05"))
-
-    with get_engine().connect() as connection:
-        made = Config(toml_file=PROJECT / "pyproject.toml")
-        made.attributes["connection"] = connection
-        command.downgrade(made, "0003")
-        command.upgrade(made, "head")
-
-    assert report(spring, "acme", "2024-04") == april
-    assert report(spring, "acme", "2024-05")["prior_period"] == may["prior_period"]
-    assert spring.get(f"{APRIL}/verify").json()["verified"] is True
-    closed(spring, "2024-05", "acme")
-    assert spring.get("/billing/reconciliation").json()["reconciled"] is True

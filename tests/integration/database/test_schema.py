@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from common.catalog.models import LeadType
 from common.identifiers import customer_id, lead_id, product_id
 from common.rating.models import RateCard, RateCardRate
+from common.tables import Base
 from scripts.migrate import upgrade_schema
 from tests.support.api import PROJECT
 
@@ -78,6 +79,35 @@ def test_downgrade_to_the_base_leaves_nothing_and_upgrade_works_again(empty: Eng
 def test_migrations_give_what_the_models_declare(engine: Engine) -> None:
     with engine.connect() as connection:
         command.check(config(connection))
+
+
+def constraints(connection: Connection) -> set[tuple[str, str]]:
+    """Name and definition of every constraint."""
+    rows = connection.execute(
+        text(
+            "select conname, pg_get_constraintdef(oid) from pg_constraint"
+            " where connamespace = 'public'::regnamespace and conrelid <> 0"
+            " and conrelid::regclass::text <> 'alembic_version' and contype in ('c', 'f', 'p', 'u')"
+        )
+    )
+    return {(name, definition) for name, definition in rows}
+
+
+def test_constraints_are_those_of_the_models(empty: Engine, connection: Connection) -> None:
+    Base.metadata.create_all(empty)
+
+    with empty.connect() as of_models:
+        assert constraints(connection) == constraints(of_models)
+
+
+def test_guards_can_be_left_out(empty: Engine) -> None:
+    with empty.connect() as connection:
+        upgrade_schema(connection, with_guards=False)
+
+        guards = text("select tgname from pg_trigger where tgfoid::regproc::text like 'refuse%'")
+        assert connection.scalars(guards).all() == []
+        command.check(config(connection))
+        command.downgrade(config(connection), "base")
 
 
 def test_upgrade_of_what_is_current_changes_nothing(engine: Engine) -> None:
@@ -333,7 +363,7 @@ def test_lines_of_a_block_are_read_as_rows(stored: Connection) -> None:
         (
             "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents)"
             " select rate_card_id, 'High', 1 from rate_cards",
-            "uq_rate_card_rates_",
+            "uq_rate_card_rates_place",
         ),
         (
             "insert into rate_card_rates (rate_card_id, engagement_level, amount_cents, lead_type)"

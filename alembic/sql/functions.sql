@@ -1,0 +1,45 @@
+-- The first moment of a day in a time zone. Where the zone's clocks show midnight twice, PostgreSQL
+-- takes the second: a day has begun by then.
+create function local_midnight(day date, zone text) returns timestamptz
+language plpgsql immutable strict parallel safe as $$
+declare
+    midnight timestamptz := day::timestamp at time zone zone;
+    day_before timestamptz := midnight - interval '1 day';
+    offset_before interval := day_before at time zone zone - day_before at time zone 'UTC';
+    earlier timestamptz := (day::timestamp - offset_before) at time zone 'UTC';
+begin
+    return case when earlier at time zone zone = day::timestamp then earlier else midnight end;
+end $$;
+
+-- The billing period of a moment in a time zone, as the first day of its month.
+create function billing_period_of(moment timestamptz, zone text) returns date
+language plpgsql immutable strict parallel safe as $$
+declare
+    month date := date_trunc('month', moment at time zone zone);
+    next_month date := month + interval '1 month';
+begin
+    return case when moment < local_midnight(next_month, zone) then month else next_month end;
+end $$;
+
+-- The customer that a transaction is limited to; null where it is limited to none.
+create function tenant() returns uuid language sql stable parallel safe as $$
+    select nullif(current_setting('lead_billing.customer', true), '')::uuid
+$$;
+
+-- The lines of a block, one row each. Not declared immutable, which it is: PostgreSQL would write it
+-- into the statement around it, expect ten rows of it, and join them in loops.
+create function lines_of_block(
+    uuid[], uuid[], uuid[], uuid[], text[], text[], engagement_level[], timestamptz[], int[], int[],
+    int[], text[], uuid[], uuid[], timestamptz[], bytea[]
+)
+returns table (
+    lead_id uuid, action_id uuid, product_id uuid, user_key uuid, lead_type text, action_type text,
+    engagement_level engagement_level, "timestamp" timestamptz, gross_cents int, billed_cents int,
+    cap_used_before_cents int, rate text, duplicate_of_lead_id uuid, duplicate_of_action_id uuid,
+    duplicate_of_timestamp timestamptz, line_hash bytea, place bigint
+)
+language sql rows 250 as $$
+    select *
+    from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        with ordinality
+$$;

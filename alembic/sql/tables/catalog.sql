@@ -1,0 +1,42 @@
+create table customers (
+    customer_id uuid not null,
+    external_id text collate "C" not null,
+    name text not null,
+    email text not null,
+    timezone text default 'UTC' not null,
+    created_at timestamptz default now() not null,
+    constraint pk_customers primary key (customer_id),
+    constraint uq_customers_email unique (email),
+    constraint uq_customers_external_id unique (external_id)
+);
+
+comment on column customers.external_id is 'the caller''s id';
+comment on column customers.email is 'lower case';
+comment on column customers.timezone is 'IANA time zone';
+
+create table products (
+    product_id uuid not null,
+    external_id text collate "C" not null,
+    name text not null,
+    description text,
+    created_at timestamptz default now() not null,
+    constraint pk_products primary key (product_id),
+    constraint uq_products_external_id unique (external_id)
+);
+
+comment on column products.external_id is 'the caller''s id';
+
+create table lead_types (
+    lead_type text collate "C" not null,
+    constraint pk_lead_types primary key (lead_type)
+);
+
+create table deployment (
+    is_only_row boolean default true not null,
+    user_hash_key_fingerprint text not null,
+    constraint pk_deployment primary key (is_only_row),
+    constraint ck_deployment_is_the_only_row check (is_only_row)
+);
+
+comment on column deployment.user_hash_key_fingerprint is
+    'of the key its users are hashed with, which must stay the same';

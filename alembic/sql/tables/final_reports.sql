@@ -1,0 +1,208 @@
+create table billing_runs (
+    run_id uuid default gen_random_uuid() not null,
+    period date not null,
+    actor text not null,
+    started_at timestamptz default now() not null,
+    finished_at timestamptz,
+    closed int default 0 not null,
+    already_closed int default 0 not null,
+    failed int default 0 not null,
+    due_cents bigint default 0 not null,
+    constraint pk_billing_runs primary key (run_id)
+);
+
+comment on column billing_runs.actor is 'who or what asked for it';
+comment on column billing_runs.finished_at is 'null: running, or cut short';
+
+create table billing_reports (
+    report_id uuid not null,
+    run_id uuid not null,
+    customer_id uuid not null,
+    customer_name text not null,
+    period date not null,
+    timezone text not null,
+    rate_card_id uuid not null,
+    product_names jsonb not null,
+    lead_count int not null,
+    action_count int not null,
+    prior_action_count int not null,
+    gross_cents bigint not null,
+    billed_cents bigint not null,
+    duplicate_cents bigint not null,
+    cap_cents bigint not null,
+    prior_billed_cents bigint not null,
+    credit_count int default 0 not null,
+    credit_cents bigint default 0 not null,
+    due_cents bigint not null,
+    previous_hash text,
+    hash_version int default 1 not null,
+    content_hash text not null,
+    finalized_at timestamptz default now() not null,
+    constraint pk_billing_reports primary key (report_id),
+    constraint uq_billing_reports_customer_id_period unique (customer_id, period),
+    constraint fk_billing_reports_customer_id
+        foreign key (customer_id) references customers (customer_id) on delete restrict,
+    constraint fk_billing_reports_rate_card_id
+        foreign key (rate_card_id) references rate_cards (rate_card_id) on delete restrict,
+    constraint fk_billing_reports_run_id
+        foreign key (run_id) references billing_runs (run_id) on delete restrict,
+    constraint ck_billing_reports_adds_up
+        check (gross_cents = billed_cents + duplicate_cents + cap_cents),
+    constraint ck_billing_reports_is_not_negative
+        check (least(billed_cents, duplicate_cents, cap_cents) >= 0),
+    constraint ck_billing_reports_period_starts_a_month check (extract(day from period) = 1)
+);
+
+comment on column billing_reports.period is 'first day of the month, in `timezone`';
+comment on column billing_reports.timezone is 'the customer''s IANA time zone when closed';
+comment on column billing_reports.product_names is 'by product id';
+comment on column billing_reports.lead_count is 'of this period''s lines';
+comment on column billing_reports.prior_action_count is 'of prior-period lines';
+comment on column billing_reports.gross_cents is 'of this period''s lines';
+comment on column billing_reports.due_cents is
+    'billed of this period and of its prior-period lines, less credits';
+comment on column billing_reports.previous_hash is
+    'content_hash of the customer''s report before this one';
+comment on column billing_reports.hash_version is
+    'which form content_hash is over (docs/verification.md)';
+comment on column billing_reports.content_hash is 'SHA-256 over the canonical form, hex';
+
+create type outcome as enum ('billed', 'duplicate', 'partially_capped', 'capped');
+
+create table billing_report_line_blocks (
+    report_id uuid not null,
+    first_line int not null,
+    last_line int not null,
+    customer_id uuid not null,
+    period date not null,
+    first_timestamp timestamptz not null,
+    last_timestamp timestamptz not null,
+    cap_limit_cents int not null,
+    lead_ids uuid[] not null,
+    action_ids uuid[] not null,
+    product_ids uuid[] not null,
+    user_keys uuid[] not null,
+    lead_types text[] collate "C" not null,
+    action_types text[] not null,
+    engagement_levels engagement_level[] not null,
+    timestamps timestamptz[] not null,
+    gross_cents int[] not null,
+    billed_cents int[] not null,
+    cap_used_before_cents int[] not null,
+    rates text[] not null,
+    duplicate_of_lead_ids uuid[] not null,
+    duplicate_of_action_ids uuid[] not null,
+    duplicate_of_timestamps timestamptz[] not null,
+    line_hashes bytea[],
+    block_hash bytea,
+    constraint pk_billing_report_line_blocks primary key (report_id, first_line),
+    constraint fk_billing_report_line_blocks_report_id
+        foreign key (report_id) references billing_reports (report_id) on delete restrict,
+    constraint ck_billing_report_line_blocks_columns_are_of_one_length check (
+        cardinality(lead_ids) = last_line - first_line + 1
+        and cardinality(action_ids) = last_line - first_line + 1
+        and cardinality(product_ids) = last_line - first_line + 1
+        and cardinality(user_keys) = last_line - first_line + 1
+        and cardinality(lead_types) = last_line - first_line + 1
+        and cardinality(action_types) = last_line - first_line + 1
+        and cardinality(engagement_levels) = last_line - first_line + 1
+        and cardinality(timestamps) = last_line - first_line + 1
+        and cardinality(gross_cents) = last_line - first_line + 1
+        and cardinality(billed_cents) = last_line - first_line + 1
+        and cardinality(cap_used_before_cents) = last_line - first_line + 1
+        and cardinality(rates) = last_line - first_line + 1
+        and cardinality(duplicate_of_lead_ids) = last_line - first_line + 1
+        and cardinality(duplicate_of_action_ids) = last_line - first_line + 1
+        and cardinality(duplicate_of_timestamps) = last_line - first_line + 1
+    ),
+    constraint ck_billing_report_line_blocks_every_line_has_a_price
+        check (array_position(gross_cents, null) is null),
+    constraint ck_billing_report_line_blocks_is_hashed_by_line_or_whole
+        check ((line_hashes is null) <> (block_hash is null)),
+    constraint ck_billing_report_line_blocks_is_not_negative check (
+        0 <= all (gross_cents)
+        and 0 <= all (billed_cents)
+        and 0 <= all (cap_used_before_cents)
+    ),
+    constraint ck_billing_report_line_blocks_lines_count_from_one check (first_line >= 1)
+);
+
+create index ix_billing_report_line_blocks_customer_id_period
+    on billing_report_line_blocks (customer_id, period);
+
+comment on column billing_report_line_blocks.first_line is 'number of its first line on the report';
+comment on column billing_report_line_blocks.period is
+    'the actions'' own month; earlier than the report''s on prior-period lines';
+comment on column billing_report_line_blocks.rates is
+    'what kind of rate gave each price; null: one of its level alone';
+comment on column billing_report_line_blocks.duplicate_of_lead_ids is
+    'null where a line repeats nothing';
+comment on column billing_report_line_blocks.line_hashes is
+    'of each line, in the canonical forms 1 to 3';
+comment on column billing_report_line_blocks.block_hash is
+    'SHA-256 of the block, from the canonical form 4 on';
+
+-- Half of it is random bytes, and compressing the rest takes longer than writing it. Short columns
+-- stand in the row itself: each piece elsewhere costs a row and an index entry.
+alter table billing_report_line_blocks set (toast_tuple_target = 8160);
+alter table billing_report_line_blocks
+    alter lead_ids set storage external,
+    alter action_ids set storage external,
+    alter product_ids set storage external,
+    alter user_keys set storage external,
+    alter lead_types set storage external,
+    alter action_types set storage external,
+    alter engagement_levels set storage external,
+    alter timestamps set storage external,
+    alter gross_cents set storage external,
+    alter billed_cents set storage external,
+    alter cap_used_before_cents set storage external,
+    alter rates set storage external,
+    alter duplicate_of_lead_ids set storage external,
+    alter duplicate_of_action_ids set storage external,
+    alter duplicate_of_timestamps set storage external,
+    alter line_hashes set storage external;
+
+create table billing_report_lead_totals (
+    report_id uuid not null,
+    lead_ids uuid[] not null,
+    gross_cents bigint[] not null,
+    billed_cents bigint[] not null,
+    duplicate_cents bigint[] not null,
+    cap_cents bigint[] not null,
+    action_counts bigint[] not null,
+    constraint pk_billing_report_lead_totals primary key (report_id),
+    constraint fk_billing_report_lead_totals_report_id
+        foreign key (report_id) references billing_reports (report_id) on delete restrict
+);
+
+alter table billing_report_lead_totals
+    alter lead_ids set storage external,
+    alter gross_cents set storage external,
+    alter billed_cents set storage external,
+    alter duplicate_cents set storage external,
+    alter cap_cents set storage external,
+    alter action_counts set storage external;
+
+create table late_actions (
+    customer_id uuid not null,
+    period date not null,
+    lead_id uuid not null,
+    action_id uuid not null,
+    constraint pk_late_actions primary key (customer_id, period, lead_id, action_id)
+);
+
+comment on column late_actions.period is 'the closed month it belongs to';
+
+create table parked_customers (
+    customer_id uuid not null,
+    period date not null,
+    run_id uuid not null,
+    reason text not null,
+    parked_at timestamptz default now() not null,
+    constraint pk_parked_customers primary key (customer_id, period),
+    constraint fk_parked_customers_customer_id
+        foreign key (customer_id) references customers (customer_id) on delete restrict,
+    constraint fk_parked_customers_run_id
+        foreign key (run_id) references billing_runs (run_id) on delete restrict
+);
