@@ -62,7 +62,7 @@ def close_period(
         raise Unpriced(f"no rate card is in force in {period}")
     late = found.late_periods
     scope = Scope([(customer_id, each) for each in (period.start, *late)])
-    close = CLOSE_PLAINLY if found.is_plain and not late else CLOSE
+    close = CLOSE_PLAINLY if found.is_flat and not late else CLOSE
     try:
         closed = close.execute(
             connection,

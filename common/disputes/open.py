@@ -169,7 +169,7 @@ class _Line(NamedTuple):
 
 
 def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
-    periods = lead_periods(connection, lead.lead_id)
+    periods = lead_periods(connection, lead.customer_id, lead.lead_id)
     first, last = (
         select(of_all(Action.timestamp)).where(Action.lead_id == lead.lead_id).scalar_subquery()
         for of_all in (func.min, func.max)

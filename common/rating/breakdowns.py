@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
+from common.database.sql_loader import load_statement
 from common.rating.period_totals import require_prices
-from common.rating.rated_lines import RATED, SUMS
 from common.rating.scope import Scope
 from common.rating.totals import Totals
 
@@ -38,24 +38,6 @@ class SummaryRow(NamedTuple):
     lead_key: str | None = None  # the lead's UUID; `lead_id` is the id its sender gave it
 
 
-_SELECTED_BY_LEAD = f"""
-per_lead as (
-    select
-        lead_id, product_id, lead_type, user_key, {SUMS}, count(*) as actions,
-        count(*) filter (where gross_cents is null) as unpriced
-    from selected
-    group by lead_id, product_id, lead_type, user_key
-),
-
-named as (
-    select
-        per_lead.*, leads.external_id as lead, leads.has_user,
-        coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name
-    from per_lead
-    join leads using (lead_id)
-)"""
-
-
 def summary_of(named: str) -> TextClause:
     """The statement that gives `named`, the leads of a report with what each comes to."""
     return text(
@@ -71,7 +53,7 @@ join products using (product_id)
     )
 
 
-_SUMMARY = summary_of(f"{RATED},\n{_SELECTED_BY_LEAD}")
+_LEAD_TOTALS = text(load_statement("rating", "lead_totals"))
 
 
 def summarise(connection: Connection, scope: Scope) -> list[SummaryRow]:
@@ -79,7 +61,7 @@ def summarise(connection: Connection, scope: Scope) -> list[SummaryRow]:
 
     Raises Unpriced when an action has no price on its rate card.
     """
-    return summary_rows(connection.execute(_SUMMARY, scope.parameters()))
+    return summary_rows(connection.execute(_LEAD_TOTALS, scope.parameters()))
 
 
 class _SummedLead(NamedTuple):

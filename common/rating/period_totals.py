@@ -6,9 +6,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
+from common.database.sql_loader import load_statement
 from common.enums import ReportStatus
 from common.problems import Unpriced
-from common.rating.rated_lines import RATED, SUMS
 from common.rating.scope import Scope
 from common.rating.totals import Totals
 
@@ -46,33 +46,7 @@ class Entry(NamedTuple):
     due_cents: int | None = None
 
 
-# Summed up one customer's period at a time, as it is decided: a sort of all of them by lead would
-# not fit into memory.
-_ENTRIES = text(
-    f"""
-with {RATED}
-
-select
-    scope.customer_id, scope.customer, customers.name, customers.timezone, scope.period, entry.*
-from scope
-join customers using (customer_id)
-cross join lateral (
-    select
-        {SUMS}, count(*) as leads, sum(actions)::bigint as actions,
-        sum(unpriced)::bigint as unpriced
-    from (
-        select
-            {SUMS}, count(*) as actions,
-            count(*) filter (where gross_cents is null) as unpriced
-        from selected
-        where selected.customer_id = scope.customer_id and selected.period = scope.period
-        group by lead_id
-    ) as per_lead
-) as entry
-where entry.leads > 0
-order by scope.period desc, scope.customer
-"""
-)
+_ENTRIES = text(load_statement("rating", "period_totals"))
 
 
 def draft_entries(connection: Connection, scope: Scope) -> list[Entry]:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select, text
 from common import identifiers
 from common.billing_period import Period
 from common.catalog.models import Customer, LeadType, Product
+from common.database.sql_loader import load_statement
 from common.enums import EngagementLevel
 from common.final_reports.models import BillingReport
 from common.problems import Conflict, FieldError, Invalid
@@ -134,17 +135,7 @@ def _lock(connection: Connection, customer_id: UUID | None) -> None:
     connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
 
 
-# The default card prices every customer, so its month has begun where it began first.
-_BEGINS_AT = text(
-    """
-select min(local_midnight(cast(:month as date), timezone)) from (
-    select timezone from customers
-    where cast(:customer_id as uuid) is null or customer_id = :customer_id
-    union
-    select 'UTC' where cast(:customer_id as uuid) is null
-) as zone
-"""
-)
+_PERIOD_BEGINS_AT = text(load_statement("rating", "period_begins_at"))
 
 
 def _require_future(
@@ -156,8 +147,8 @@ def _require_future(
     if connection.scalar(select(closed)):
         raise _untimely("period_closed", f"{period} is closed by a final report")
     begins_at = connection.execute(
-        _BEGINS_AT,
-        {"month": period.start, "customer_id": customer_id and str(customer_id)},
+        _PERIOD_BEGINS_AT,
+        {"period": period.start, "customer_id": customer_id and str(customer_id)},
     ).scalar_one()
     if begins_at <= now:
         raise _untimely("period_begun", f"{period} has begun")

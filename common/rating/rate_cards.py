@@ -22,6 +22,8 @@ from common.rating.models import RateCardRate as StoredRate
 from common.rating.rate_card_checks import is_of, owner_of, require_addable
 from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard, ProposedCard, ProposedRate
 
+_DEFAULT_CARD_IN_FORCE = text("select rate_card_id from rate_card_in_force(null, :period)")
+
 
 def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
     """Stores a new version.
@@ -77,20 +79,15 @@ def statement_parameter(connection: Connection, card: ProposedCard, period: Peri
 
 
 def _parameter_of_default(connection: Connection, period: Period) -> str:
-    query = (
-        select(RateCard)
-        .where(RateCard.customer_id.is_(None), RateCard.valid_from <= period.start)
-        .order_by(RateCard.valid_from.desc(), RateCard.version.desc())
-        .limit(1)
-    )
-    card = Session(connection).scalars(query).first()
-    if card is None:
+    card_id = connection.scalar(_DEFAULT_CARD_IN_FORCE, {"period": period.start})
+    if card_id is None:
         raise Unpriced(f"no rate card is in force in {period}")
+    card = get_rate_card(connection, card_id)
     return to_json(
         {
             "cap_cents": card.cap_cents,
             "cap_scope": card.cap_scope,
-            "duplicates_charged_for": [each.lead_type for each in card.charged_duplicates],
+            "duplicates_charged_for": [charged.lead_type for charged in card.charged_duplicates],
             "rates": [
                 {
                     "engagement_level": rate.engagement_level,

@@ -36,7 +36,7 @@ def lead_lines(
     connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
 ) -> list[LineOnReport]:
     """What was decided about each action of a lead, in the order they happened."""
-    periods = lead_periods(connection, lead_id)
+    periods = lead_periods(connection, customer.customer_id, lead_id)
     final_lines = list(final_lines_of_lead(connection, customer.customer_id, lead_id, periods))
     cards = cards_of(connection, customer.customer_id, periods)
     months = periods_of(connection, {each.report_id for each in final_lines})

@@ -24,7 +24,7 @@ select
         order by late.period
     ) as late_periods,
     card.rate_card_id,
-    card.is_plain
+    card.is_flat
 from customers
 cross join lateral (
     select max(period) as through
