@@ -23,6 +23,8 @@ _IN_ORDER = (
     "tables/final_reports",
     "tables/disputes",
     "functions",
+    "rate_card_in_force",
+    "line_outcome",
     "views",
     "rows",
     "audit",
