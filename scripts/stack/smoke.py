@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from common.version import VERSION
 from scripts.stack import aws, keys, sample
 from scripts.stack.report import StackError
 from scripts.stack.settings import Stack
@@ -39,7 +40,7 @@ def probes() -> list[Probe]:
     first = json.loads(leads)[0]
     report = "/billing/reports/customer-123/2024-04"
     return [
-        Probe("GET", "/health/live", (200,), has_key=False),
+        Probe("GET", "/health/live", (200,), f'"version":"{VERSION}"', has_key=False),
         Probe("GET", "/health/ready", (200,), has_key=False),
         Probe("GET", "/leads", (401,), "unauthenticated", has_key=False),
         Probe("POST", "/leads", (401,), "unauthenticated", leads, has_key=False),

@@ -35,6 +35,7 @@ from common.problems import (
     Unauthenticated,
 )
 from common.settings import Settings
+from common.version import VERSION
 from services.reports import console
 from services.reports.api import (
     billing,
@@ -80,7 +81,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     title="Lead Billing Engine",
-    version="0.1.0",
+    version=VERSION,
     description="Leads in, reports out that a partner can check to the cent.",
     docs_url=DOCS,
     redoc_url=None,

@@ -22,6 +22,7 @@ from services.reports.api.schemas import (
     KeyListShape,
     KeyShape,
     LeadListShape,
+    LiveShape,
     NewKeyShape,
     PostAnswerShape,
     ProblemShape,
@@ -71,7 +72,8 @@ _SHAPES: list[tuple[str, str, type[BaseModel]]] = [
     ("POST", r"/keys/.+/rotate", NewKeyShape),
     ("POST", r"/keys/.+/revoke", KeyShape),
     ("GET", r"/audit", AuditListShape),
-    ("GET", r"/health/.+", HealthShape),
+    ("GET", r"/health/live", LiveShape),
+    ("GET", r"/health/ready", HealthShape),
 ]
 
 

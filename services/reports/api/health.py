@@ -8,16 +8,17 @@ from alembic.script import ScriptDirectory
 from fastapi import APIRouter
 
 from common.problems import NotReady
+from common.version import VERSION
 from services.reports.api.dependencies import Snapshot
-from services.reports.api.schemas import HealthShape
+from services.reports.api.schemas import HealthShape, LiveShape
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-@router.get("/live", responses={200: {"model": HealthShape}})
+@router.get("/live", responses={200: {"model": LiveShape}})
 def live() -> dict[str, str]:
-    """The process answers."""
-    return {"status": "live"}
+    """The process answers, and says which version it is."""
+    return {"status": "live", "version": VERSION}
 
 
 @router.get("/ready", responses={200: {"model": HealthShape}})

@@ -530,6 +530,10 @@ class HealthShape(Shape):
     status: str
 
 
+class LiveShape(HealthShape):
+    version: str
+
+
 class KeyShape(Shape):
     key_id: str
     name: str

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from common.identifiers import customer_id, lead_id, product_id
+from common.version import VERSION
 from services.reports.api.pagination import to_cursor
 from services.reports.http.body_limit import MAX_BODY_BYTES
 from tests.support.api import (
@@ -553,7 +554,7 @@ def test_pages_run_no_script_but_their_own_and_are_not_guessed_at(busy: httpx.Cl
 
 
 def test_health_says_that_the_process_lives_and_can_work(api: httpx.Client) -> None:
-    assert api.get("/health/live").json() == {"status": "live"}
+    assert api.get("/health/live").json() == {"status": "live", "version": VERSION}
     assert api.get("/health/ready").json() == {"status": "ready"}
 
 
@@ -571,8 +572,10 @@ def test_process_lives_but_is_not_ready_behind_another_schema(
 
 
 def test_openapi_describes_every_route(api: httpx.Client) -> None:
-    described = api.get("/openapi.json").json()["paths"]
+    description = api.get("/openapi.json").json()
+    described = description["paths"]
 
+    assert description["info"]["version"] == VERSION
     assert {"get", "post"} <= set(described["/leads"])
     assert {
         "/leads/{lead_id}",
