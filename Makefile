@@ -139,6 +139,9 @@ lock: $(VENV)/dev ## Write every requirements.txt anew from pyproject.toml
 	@$(call lock,ingest,functions/ingest,--constraints tests/requirements.txt)
 	@$(call lock,reports,services/reports,--constraints tests/requirements.txt)
 
+release: $(VENV)/dev ## Make a release: check, test, date the changelog, commit, tag; no push (VERSION=1.2.3)
+	@$(PY) -m scripts.release "$(VERSION)"
+
 clean: ## Remove the virtual environment, the caches and all local data (after make down)
 	@if [ -n "$(stack_is_up)" ]; then echo "A stack is up: make down first." >&2; exit 1; fi
 	@echo "Removing $(VENV), .data and caches"
