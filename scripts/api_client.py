@@ -15,12 +15,12 @@ _STACKS = Path(__file__).resolve().parent.parent / ".data" / "stack"
 
 
 @contextmanager
-def api_client(base_url: str) -> Iterator[httpx.Client]:
-    """A client of the API, with the key of API_KEY or of the stack that is up there.
+def api_client(base_url: str, key: str | None = None) -> Iterator[httpx.Client]:
+    """A client of the API, with `key`, else the key of API_KEY or of the stack that is up there.
 
     Raises CommandError when nothing answers there.
     """
-    key = os.environ.get("API_KEY") or _key_of_stack(base_url)
+    key = key or os.environ.get("API_KEY") or _key_of_stack(base_url)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     # trust_env=False: a proxy of this machine cannot reach a server on its loopback address.
     with httpx.Client(base_url=base_url, headers=headers, timeout=60, trust_env=False) as client:

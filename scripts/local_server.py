@@ -20,10 +20,11 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from common.access.api_keys import has_admin
+from common.access.api_keys import create_key, has_admin
 from common.database.deployment import require_known_hash_key
 from common.database.grants import FUNCTION, SERVICE
-from common.database.transactions import transaction
+from common.database.transactions import acting_as, transaction
+from common.enums import Role
 from common.settings import settings
 from scripts.cli import CommandError, ending_as_a_command
 from scripts.database import Say, owned_database
@@ -40,8 +41,12 @@ class PortTakenError(CommandError):
 
 
 @contextmanager
-def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[threading.Thread]:
+def local_api(
+    listener: socket.socket, data_dir: Path, say: Say, admin_key: Path | None = None
+) -> Iterator[threading.Thread]:
     """Serve the API on `listener` until the context ends; gives the thread that serves.
+
+    If callers need a key and there is no admin key yet, creates one and keeps it in `admin_key`.
 
     Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, and OPEN_ACCESS where
     nobody else reaches the listener, so it comes before anything that reads the settings. Takes
@@ -55,7 +60,7 @@ def local_api(listener: socket.socket, data_dir: Path, say: Say) -> Iterator[thr
         say("Bringing the schema up to date")
         upgrade_configured_database()
         _require_the_hash_key(data_dir)
-        _require_a_key(listener)
+        _require_a_key(listener, admin_key)
         with (
             # What the function prints is its metrics, and nothing collects them here.
             open(os.devnull, "w", encoding="utf-8") as nowhere,
@@ -109,15 +114,20 @@ def _require_the_hash_key(data_dir: Path) -> None:
             ) from error
 
 
-def _require_a_key(listener: socket.socket) -> None:
+def _require_a_key(listener: socket.socket, admin_key: Path | None) -> None:
     if settings().open_access:
         return
-    with transaction() as connection:
-        if not has_admin(connection):
+    with acting_as("local server"), transaction() as connection:
+        if has_admin(connection):
+            return
+        if admin_key is None:
             raise CommandError(
                 f"others can reach {address_of(listener)} and there is no admin key yet: make one "
                 "with `make key-create NAME=... ROLE=admin` and the same DATA_DIR or DATABASE_URL."
             )
+        _, token = create_key(connection, "demo", Role.ADMIN, None)
+        # Before the commit, so that the only admin key is never one that nobody has.
+        _keep(admin_key, token.text)
 
 
 @contextmanager
@@ -183,14 +193,19 @@ def main() -> None:
 def kept_key(path: Path) -> str:
     """The user hash key of a data directory, made when there is none yet."""
     if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".new")
-        unfinished.unlink(missing_ok=True)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
-        unfinished.rename(path)
+        _keep(path, secrets.token_hex(32))
     return path.read_text(encoding="ascii")
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Write a secret to a file that only this account can read, atomically."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:
+        file.write(secret)
+    unfinished.rename(path)
 
 
 if __name__ == "__main__":

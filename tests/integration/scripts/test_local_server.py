@@ -187,8 +187,8 @@ def test_demo_moves_to_the_next_port_unless_one_was_asked_for(
         monkeypatch.setattr(demo, "DEFAULT_PORT", port)
 
         with pytest.raises(PortTakenError, match=f"port {port}"):
-            demo.listener_for(port, said.append)
-        with demo.listener_for(None, said.append) as listener:
+            demo.listener_for("127.0.0.1", port, said.append)
+        with demo.listener_for("127.0.0.1", None, said.append) as listener:
             assert listener.getsockname()[1] != port
 
     assert len(said) == 1
@@ -205,6 +205,18 @@ def test_server_that_others_reach_does_not_start_without_keys(tmp_path: Path) ->
     assert "there is no admin key yet" in without_key[2]
     assert though_open[0] == 1
     assert "OPEN_ACCESS is for this machine alone" in though_open[2]
+
+
+def test_demo_that_needs_keys_creates_one_and_keeps_it_private(tmp_path: Path) -> None:
+    kept = tmp_path / "admin_key"
+    with running(tmp_path, "scripts.demo", OPEN_ACCESS="false") as (_, client):
+        refused = client.get("/audit")
+        client.headers["authorization"] = f"Bearer {kept.read_text()}"
+        entry = client.get("/audit", params={"subject": "api_key"}).json()["data"][0]
+
+    assert refused.status_code == 401
+    assert entry["actor"] == "local server"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
 def test_keys_are_made_by_command_and_open_the_server(tmp_path: Path) -> None:
