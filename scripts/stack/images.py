@@ -33,6 +33,7 @@ def build_reports(stack: Stack) -> str:
     run(
         [
             *("docker", "build", "--quiet", "--file", str(ROOT / "Dockerfile.reports")),
+            *("--target", "reports"),
             *("--build-arg", f"BASE_IMAGE={base}", "--tag", f"{REPORTS}:built", str(ROOT)),
         ],
         environment={**os.environ, "DOCKER_BUILDKIT": "1" if has_buildx() else "0"},
