@@ -1,8 +1,9 @@
-"""The workflows call what is there and trust nobody by a movable name."""
+"""The workflows call commands that exist and pin their actions; the templates are complete."""
 
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,18 @@ from scripts.stack.settings import stack
 PROJECT = Path(__file__).resolve().parents[2]
 GITHUB = PROJECT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*"))
+FORMS = sorted((GITHUB / "ISSUE_TEMPLATE").glob("*"))
 ACTIONS = {"actions/checkout", "actions/setup-python", "actions/upload-artifact"}
 
 
 def read(file: Path) -> dict[str, Any]:
-    """A file of YAML; the key `on` is a truth value to YAML 1.1, which this reader speaks."""
+    """A file of YAML. The parser reads the key `on` as true, as YAML 1.1 says."""
     document = yaml.safe_load(file.read_text())
     return {"on" if key is True else key: value for key, value in document.items()}
 
 
 def commands(workflow: str) -> str:
-    """All that a workflow runs."""
+    """The shell commands of a workflow."""
     jobs = read(GITHUB / "workflows" / workflow)["jobs"].values()
     return "\n".join(step.get("run", "") for job in jobs for step in job["steps"])
 
@@ -86,3 +88,36 @@ def test_dev_container_installs_by_make_and_finds_the_environment() -> None:
 
     assert can_be_made(target)
     assert settings["python.defaultInterpreterPath"] == f"{Path(target).parent}/bin/python"
+
+
+@pytest.mark.parametrize("file", FORMS, ids=lambda file: file.stem)
+def test_issue_form_is_one_that_github_shows(file: Path) -> None:
+    form = read(file)
+
+    assert {"name", "description", "body"} <= form.keys()
+    asked = [field for field in form["body"] if field["type"] != "markdown"]
+    assert len({field["id"] for field in asked}) == len(asked)
+    for field in asked:
+        assert field["type"] in {"input", "textarea", "dropdown", "checkboxes"}
+        assert field["attributes"]["label"]
+        assert ("options" in field["attributes"]) == (field["type"] in {"dropdown", "checkboxes"})
+
+
+def test_licence_is_the_one_that_is_declared() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    files = [list(PROJECT.glob(pattern)) for pattern in project["license-files"]]
+
+    assert project["license"] == "Apache-2.0"
+    assert "Version 2.0, January 2004" in (PROJECT / "LICENSE").read_text()
+    assert all(files)  # the product's own, then those of its fonts
+
+
+def test_there_is_a_form_for_a_bug_and_for_a_feature() -> None:
+    assert [file.name for file in FORMS] == ["bug.yml", "feature.yml"]
+
+
+def test_commands_of_the_pull_request_template_can_be_made() -> None:
+    template = (GITHUB / "pull_request_template.md").read_text()
+
+    for targets in re.findall("`make ([^`]*)`", template):
+        assert can_be_made(targets), targets

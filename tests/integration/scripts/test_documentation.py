@@ -24,6 +24,8 @@ WALKTHROUGH = [
 PAGES = [
     PROJECT / "README.md",
     PROJECT / "SECURITY.md",
+    PROJECT / "CONTRIBUTING.md",
+    PROJECT / "CHANGELOG.md",
     *sorted(DOCS.rglob("*.md")),
     *sorted((PROJECT / "terraform").glob("*/*/README.md")),
 ]
