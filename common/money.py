@@ -1,6 +1,8 @@
 """Money: integer cents, written as decimal text."""
 
-CURRENCY = "USD"
+from typing import Final
+
+CURRENCY: Final = "USD"
 
 
 def amount(cents: int) -> str:

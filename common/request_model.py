@@ -41,6 +41,12 @@ class _Level:
 
 
 Level = Annotated[Literal["high", "medium", "low"], _Level]
+Name = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL
+    ),
+]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=NO_NUL)]
 
 

@@ -11,6 +11,7 @@ from scripts.close import print_run
 from scripts.database import shared_database
 from scripts.migrate import upgrade_configured_database
 from scripts.report import terminal
+from services.reports.api.schemas.billing_runs import BillingRun
 from services.reports.cli import account
 
 
@@ -28,12 +29,15 @@ def main() -> None:
     arguments = parser.parse_args()
     with ending_as_a_command(), shared_database(arguments.data_dir, _say):
         upgrade_configured_database()
-        runs = list(close_due(datetime.now(UTC), arguments.grace_days, account()))
+        runs = [
+            BillingRun.from_run(run)
+            for run in close_due(datetime.now(UTC), arguments.grace_days, account())
+        ]
         for run in runs:
-            print_run(terminal(), run)
+            print_run(terminal(), run.model_dump(mode="json"))
         if not runs:
             print("Nothing is due.")
-        failed = sum(run["failed"] for run in runs)
+        failed = sum(run.failed for run in runs)
         if failed:
             raise CommandError(f"customers that could not be closed: {failed}; see above.")
 

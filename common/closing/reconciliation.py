@@ -1,7 +1,7 @@
 """Reconciliation: whether every action is on exactly one report, final or draft."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -45,24 +45,9 @@ class Reconciliation:
     misplaced: list[MisplacedAction]
     credits: CreditCount
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "reconciled": not self.misplaced_count and not self.credits.misplaced,
-            "actions": self.actions,
-            "final_lines": self.final_lines,
-            "draft_lines": self.draft_lines,
-            "prior_period_lines": {
-                "final": self.final_prior_lines,
-                "draft": self.draft_prior_lines,
-            },
-            "credit_lines": {"final": self.credits.final, "draft": self.credits.draft},
-            "misplaced_credit_count": self.credits.misplaced,
-            "misplaced_count": self.misplaced_count,
-            "misplaced": [
-                {"lead_id": each.lead, "action_id": each.action_id, "detail": each.detail}
-                for each in self.misplaced
-            ],
-        }
+    @property
+    def is_reconciled(self) -> bool:
+        return not self.misplaced_count and not self.credits.misplaced
 
 
 def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliation:

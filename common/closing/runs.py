@@ -10,7 +10,6 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,9 +30,8 @@ from common.catalog.models import Customer
 from common.closing.close_period import NOTHING_CLOSED, ClosedMonth, close_period, still_open
 from common.database.transactions import transaction
 from common.final_reports.models import BillingReport, BillingRun, ParkedCustomer
-from common.money import amount
 from common.observability.metrics import Metric, record
-from common.problems import Conflict, NotFound, Problem
+from common.problems import NotFound, Problem
 from common.rating.active_periods import active_periods
 from common.settings import settings
 
@@ -58,14 +56,6 @@ class CustomerResult:
     month: ClosedMonth = NOTHING_CLOSED
     reason: str | None = None
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "customer_id": self.customer_id,
-            "status": self.closing.value,
-            "due": amount(self.month.due_cents),
-            "reason": self.reason,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -84,16 +74,12 @@ class RunResult:
         months = (result.month for result in self.results)
         return ClosedMonth(*map(sum, zip(NOTHING_CLOSED, *months, strict=True)))
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "run_id": str(self.run_id),
-            "period": str(self.period),
-            "closed": self.count(Closing.CLOSED),
-            "already_closed": self.count(Closing.ALREADY_CLOSED),
-            "failed": self.count(Closing.FAILED),
-            "due": amount(self.total.due_cents),
-            "results": [result.document() for result in self.results],
-        }
+    @property
+    def failure(self) -> str | None:
+        """Why the run closed nobody, if every customer failed; else None."""
+        if not self.results or self.count(Closing.FAILED) < len(self.results):
+            return None
+        return self.results[0].reason if len(self.results) == 1 else "no customer could be closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +96,9 @@ def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> R
 
     Each customer is a transaction of its own: one that fails is parked with its reason, does not
     stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
-    Conflict when the month is over nowhere yet or not one of the customers could be closed.
+    Conflict if the month has not ended in any time zone.
     """
-    run = finish_run(start_run(period, customer_ids, actor))
-    if run.results and run.count(Closing.FAILED) == len(run.results):
-        reason = run.results[0].reason if len(run.results) == 1 else "no customer could be closed"
-        raise Conflict(str(reason), extra=run.document())
-    return run
+    return finish_run(start_run(period, customer_ids, actor))
 
 
 def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> StartedRun:

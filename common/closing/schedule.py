@@ -6,15 +6,13 @@ not close it takes up the next time.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
 from common.billing_period import Period
-from common.closing.runs import run_billing
+from common.closing.runs import RunResult, run_billing
 from common.database.transactions import acting_as, snapshot
 from common.final_reports.store import all_closed_through
-from common.problems import Conflict
 from common.rating.active_periods import active_periods
 
 MAX_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
@@ -46,16 +44,11 @@ def months_due(connection: Connection, now: datetime, grace_days: int) -> list[P
     return [Period(month) for month in sorted(months)]
 
 
-def close_due(now: datetime, grace_days: int, actor: str) -> Iterator[dict[str, Any]]:
-    """Closes what is due, month by month, and gives each run's summary; none where nothing is."""
+def close_due(now: datetime, grace_days: int, actor: str) -> Iterator[RunResult]:
+    """Closes each month that is due, oldest first, and yields what its run closed."""
     with snapshot() as connection:
         months = months_due(connection, now, grace_days)
     for month in months:
-        try:
-            with acting_as(actor):
-                run = run_billing(month, None, actor)
-            yield run.document()
-        except Conflict as conflict:  # not one customer could be closed, and it says why
-            if "results" not in conflict.extra:
-                raise
-            yield conflict.extra
+        with acting_as(actor):
+            run = run_billing(month, None, actor)
+        yield run

@@ -6,7 +6,6 @@ Invariant: nothing here writes, and whatever differs is named (docs/verification
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, select, text
@@ -41,14 +40,6 @@ class DifferingLine:
         if not self.is_decided_otherwise:
             return "its hash is not the one of what it holds"
         return "was changed: neither its hash nor its action, decided again, agrees"
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "line_number": self.line_number,
-            "lead_id": self.lead,
-            "action_id": self.action_id,
-            "detail": self.detail,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +85,6 @@ class Verification:
         if self.previous_hash != self.hash_before:
             parts.append("the report before it is another one than it was closed behind")
         return "; ".join(parts) or "the report's hash is not the one of what it holds"
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "verified": self.is_verified,
-            "lines": self.line_count,
-            "content_hash": self.content_hash,
-            "hash_of_stored_lines": self.stored_hash,
-            "hash_of_actions": self.decided_hash,
-            "previous_hash": self.previous_hash,
-            "hash_of_report_before": self.hash_before,
-            "tampered_fields": self.fields,
-            "tampered_line_count": self.differing_count,
-            "tampered_lines": [line.document() for line in self.lines],
-            "tampered_credits": self.credits,
-            "tampered_names": self.names,
-            "detail": self.detail,
-        }
 
 
 def verify_report(connection: Connection, report: BillingReport) -> Verification:

@@ -1,11 +1,11 @@
 """A credit: what a disputed line billed, given back."""
 
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from common.billing_period import Period, instant
+from common.billing_period import Period
 from common.enums import DisputeReason
-from common.money import amount, money
+from common.money import money
 
 _REASON_NAMES = {
     DisputeReason.DUPLICATE: "a duplicate",
@@ -42,19 +42,3 @@ class Credit(NamedTuple):
             f"{_REASON_NAMES[self.reason]}, and the dispute was accepted on "
             f"{self.accepted_at:%Y-%m-%d}."
         )
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "dispute_id": self.dispute_id,
-            "reason": self.reason.value,
-            "accepted_at": instant(self.accepted_at),
-            "report_id": self.report_id,
-            "report_period": str(Period(self.report_period)),
-            "line_number": self.line_number,
-            "lead_id": self.lead_id,
-            "action_id": self.action_id,
-            "action_type": self.action_type,
-            "engagement_level": self.engagement_level,
-            "amount": amount(self.amount_cents),
-            "explanation": self.explanation,
-        }

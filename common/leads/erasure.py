@@ -5,7 +5,6 @@ lead of theirs still counts as a repeat, and is stored without the person too.
 """
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, or_, select, text
@@ -40,9 +39,6 @@ class Erased:
 
     def __str__(self) -> str:
         return f"erased from {self.leads} leads and {self.quarantined_leads} in quarantine"
-
-    def document(self) -> dict[str, Any]:
-        return {"leads": self.leads, "quarantined_leads": self.quarantined_leads}
 
 
 def erase_user(connection: Connection, customer: str, user: str, settings: Settings) -> Erased:

@@ -6,12 +6,11 @@ Invariant: gross = billed + duplicate savings + cap savings, in integer cents
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from common.billing_period import instant
 from common.enums import Outcome, RateKind
-from common.money import amount, money
-from common.rating.totals import Totals, savings
+from common.money import money
+from common.rating.totals import Totals
 
 
 class Line(NamedTuple):
@@ -97,34 +96,6 @@ class Line(NamedTuple):
             case RateKind.PRODUCT_AND_LEAD_TYPE:
                 return f" at the rate for {self.lead_type} of {self.product_id}"
         return ""
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "action_id": self.action_id,
-            "lead_id": self.lead_id,
-            "product_id": self.product_id,
-            "lead_type": self.lead_type,
-            "user": self.user,
-            "user_key": self.user_key,
-            "action_type": self.action_type,
-            "engagement_level": self.engagement_level,
-            "timestamp": instant(self.timestamp),
-            "rate": self.rate,
-            "gross": amount(self.gross_cents),
-            "billed": amount(self.billed_cents),
-            "savings": savings(self.duplicate_cents, self.cap_cents),
-            "outcome": self.outcome.value,
-            "duplicate_of": None
-            if self.duplicate_of_action_id is None
-            else {
-                "lead_id": self.duplicate_of_lead_id,
-                "action_id": self.duplicate_of_action_id,
-            },
-            "cap_used_before": amount(self.cap_used_before_cents),
-            "cap_used_after": amount(self.cap_used_after_cents),
-            "cap_limit": amount(self.cap_limit_cents),
-            "explanation": self.explanation,
-        }
 
 
 def _moment(moment: datetime | None) -> str:

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from common import identifiers
 from common.billing_period import PERIOD_PATTERN, Period
 from common.enums import EngagementLevel
-from common.request_model import MAX_TEXT_LENGTH, NO_NUL, Id, Level, RequestModel
+from common.request_model import MAX_TEXT_LENGTH, NO_NUL, Id, Level, Name, RequestModel
 
 MAX_RATES = 1_000
 MAX_CENTS = 100_000_000
@@ -52,12 +52,6 @@ Month = Annotated[
     Field(examples=["2024-05"], json_schema_extra={"pattern": PERIOD_PATTERN}),
 ]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL)]
-_Name = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL
-    ),
-]
 
 
 class ProposedRate(RequestModel):
@@ -87,7 +81,7 @@ class ProposedCard(RequestModel):
     A customer's card that follows the default one holds none of it.
     """
 
-    name: _Name | None = None
+    name: Name | None = None
     currency: Literal["USD"] = "USD"
     follows_default: Annotated[
         bool,
@@ -148,7 +142,7 @@ class ProposedCard(RequestModel):
 class NewCard(ProposedCard):
     """A new version: of the default card, or of one customer's own where it names one."""
 
-    name: _Name
+    name: Name
     customer_id: Id | None = None
     valid_from: Annotated[Month, Field(description="The first month it prices.")]
     expected_version: Annotated[

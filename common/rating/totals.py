@@ -1,8 +1,8 @@
 """Totals: sums over lines, in integer cents."""
 
-from typing import Any, NamedTuple
-
-from common.money import CURRENCY, amount
+from collections.abc import Iterable
+from functools import reduce
+from typing import NamedTuple
 
 
 class Totals(NamedTuple):
@@ -18,20 +18,7 @@ class Totals(NamedTuple):
     def plus(self, other: "Totals") -> "Totals":
         return Totals(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
-    def document(self) -> dict[str, Any]:
-        return {
-            "currency": CURRENCY,
-            "gross": amount(self.gross_cents),
-            "billed": amount(self.billed_cents),
-            "savings": savings(self.duplicate_cents, self.cap_cents),
-            "leads": self.leads,
-            "actions": self.actions,
-        }
 
-
-def savings(duplicate_cents: int, cap_cents: int) -> dict[str, str]:
-    return {
-        "duplicate": amount(duplicate_cents),
-        "cap": amount(cap_cents),
-        "total": amount(duplicate_cents + cap_cents),
-    }
+def sum_of(totals: Iterable[Totals]) -> Totals:
+    """The sum of several totals, of which no two count the same lead."""
+    return reduce(Totals.plus, totals, Totals())

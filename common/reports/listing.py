@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, select
@@ -37,6 +38,29 @@ class EntryFilter:
     status: ReportStatus | None = None
     start: date | datetime | None = None
     end: date | datetime | None = None
+
+
+class EntryKey(NamedTuple):
+    """Where an entry stands in the list."""
+
+    period: str
+    customer_id: str
+
+
+def key_of(entry: Entry) -> EntryKey:
+    return EntryKey(str(Period(entry.period)), entry.customer)
+
+
+def entries_after(entries: list[Entry], after: EntryKey | None) -> list[Entry]:
+    """The entries of a list behind `after`: earlier periods, or the same one and later ids."""
+    if after is None:
+        return entries
+    return [
+        entry
+        for entry in entries
+        if (key := key_of(entry)).period < after.period
+        or (key.period == after.period and key.customer_id > after.customer_id)
+    ]
 
 
 def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:

@@ -19,9 +19,6 @@ class Group:
     members: dict[str, Any]
     totals: Totals
 
-    def document(self) -> dict[str, Any]:
-        return self.members | {"totals": self.totals.document()}
-
 
 class CardName(NamedTuple):
     """Which version of which rate card."""
@@ -30,18 +27,12 @@ class CardName(NamedTuple):
     version: int
     caps_product: bool = False  # has a cap for each product of a user
 
-    def document(self) -> dict[str, Any]:
-        return {"name": self.name, "version": self.version}
-
 
 class Notice(NamedTuple):
     """Something about a report that its reader should know: a stable code and a sentence."""
 
     code: str
     detail: str
-
-    def document(self) -> dict[str, str]:
-        return self._asdict()
 
 
 class Parts(NamedTuple):

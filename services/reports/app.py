@@ -38,18 +38,24 @@ from common.settings import Settings
 from common.version import VERSION
 from services.reports import console
 from services.reports.api import (
-    billing,
-    catalog,
+    audit,
+    billing_runs,
+    customers,
     disputes,
     health,
     keys,
     leads,
     metrics,
+    products,
+    quarantine,
     rate_cards,
+    reconciliation,
+    reports,
+    simulations,
 )
 from services.reports.api.metrics import keep_for_prometheus
 from services.reports.api.openapi import describe
-from services.reports.api.schemas import ProblemShape
+from services.reports.api.schemas.problems import Problem as ProblemAnswer
 from services.reports.console.pages import page, query, see_other
 from services.reports.http.authorization import authorized
 from services.reports.http.body_limit import BodyLimit
@@ -89,13 +95,29 @@ app = FastAPIOffline(  # its /docs takes nothing from elsewhere
     dependencies=[Depends(require_own_site), Depends(authorized)],
     responses={
         "default": {
-            "model": ProblemShape,
+            "model": ProblemAnswer,
             "description": "A problem document (RFC 9457).",
             "content": {PROBLEM_JSON: {}},
         }
     },
 )
-for routes in (console, health, metrics, billing, disputes, rate_cards, leads, catalog, keys):
+for routes in (
+    console,
+    health,
+    metrics,
+    reports,
+    billing_runs,
+    reconciliation,
+    disputes,
+    rate_cards,
+    simulations,
+    quarantine,  # before leads, whose ids may be any text
+    leads,
+    customers,
+    products,
+    keys,
+    audit,
+):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports.console") / "static")))
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from common.closing.schedule import MAX_GRACE_DAYS, close_due
 from common.observability.metrics import sinks
 from common.settings import Settings
+from services.reports.api.schemas.billing_runs import BillingRun
 from services.reports.http.request_logging import write_to_cloudwatch
 
 
@@ -34,8 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     runs = 0
     for run in close_due(datetime.now(UTC), asked.grace_days, asked.actor):
         runs += 1
-        failed += run["failed"]
-        sys.stdout.write(json.dumps(run) + "\n")
+        summary = BillingRun.from_run(run)
+        failed += summary.failed
+        sys.stdout.write(json.dumps(summary.model_dump(mode="json")) + "\n")
         sys.stdout.flush()
     if not runs:
         sys.stdout.write("nothing is due\n")

@@ -128,8 +128,8 @@ class Case:
         self.point(self.postgres.direct(self.name))
         for _ in range(2):
             with snapshot() as connection:
-                found = reconcile(connection, None).document()
-            assert found["reconciled"], found
+                found = reconcile(connection, None)
+            assert found.is_reconciled, found
             run_billing(APRIL, None, "the fault suite")
         for name in CUSTOMERS:
             billed = [

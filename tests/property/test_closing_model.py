@@ -121,7 +121,7 @@ class Settlement(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self._require_list()
-            assert reconcile(self._own, None).document()["reconciled"]
+            assert reconcile(self._own, None).is_reconciled
         finally:
             self._transaction.rollback()
             self._own.close()

@@ -1,4 +1,4 @@
-"""Speaking to the API in tests: leads to post, and answers held against their shapes."""
+"""Speaking to the API in tests: leads to post, and answers held against their schemas."""
 
 import json
 import re
@@ -11,69 +11,57 @@ from pydantic import BaseModel
 
 from common.problems import PROBLEM_JSON
 from services.reports.api.schemas import (
-    AuditListShape,
-    BillingRunShape,
-    CustomerListShape,
-    CustomerShape,
-    DecidedLeadShape,
-    DisputeListShape,
-    DisputeShape,
-    HealthShape,
-    KeyListShape,
-    KeyShape,
-    LeadListShape,
-    LiveShape,
-    NewKeyShape,
-    PostAnswerShape,
-    ProblemShape,
-    ProductListShape,
-    ProductShape,
-    QuarantineListShape,
-    RateCardListShape,
-    RateCardVersionShape,
-    ReconciliationShape,
-    ReportListShape,
-    ReportShape,
-    ResultShape,
-    RunListShape,
-    SimulationShape,
-    VerificationShape,
+    audit,
+    billing_runs,
+    customers,
+    disputes,
+    health,
+    keys,
+    leads,
+    problems,
+    products,
+    quarantine,
+    rate_cards,
+    reconciliation,
+    reports,
+    simulations,
+    verification,
 )
 
 PROJECT = Path(__file__).resolve().parents[2]
 JSON = {"content-type": "application/json"}
 Wire = dict[str, Any]
 
-_SHAPES: list[tuple[str, str, type[BaseModel]]] = [
-    ("POST", r"/leads", PostAnswerShape),
-    ("POST", r"/leads/quarantined/.+/replay", ResultShape),
-    ("GET", r"/leads", LeadListShape),
-    ("GET", r"/leads/quarantined", QuarantineListShape),
-    ("GET", r"/leads/.+", DecidedLeadShape),
-    ("POST", r"/billing/periods/.+/close", BillingRunShape),
-    ("GET", r"/billing/runs", RunListShape),
-    ("GET", r"/billing/reconciliation", ReconciliationShape),
-    ("GET", r"/billing/disputes", DisputeListShape),
-    ("POST", r"/billing/disputes", DisputeShape),
-    ("GET", r"/billing/disputes/[^/]+", DisputeShape),
-    ("POST", r"/billing/disputes/[^/]+/(accept|reject)", DisputeShape),
-    ("GET", r"/billing/reports", ReportListShape),
-    ("GET", r"/billing/reports/.+/verify", VerificationShape),
-    ("GET", r"/billing/reports/.+", ReportShape),
-    ("PUT", r"/customers/.+", CustomerShape),
-    ("GET", r"/customers", CustomerListShape),
-    ("PUT", r"/products/.+", ProductShape),
-    ("GET", r"/products", ProductListShape),
-    ("GET", r"/rate-cards", RateCardListShape),
-    ("POST", r"/rate-cards", RateCardVersionShape),
-    ("POST", r"/billing/simulations", SimulationShape),
-    ("GET", r"/keys", KeyListShape),
-    ("POST", r"/keys", NewKeyShape),
-    ("POST", r"/keys/.+/rotate", NewKeyShape),
-    ("POST", r"/keys/.+/revoke", KeyShape),
-    ("GET", r"/audit", AuditListShape),
-    ("GET", r"/health/live", LiveShape),
-    ("GET", r"/health/ready", HealthShape),
+_SCHEMAS: list[tuple[str, str, type[BaseModel]]] = [
+    ("POST", r"/leads", leads.IngestionSummary),
+    ("POST", r"/leads/quarantined/.+/replay", leads.IngestionResult),
+    ("GET", r"/leads", leads.LeadList),
+    ("GET", r"/leads/quarantined", quarantine.QuarantineList),
+    ("GET", r"/leads/.+", leads.RatedLead),
+    ("POST", r"/billing/periods/.+/close", billing_runs.BillingRun),
+    ("GET", r"/billing/runs", billing_runs.RunList),
+    ("GET", r"/billing/reconciliation", reconciliation.Reconciliation),
+    ("GET", r"/billing/disputes", disputes.DisputeList),
+    ("POST", r"/billing/disputes", disputes.Dispute),
+    ("GET", r"/billing/disputes/[^/]+", disputes.Dispute),
+    ("POST", r"/billing/disputes/[^/]+/(accept|reject)", disputes.Dispute),
+    ("GET", r"/billing/reports", reports.ReportList),
+    ("GET", r"/billing/reports/.+/verify", verification.Verification),
+    ("GET", r"/billing/reports/.+", reports.Report),
+    ("PUT", r"/customers/.+", customers.Customer),
+    ("GET", r"/customers", customers.CustomerList),
+    ("PUT", r"/products/.+", products.Product),
+    ("GET", r"/products", products.ProductList),
+    ("GET", r"/rate-cards", rate_cards.RateCardList),
+    ("POST", r"/rate-cards", rate_cards.RateCard),
+    ("POST", r"/billing/simulations", simulations.Simulation),
+    ("GET", r"/keys", keys.KeyList),
+    ("POST", r"/keys", keys.NewKey),
+    ("POST", r"/keys/.+/rotate", keys.NewKey),
+    ("POST", r"/keys/.+/revoke", keys.Key),
+    ("GET", r"/audit", audit.AuditList),
+    ("GET", r"/health/live", health.Live),
+    ("GET", r"/health/ready", health.Ready),
 ]
 
 
@@ -86,16 +74,16 @@ def check_shape(answer: httpx.Response) -> None:
     if answer.status_code >= 400:
         check_problem(answer.status_code, answer.headers, answer.json(), path)
     elif answer.headers.get("content-type") == "application/json":
-        for method, pattern, shape in _SHAPES:
+        for method, pattern, schema in _SCHEMAS:
             if method == answer.request.method and re.fullmatch(pattern, path, re.DOTALL):
-                shape.model_validate_json(answer.content, strict=False)
+                schema.model_validate_json(answer.content, strict=False)
                 return
 
 
 def check_problem(status: int, headers: Any, document: Any, path: str) -> None:
     """Demands a problem document (RFC 9457) that fits its answer."""
     assert headers["content-type"] == PROBLEM_JSON
-    problem = ProblemShape.model_validate(document)
+    problem = problems.Problem.model_validate(document)
     assert problem.status == status
     assert problem.type.startswith("urn:lead-billing:problem:")
     assert problem.title

@@ -73,4 +73,4 @@ def test_explanation_of_a_saving_names_the_rate_too(decided: Line, part: str) ->
 
 
 def test_line_document_says_which_kind_of_rate_won() -> None:
-    assert line("product").document()["rate"] == "product"
+    assert line("product").rate == "product"

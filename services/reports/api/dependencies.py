@@ -15,7 +15,6 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from common.billing_period import Period
 from common.database.transactions import snapshot, transaction
-from common.identifiers import MAX_ID_LENGTH
 from common.leads.schemas import MAX_USER_TEXT_LENGTH, Instant
 from common.problems import FieldError, Invalid
 from common.request_model import NO_NUL
@@ -57,8 +56,6 @@ Now = Annotated[datetime, Depends(now)]
 # A transaction is committed before the answer is sent.
 Transaction = Annotated[Connection, Depends(_transaction, scope="function")]
 
-_SHORT = StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=NO_NUL)
-Id = Annotated[str, _SHORT]
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_USER_TEXT_LENGTH, pattern=NO_NUL)
 ]

@@ -10,26 +10,26 @@ from fastapi import APIRouter
 from common.problems import NotReady
 from common.version import VERSION
 from services.reports.api.dependencies import Snapshot
-from services.reports.api.schemas import HealthShape, LiveShape
+from services.reports.api.schemas.health import Live, Ready
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-@router.get("/live", responses={200: {"model": LiveShape}})
-def live() -> dict[str, str]:
+@router.get("/live")
+def live() -> Live:
     """The process answers, and says which version it is."""
-    return {"status": "live", "version": VERSION}
+    return Live(status="live", version=VERSION)
 
 
-@router.get("/ready", responses={200: {"model": HealthShape}})
-def ready(connection: Snapshot) -> dict[str, str]:
+@router.get("/ready")
+def ready(connection: Snapshot) -> Ready:
     """The database answers, and its schema is the one this code was written for."""
     current = MigrationContext.configure(connection).get_current_revision()
     if current != _newest_revision():
         raise NotReady(
             f"the schema is at revision {current}, this code needs {_newest_revision()}; migrate it"
         )
-    return {"status": "ready"}
+    return Ready(status="ready")
 
 
 @lru_cache(maxsize=1)

@@ -1,122 +1,50 @@
-"""/keys: who may use the API; /audit: who changed what."""
+"""/keys: who may use the API."""
 
-from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-from fastapi import APIRouter, Depends, Response
-from pydantic import Field
+from fastapi import APIRouter, Response
 
 from common.access import api_keys
 from common.access.api_keys import KeyPlace
-from common.access.audit_log import AuditFilter, list_audit_entries
-from common.enums import Role
-from common.request_model import RequestModel
-from services.reports.api.catalog import Name
-from services.reports.api.dependencies import (
-    Cursor,
-    Id,
-    PageSize,
-    Range,
-    Snapshot,
-    Text,
-    Transaction,
-)
-from services.reports.api.documents import audit_document, key_document
-from services.reports.api.pagination import from_cursor, to_cursor
-from services.reports.api.schemas import AuditListShape, KeyListShape, KeyShape, NewKeyShape
+from common.request_model import Id
+from services.reports.api.dependencies import Cursor, PageSize, Snapshot, Transaction
+from services.reports.api.pagination import cut_page, from_cursor, to_cursor
+from services.reports.api.schemas.keys import Key, KeyBody, KeyList, NewKey, RotationBody
 
-router = APIRouter(tags=["keys and audit"])
-
-MAX_OVERLAP_HOURS = 24 * 30
+router = APIRouter(prefix="/keys", tags=["keys and audit"])
 
 
-class KeyBody(RequestModel):
-    """A key to make. With `customer_id` it reaches that customer's data alone."""
-
-    name: Name
-    role: Role
-    customer_id: Id | None = None
-
-
-class RotationBody(RequestModel):
-    """How much longer the old key works."""
-
-    overlap_hours: Annotated[int, Field(strict=True, ge=0, le=MAX_OVERLAP_HOURS)] = 24
-
-
-@router.get("/keys", response_model=None, responses={200: {"model": KeyListShape}})
-def list_keys(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> dict[str, Any]:
-    """The keys, the newest first; those that ended too. Of a key itself only a hash is kept."""
+@router.get("")
+def list_keys(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> KeyList:
+    """The keys, newest first, those that ended included. Only a hash of each key is stored."""
     after = None if cursor is None else from_cursor(cursor, KeyPlace)
-    found = api_keys.list_keys(connection, after, limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    return {
-        "data": [key_document(each) for each in found[:limit]],
-        "next_cursor": last and to_cursor(KeyPlace(last.created_at, last.key_id)),
-    }
+    page, last = cut_page(api_keys.list_keys(connection, after, limit + 1), limit)
+    return KeyList(
+        data=[Key.from_stored(key) for key in page],
+        next_cursor=last and to_cursor(KeyPlace(last.created_at, last.key_id)),
+    )
 
 
-@router.post("/keys", status_code=201, response_model=None, responses={201: {"model": NewKeyShape}})
-def create_key(connection: Transaction, body: KeyBody, response: Response) -> dict[str, Any]:
-    """Makes a key. `key` is shown in this answer and never again."""
+@router.post("", status_code=201)
+def create_key(connection: Transaction, body: KeyBody, response: Response) -> NewKey:
+    """Creates a key. `key` is shown in this answer only."""
     key, token = api_keys.create_key(connection, body.name, body.role, body.customer_id)
-    return _shown_once(response, key_document(key), token.text)
+    response.headers["Cache-Control"] = "no-store"
+    return NewKey.from_token(key, token.text)
 
 
-@router.post(
-    "/keys/{key_id}/rotate",
-    status_code=201,
-    response_model=None,
-    responses={201: {"model": NewKeyShape}},
-)
+@router.post("/{key_id}/rotate", status_code=201)
 def rotate_key(
     connection: Transaction, key_id: Id, response: Response, body: RotationBody | None = None
-) -> dict[str, Any]:
-    """Makes another key in a key's place; the old one works for `overlap_hours` longer."""
+) -> NewKey:
+    """Creates another key in a key's place; the old one works for `overlap_hours` longer."""
     overlap = timedelta(hours=(body or RotationBody()).overlap_hours)
     key, token = api_keys.rotate_key(connection, key_id, overlap)
-    return _shown_once(response, key_document(key), token.text)
-
-
-@router.post("/keys/{key_id}/revoke", response_model=None, responses={200: {"model": KeyShape}})
-def revoke_key(connection: Transaction, key_id: Id) -> dict[str, Any]:
-    """Ends a key. Processes that have just seen it take it for KEY_CACHE_SECONDS more."""
-    return key_document(api_keys.revoke_key(connection, key_id))
-
-
-def _shown_once(response: Response, document: dict[str, Any], key: str) -> dict[str, Any]:
     response.headers["Cache-Control"] = "no-store"
-    return document | {"key": key}
+    return NewKey.from_token(key, token.text)
 
 
-@router.get("/audit", response_model=None, responses={200: {"model": AuditListShape}})
-def list_audit(
-    connection: Snapshot,
-    within: Annotated[Range, Depends()],
-    actor: Text | None = None,
-    action: Text | None = None,
-    subject: Text | None = None,
-    subject_id: Text | None = None,
-    limit: PageSize = 50,
-    cursor: Cursor = None,
-) -> dict[str, Any]:
-    """Every change there was, the newest first: who, what, before and after.
-
-    `from` and `to` are about when it was recorded; a bare date means midnight in UTC.
-    """
-    wanted = AuditFilter(
-        actor, action, subject, subject_id, _moment(within.start), _moment(within.end)
-    )
-    after = None if cursor is None else from_cursor(cursor, int)
-    found = list_audit_entries(connection, wanted, after, limit + 1)
-    return {
-        "data": [audit_document(each) for each in found[:limit]],
-        "next_cursor": to_cursor(found[limit - 1].entry_id) if len(found) > limit else None,
-    }
-
-
-def _moment(moment: date | datetime | None) -> datetime | None:
-    if moment is None or isinstance(moment, datetime):
-        return moment
-    return datetime.combine(moment, time(), ZoneInfo("UTC"))
+@router.post("/{key_id}/revoke")
+def revoke_key(connection: Transaction, key_id: Id) -> Key:
+    """Revokes a key. A process that has cached it accepts it for KEY_CACHE_SECONDS more."""
+    return Key.from_stored(api_keys.revoke_key(connection, key_id))

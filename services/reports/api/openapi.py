@@ -10,7 +10,8 @@ from common.leads.parsing import MAX_BODY_BYTES, MAX_ERRORS, MAX_ERRORS_PER_LEAD
 from common.leads.schemas import MAX_ACTIONS, Lead
 from common.leads.validation_errors import MAX_NAME_LENGTH
 from common.problems import PROBLEM_JSON
-from services.reports.api.schemas import PostAnswerShape, ProblemShape
+from services.reports.api.schemas.leads import IngestionSummary
+from services.reports.api.schemas.problems import Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -22,12 +23,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
         schemas, definitions = models_json_schema(
-            [(Lead, "validation"), (PostAnswerShape, "validation"), (ProblemShape, "validation")],
+            [(Lead, "validation"), (IngestionSummary, "validation"), (Problem, "validation")],
             ref_template=_REFERENCE,
         )
         description["components"]["schemas"] |= definitions["$defs"]
         lead, answer, problem = (
-            schemas[model, "validation"] for model in (Lead, PostAnswerShape, ProblemShape)
+            schemas[model, "validation"] for model in (Lead, IngestionSummary, Problem)
         )
         description["paths"]["/leads"]["post"] = _post_leads(lead, answer, problem)
         app.openapi_schema = description

@@ -5,13 +5,22 @@ between shifts the pages.
 """
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from common.problems import FieldError, Invalid
+
+Row = TypeVar("Row")
+
+
+def cut_page(found: Sequence[Row], limit: int) -> tuple[Sequence[Row], Row | None]:
+    """The first `limit` rows, and the last of these if another page follows."""
+    page = found[:limit]
+    return page, page[-1] if len(found) > limit else None
 
 
 def to_cursor(place: tuple[object, ...] | str | int) -> str:

@@ -15,8 +15,8 @@ from common.enums import Role
 from common.problems import Problem, Unauthenticated
 from common.settings import settings
 from services.reports.api.dependencies import Cursor, Now, Snapshot
-from services.reports.api.keys import KeyBody
 from services.reports.api.pagination import from_cursor, to_cursor
+from services.reports.api.schemas.keys import KeyBody
 from services.reports.console.forms import Form, parsed
 from services.reports.console.pages import page, see_other
 from services.reports.http.sessions import close_session, open_session

@@ -17,9 +17,11 @@ from common.catalog.customers import get_customer, get_customer_for_update, regi
 from common.catalog.models import Customer, Product
 from common.catalog.products import get_product, get_product_for_update, register_product
 from common.problems import Conflict, Problem
-from services.reports.api.catalog import CustomerBody, ProductBody
-from services.reports.api.dependencies import Cursor, Id, Snapshot
+from common.request_model import Id
+from services.reports.api.dependencies import Cursor, Snapshot
 from services.reports.api.pagination import from_cursor, to_cursor
+from services.reports.api.schemas.customers import CustomerBody
+from services.reports.api.schemas.products import ProductBody
 from services.reports.console.forms import Fields, Form, attempted, parsed, tag_of
 from services.reports.console.pages import page, query, see_other
 

@@ -16,7 +16,8 @@ from common.enums import DisputeReason, DisputeStatus
 from common.identifiers import customer_id as uuid_of
 from common.leads.search import get_lead
 from common.problems import Problem
-from services.reports.api.dependencies import Cursor, Id, Now, Snapshot, period_of
+from common.request_model import Id
+from services.reports.api.dependencies import Cursor, Now, Snapshot, period_of
 from services.reports.api.pagination import from_cursor, to_cursor
 from services.reports.console.forms import Form, attempted, parsed
 from services.reports.console.pages import page, query, see_other

@@ -11,8 +11,9 @@ from common.enums import EngagementLevel
 from common.leads.search import LeadFilter, LeadKey, find_leads, get_lead
 from common.rating.line import total_of
 from common.reports.lead_history import lead_lines
+from common.request_model import Id
 from common.settings import settings
-from services.reports.api.dependencies import Cursor, Id, Range, Snapshot, Text
+from services.reports.api.dependencies import Cursor, Range, Snapshot, Text
 from services.reports.api.pagination import from_cursor, to_cursor
 from services.reports.console.pages import page
 

@@ -15,8 +15,9 @@ from common.leads.quarantine import (
     replay,
 )
 from common.problems import Problem
+from common.request_model import Id
 from common.settings import settings
-from services.reports.api.dependencies import Cursor, Id, Now, Snapshot
+from services.reports.api.dependencies import Cursor, Now, Snapshot
 from services.reports.api.pagination import from_cursor, to_cursor
 from services.reports.console.forms import Form, attempted, parsed
 from services.reports.console.pages import page, query, see_other

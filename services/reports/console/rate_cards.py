@@ -35,7 +35,8 @@ from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard
 from common.rating.simulation import Simulated, simulate
 from common.rating.totals import Totals
 from common.reports.dashboard import active_months
-from services.reports.api.dependencies import Cursor, Id, Now, Snapshot, period_of
+from common.request_model import Id
+from services.reports.api.dependencies import Cursor, Now, Snapshot, period_of
 from services.reports.api.pagination import from_cursor, to_cursor
 from services.reports.console.forms import Fields, Form, attempted, parsed
 from services.reports.console.pages import page, query, see_other

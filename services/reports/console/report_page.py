@@ -18,7 +18,8 @@ from common.problems import Invalid, NotFound
 from common.rating.totals import Totals
 from common.reports.final import final_report_of
 from common.reports.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
-from services.reports.api.dependencies import Id, Text
+from common.request_model import Id
+from services.reports.api.dependencies import Text
 from services.reports.http.authorization import principal_of
 from services.reports.render import as_html
 from services.reports.report_loader import report_of

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from common.billing_period import Period
 from common.catalog.customers import get_customer
 from common.catalog.models import Customer
-from services.reports.api.dependencies import Id, Snapshot, period_of
+from common.request_model import Id
+from services.reports.api.dependencies import Snapshot, period_of
 from services.reports.console.pages import page
 from services.reports.render.masking import with_masked_users
 from services.reports.render.pdf.statement import render_with_progress

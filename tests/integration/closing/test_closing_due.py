@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from common.closing.runs import Closing
 from common.closing.schedule import close_due, last_due
 from services.reports.close_due import main
 from tests.integration.closing.test_closing import execute, forget_price
@@ -43,9 +44,12 @@ def three_months(client: httpx.Client) -> None:
             post(client, lead(f"{name}-{month}", action("Form", moment), customer_id=name))
 
 
+CLOSED, ALREADY_CLOSED, FAILED = Closing
+
+
 def closings(now: datetime) -> list[tuple[str, int, int, int]]:
     return [
-        (run["period"], run["closed"], run["already_closed"], run["failed"])
+        (str(run.period), run.count(CLOSED), run.count(ALREADY_CLOSED), run.count(FAILED))
         for run in close_due(now, 3, "schedule")
     ]
 

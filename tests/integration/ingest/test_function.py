@@ -21,7 +21,8 @@ from common.database.engine import get_engine
 from common.settings import Settings, settings
 from functions.ingest.handler import handler
 from scripts.gateway import LambdaContext
-from services.reports.api.schemas import PostAnswerShape, ReportShape
+from services.reports.api.schemas.leads import IngestionSummary
+from services.reports.api.schemas.reports import Report
 from tests.support import adapter
 from tests.support.api import Wire, action, check_problem, lead
 from tests.support.properties import examples
@@ -61,7 +62,7 @@ def posted(answer: dict[str, Any]) -> Any:
         headers = {name.lower(): value for name, value in answer["headers"].items()}
         check_problem(answer["statusCode"], headers, document, "/leads")
     else:
-        PostAnswerShape.model_validate_json(answer["body"])
+        IngestionSummary.model_validate_json(answer["body"])
     return document
 
 
@@ -275,7 +276,7 @@ def test_reports_are_the_same_through_lambda(ready: Engine) -> None:
 
     answer = reporting(event(None, "GET", "/billing/reports/acme/2024-04"))
 
-    bill = ReportShape.model_validate_json(answer["body"])
+    bill = Report.model_validate_json(answer["body"])
     assert (answer["statusCode"], bill.totals.gross, bill.totals.billed) == (200, "20.00", "10.00")
 
 

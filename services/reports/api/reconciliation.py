@@ -1,0 +1,22 @@
+"""/billing/reconciliation: whether every stored action is on exactly one line."""
+
+from fastapi import APIRouter
+
+from common.catalog.customers import get_customer
+from common.closing.reconciliation import reconcile
+from common.request_model import Id
+from services.reports.api.dependencies import Snapshot
+from services.reports.api.schemas.reconciliation import Reconciliation
+
+router = APIRouter(prefix="/billing/reconciliation", tags=["billing runs"])
+
+
+@router.get("")
+def show_reconciliation(connection: Snapshot, customer_id: Id | None = None) -> Reconciliation:
+    """Whether every stored action is on exactly one line: final, draft, or prior-period.
+
+    And whether each credit is at most what its line had billed, for an accepted dispute. Rates
+    every open month, so it takes as long as all drafts together.
+    """
+    owner = None if customer_id is None else get_customer(connection, customer_id).customer_id
+    return Reconciliation.from_reconciliation(reconcile(connection, owner))

@@ -1,0 +1,105 @@
+"""Lines: one action each, with its price and its outcome."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from common.billing_period import Period
+from common.enums import EngagementLevel, Outcome, RateKind
+from common.money import amount
+from common.rating import line as rating
+from common.reports import model
+from services.reports.api.schemas.answer import Amount, Answer
+from services.reports.api.schemas.totals import Savings
+
+
+class Original(Answer):
+    """The action that a duplicate repeats."""
+
+    lead_id: str
+    action_id: str
+
+
+class RateCardName(Answer):
+    """Which version of which rate card."""
+
+    name: str
+    version: int
+
+    @classmethod
+    def from_card(cls, card: model.CardName) -> "RateCardName":
+        return cls(name=card.name, version=card.version)
+
+
+class Line(Answer):
+    """One action of a report: gross = billed + savings."""
+
+    action_id: str
+    lead_id: str
+    product_id: str
+    lead_type: str
+    user: str | None
+    user_key: str
+    action_type: str
+    engagement_level: EngagementLevel
+    timestamp: datetime
+    rate: RateKind
+    gross: Amount
+    billed: Amount
+    savings: Savings
+    outcome: Outcome
+    duplicate_of: Original | None
+    cap_used_before: Amount
+    cap_used_after: Amount
+    cap_limit: Amount
+    explanation: str
+
+    @classmethod
+    def from_line(cls, line: rating.Line) -> "Line":
+        return cls(**members_of(line))
+
+
+class PriorPeriodLine(Line):
+    """A line of an earlier period, whose action came after that period was closed."""
+
+    period: str
+    rate_card: RateCardName = Field(description="The card of its own month, which priced it.")
+
+    @classmethod
+    def from_line_and_card(cls, line: rating.Line, card: model.CardName) -> "PriorPeriodLine":
+        return cls(
+            **members_of(line),
+            period=str(Period(line.period)),
+            rate_card=RateCardName.from_card(card),
+        )
+
+
+def members_of(line: rating.Line) -> dict[str, Any]:
+    """What every kind of line says."""
+    original = None
+    if line.duplicate_of_lead_id is not None and line.duplicate_of_action_id is not None:
+        original = Original(
+            lead_id=line.duplicate_of_lead_id, action_id=line.duplicate_of_action_id
+        )
+    return {
+        "action_id": line.action_id,
+        "lead_id": line.lead_id,
+        "product_id": line.product_id,
+        "lead_type": line.lead_type,
+        "user": line.user,
+        "user_key": line.user_key,
+        "action_type": line.action_type,
+        "engagement_level": line.engagement_level,
+        "timestamp": line.timestamp,
+        "rate": line.rate,
+        "gross": amount(line.gross_cents),
+        "billed": amount(line.billed_cents),
+        "savings": Savings.from_cents(line.duplicate_cents, line.cap_cents),
+        "outcome": line.outcome,
+        "duplicate_of": original,
+        "cap_used_before": amount(line.cap_used_before_cents),
+        "cap_used_after": amount(line.cap_used_after_cents),
+        "cap_limit": amount(line.cap_limit_cents),
+        "explanation": line.explanation,
+    }

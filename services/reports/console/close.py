@@ -1,0 +1,57 @@
+"""/console/close: what closing a month would do, and starting the run that does it.
+
+A run goes on after its answer was sent, whether the browser stays or not; where the service runs
+as a function it ends before.
+"""
+
+from fastapi import APIRouter, BackgroundTasks, Request
+from fastapi.responses import HTMLResponse, Response
+
+from common.closing.preview import month_to_close, preview
+from common.closing.runs import finish_run, start_run
+from common.problems import FieldError, Invalid
+from common.reports.dashboard import active_months
+from services.reports.api.dependencies import Now, Snapshot, period_of
+from services.reports.console.forms import Form
+from services.reports.console.pages import page, query, see_other
+
+router = APIRouter()
+
+ACTOR = "console"
+
+
+@router.get("/console/close", response_class=HTMLResponse)
+def preview_close(
+    request: Request, connection: Snapshot, now: Now, period: str | None = None
+) -> HTMLResponse:
+    """What each customer would be billed for the month, and what keeps it from being closed."""
+    month = month_to_close(connection, now) if period is None else period_of(period)
+    active = active_months(connection)
+    return page(
+        request,
+        "close.html",
+        "close",
+        month=month,
+        choices=active if month in active else sorted([*active, month], reverse=True),
+        preview=preview(connection, month, now),
+    )
+
+
+@router.post("/console/close", response_class=HTMLResponse)
+def start_close(request: Request, form: Form, background: BackgroundTasks) -> Response:
+    """Starts a run for the chosen customers and sends the browser to where it can be watched."""
+    period, chosen = period_of(form.get("period", "")), form.getlist("customer_id")
+    if not chosen:
+        raise Invalid(
+            "no customer was chosen",
+            [FieldError("/customer_id", "none_chosen", "choose at least one customer to close")],
+        )
+    if form.get("confirmed") != "true":
+        raise Invalid(
+            "the close was not confirmed",
+            [FieldError("/confirmed", "missing", "tick that you have looked at the amounts")],
+        )
+    started = start_run(period, chosen, ACTOR)
+    background.add_task(finish_run, started)
+    watched = {"id": str(started.run_id), "of": str(len(started.customers))}
+    return see_other(request, "console/run?" + query(watched))

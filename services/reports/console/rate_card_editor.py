@@ -1,0 +1,209 @@
+"""/console/rate-card-editor: a new version, tried on a past month before it is saved.
+
+A form is edited, reviewed with what it would have cost, and only then saved. Someone who saves on
+a version that is not the newest any more is shown what somebody else changed.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from common.billing_period import Period
+from common.catalog.customers import get_customer
+from common.catalog.lead_types import list_lead_types
+from common.catalog.models import Customer
+from common.catalog.products import list_products
+from common.money import amount
+from common.problems import Problem
+from common.rating.models import RateCard
+from common.rating.rate_card_checks import require_addable
+from common.rating.rate_cards import add_rate_card, latest_rate_card, rate_card_by_number
+from common.rating.simulation import Simulated, simulate
+from common.rating.totals import sum_of
+from common.reports.dashboard import active_months
+from common.request_model import Id
+from services.reports.api.dependencies import Now, Snapshot, period_of
+from services.reports.console.forms import Fields, Form, attempted
+from services.reports.console.pages import page, query, see_other
+from services.reports.console.rate_card_form import FIELDS, proposed_card, specific_rows
+from services.reports.console.rate_card_terms import (
+    LEVELS,
+    SCOPES,
+    Difference,
+    RateRow,
+    prices_by_level,
+    proposed_terms,
+    specific_rates,
+    stored_terms,
+)
+
+router = APIRouter()
+
+MAX_PRODUCTS = 500
+_SPARE_ROWS = 2
+
+
+@router.get("/console/rate-card-editor", response_class=HTMLResponse)
+def edit_rate_card(
+    request: Request, connection: Snapshot, now: Now, customer_id: Id | None = None
+) -> HTMLResponse:
+    """A new version, filled in as the newest one; a customer's first as the default card."""
+    owner = None if customer_id is None else get_customer(connection, customer_id)
+    newest = latest_rate_card(connection, _id(owner))
+    has_own = newest is not None and not newest.follows_default
+    model = newest if has_own else latest_rate_card(connection, None)
+    values = {
+        "customer_id": customer_id or "",
+        "expected_version": str(newest.version if newest else 0),
+        "name": newest.name if newest else "",
+        "valid_from": str(Period(Period(now.date().replace(day=1)).end)),
+        "dispute_window_days": str(model.dispute_window_days) if model else "",
+        "cap_amount": amount(model.cap_cents) if model else "",
+        "cap_scope": model.cap_scope.value if model else "user",
+    } | {f"base-{level}": text for level, text in prices_by_level(model).items()}
+    charged = [each.lead_type for each in model.charged_duplicates] if model else []
+    if months := _past_months(connection, now):
+        values["period"] = str(months[0])
+    return _editor(request, connection, owner, values, specific_rates(model), charged)
+
+
+@router.post("/console/rate-card-editor", response_class=HTMLResponse)
+def post_rate_card(request: Request, form: Form, now: Now) -> Response:
+    """By the button: the form again, its review with what it would have cost, or saving it."""
+    step = form.get("step")
+    if step == "save":
+        done = attempted(lambda connection: add_rate_card(connection, proposed_card(form), now))
+        if isinstance(done, RateCard):
+            saved = {"id": str(done.rate_card_id), "saved": "true"}
+            return see_other(request, "console/rate-card?" + query(saved))
+        return _again(request, form, done)
+    if step == "review":
+        refused = attempted(lambda connection: _require_addable(connection, form, now))
+        if isinstance(refused, Problem):
+            return _again(request, form, refused)
+        reviewed = attempted(lambda connection: _review(request, connection, form, now))
+        return _again(request, form, reviewed) if isinstance(reviewed, Problem) else reviewed
+    return _again(request, form, None)
+
+
+def _require_addable(connection: Connection, form: Fields, now: datetime) -> None:
+    require_addable(connection, proposed_card(form), now)
+
+
+def _review(request: Request, connection: Connection, form: Fields, now: datetime) -> HTMLResponse:
+    card = proposed_card(form)
+    months = _past_months(connection, now)
+    tried = period_of(form["period"], "period") if form.get("period") else None
+    month = tried or (months[0] if months else None)
+    named = None if card.customer_id is None else [(card.customer_id, "/customer_id")]
+    simulated = [] if month is None else simulate(connection, month, card, named)
+    return page(
+        request,
+        "rate_card_review.html",
+        "rate_cards",
+        card=card,
+        begins=Period.parse(card.valid_from).name,
+        owner=None if card.customer_id is None else get_customer(connection, card.customer_id),
+        lines=list(proposed_terms(card).items()),
+        fields=[(name, text) for name, text in form.multi_items() if name != "step"],
+        month=month,
+        simulated=sorted(simulated, key=_change, reverse=True),
+        before=sum_of(customer.current for customer in simulated),
+        after=sum_of(customer.proposed for customer in simulated),
+    )
+
+
+def _change(each: Simulated) -> int:
+    return abs(each.proposed.billed_cents - each.current.billed_cents)
+
+
+def _again(request: Request, form: Fields, problem: Problem | None) -> HTMLResponse:
+    """The form as it was filled in, with what was wrong and what somebody else has changed."""
+
+    def show(connection: Connection) -> HTMLResponse:
+        owner = get_customer(connection, form["customer_id"]) if form.get("customer_id") else None
+        values = {name: text for name, text in form.items() if name != "step"}
+        differences: list[Difference] = []
+        is_conflict = problem is not None and any(
+            error.code == "version_conflict" for error in problem.errors
+        )
+        if is_conflict:
+            newest = latest_rate_card(connection, _id(owner))
+            differences = _differences(connection, owner, form, newest)
+            values["expected_version"] = str(newest.version if newest else 0)
+        return _editor(
+            request,
+            connection,
+            owner,
+            values,
+            specific_rows(form),
+            form.getlist("charged"),
+            problem,
+            differences,
+        )
+
+    shown = attempted(show)
+    if isinstance(shown, Problem):
+        raise shown
+    return shown
+
+
+def _editor(
+    request: Request,
+    connection: Connection,
+    owner: Customer | None,
+    values: dict[str, str],
+    rows: list[RateRow],
+    charged: list[str],
+    problem: Problem | None = None,
+    differences: Iterable[Difference] = (),
+) -> HTMLResponse:
+    return page(
+        request,
+        "rate_card_editor.html",
+        "rate_cards",
+        200 if problem is None else int(problem.status),
+        owner=owner,
+        values=dict.fromkeys(FIELDS, "") | values,
+        rows=[*rows, *[RateRow()] * _SPARE_ROWS],
+        charged=charged,
+        levels=LEVELS,
+        lead_types=list_lead_types(connection),
+        products=list_products(connection, None, MAX_PRODUCTS),
+        months=active_months(connection),
+        scopes=SCOPES,
+        problem=problem,
+        differences=differences,
+    )
+
+
+def _id(owner: Customer | None) -> UUID | None:
+    return None if owner is None else owner.customer_id
+
+
+def _past_months(connection: Connection, now: datetime) -> list[Period]:
+    """The months with actions that are over, the newest first; else those under way."""
+    active = active_months(connection)
+    return [month for month in active if month.end <= now.date()] or active
+
+
+def _differences(
+    connection: Connection, owner: Customer | None, form: Fields, newest: RateCard | None
+) -> list[Difference]:
+    """Where the newest version is not the one the form began with, beside what the form says."""
+    begun = form.get("expected_version", "")
+    seen = stored_terms(
+        rate_card_by_number(connection, _id(owner), int(begun))
+        if begun.isdecimal() and len(begun) < 10
+        else None
+    )
+    now, theirs = stored_terms(newest), proposed_terms(proposed_card(form))
+    return [
+        Difference(name, seen.get(name, ""), now.get(name, ""), theirs.get(name, ""))
+        for name in dict.fromkeys([*now, *seen, *theirs])
+        if seen.get(name) != now.get(name) or now.get(name) != theirs.get(name)
+    ]

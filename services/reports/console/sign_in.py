@@ -1,0 +1,67 @@
+"""/console/sign-in and /console/sign-out."""
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from common.access.authentication import authenticator
+from common.enums import Role
+from common.problems import Problem, Unauthenticated
+from common.settings import settings
+from services.reports.console.forms import Form
+from services.reports.console.pages import page, see_other
+from services.reports.http.sessions import close_session, open_session
+
+router = APIRouter()
+
+
+@router.get("/console/sign-in", response_class=HTMLResponse)
+def show_sign_in(request: Request, next: str = "", ended: bool = False) -> HTMLResponse:
+    """`ended`: whether a session that is over led here."""
+    return _sign_in_page(request, _own_address(next), ended=ended)
+
+
+@router.post("/console/sign-in", response_class=HTMLResponse)
+def sign_in(request: Request, form: Form) -> Response:
+    """Opens a session for a key that is good; the browser keeps no more than the key's id."""
+    address = _own_address(form.get("next", ""))
+    try:
+        # No address of the caller's: signing in takes a key, also where others need none.
+        caller = authenticator().admit(f"Bearer {form.get('key', '').strip()}", None, None)
+        if caller.role is Role.INGEST:
+            raise Unauthenticated("an ingest key sends leads and reads nothing: take another one")
+    except Unauthenticated as problem:
+        return _sign_in_page(request, address, problem)
+    answer = see_other(request, address)
+    open_session(request, answer, caller.key_id)
+    return answer
+
+
+@router.post("/console/sign-out", response_class=HTMLResponse)
+def sign_out(request: Request) -> Response:
+    answer = see_other(request, "console/sign-in")
+    close_session(request, answer)
+    return answer
+
+
+def _sign_in_page(
+    request: Request, address: str, problem: Problem | None = None, *, ended: bool = False
+) -> HTMLResponse:
+    return page(
+        request,
+        "sign_in.html",
+        "",
+        200 if problem is None else int(problem.status),
+        problem=problem,
+        next=address,
+        ended=ended,
+        idle_minutes=settings().session_idle_minutes,
+    )
+
+
+def _own_address(text: str) -> str:
+    """An address of the console from its root; the overview's where it is none of ours."""
+    parts = urlsplit(text.lstrip("/"))
+    is_ours = not parts.scheme and not parts.netloc and "\\" not in text and text.isprintable()
+    return text.lstrip("/") if is_ours else ""
