@@ -7,15 +7,20 @@ depth and any id can be linked to; a form is answered by sending the browser on 
 from fastapi import APIRouter
 
 from services.reports.console import (
-    account,
-    catalog,
-    closing,
+    audit,
+    close,
+    customers,
     disputes,
+    keys,
     leads,
     overview,
+    products,
     quarantine,
+    rate_card_editor,
     rate_cards,
     reports,
+    runs,
+    sign_in,
     statement,
 )
 
@@ -25,11 +30,16 @@ for pages in (
     reports,
     leads,
     quarantine,
-    catalog,
+    customers,
+    products,
     rate_cards,
-    closing,
+    rate_card_editor,
+    close,
+    runs,
     disputes,
     statement,
-    account,
+    sign_in,
+    keys,
+    audit,
 ):
     router.include_router(pages.router)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from common.access.audit_log import AuditFilter, audit_entries
+from common.access.audit_log import AuditFilter, list_audit_entries
 from services.reports.api.dependencies import Cursor, Snapshot
 from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.console.pages import page
@@ -25,7 +25,7 @@ def show_audit(
     """Every change, the newest first."""
     wanted = AuditFilter(actor=actor, subject=subject, subject_id=subject_id)
     after = None if cursor is None else from_cursor(cursor, int)
-    found = audit_entries(connection, wanted, after, ENTRIES_A_PAGE + 1)
+    found = list_audit_entries(connection, wanted, after, ENTRIES_A_PAGE + 1)
     shown, last = cut_page(found, ENTRIES_A_PAGE)
     filters = {"actor": actor, "subject": subject, "subject_id": subject_id}
     return page(

@@ -18,7 +18,7 @@ from common.leads.search import get_lead
 from common.problems import Problem
 from common.request_model import Id
 from services.reports.api.dependencies import Cursor, Now, Snapshot, period_of
-from services.reports.api.pagination import from_cursor, to_cursor
+from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.console.forms import Form, attempted, parsed
 from services.reports.console.pages import page, query, see_other
 
@@ -59,8 +59,7 @@ def list_disputes(
     )
     after = None if cursor is None else from_cursor(cursor, DisputeKey)
     found = search.list_disputes(connection, wanted, after, DISPUTES_A_PAGE + 1)
-    shown = found[:DISPUTES_A_PAGE]
-    last = shown[-1].dispute if len(found) > DISPUTES_A_PAGE else None
+    shown, last = cut_page(found, DISPUTES_A_PAGE)
     filters = {"customer_id": customer_id, "status": status and status.value, "period": period}
     return page(
         request,
@@ -71,7 +70,7 @@ def list_disputes(
         is_filtered=any(filters.values()),
         statuses=[each.value for each in DisputeStatus],
         reasons=REASONS,
-        next_cursor=last and to_cursor(DisputeKey(last.opened_at, last.dispute_id)),
+        next_cursor=last and to_cursor(DisputeKey(last.dispute.opened_at, last.dispute.dispute_id)),
     )
 
 

@@ -14,7 +14,7 @@ from common.reports.lead_history import lead_lines
 from common.request_model import Id
 from common.settings import settings
 from services.reports.api.dependencies import Cursor, Range, Snapshot, Text
-from services.reports.api.pagination import from_cursor, to_cursor
+from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.console.pages import page
 
 router = APIRouter()
@@ -51,8 +51,7 @@ def list_leads(
     after = None if cursor is None else from_cursor(cursor, LeadKey)
     secret = settings().user_secret
     found = find_leads(connection, wanted, secret, after, LEADS_A_PAGE + 1)
-    shown = found[:LEADS_A_PAGE]
-    last = shown[-1].lead if len(found) > LEADS_A_PAGE else None
+    shown, last = cut_page(found, LEADS_A_PAGE)
     filters: dict[str, Any] = {
         "customer_id": customer_id,
         "product_id": product_id,
@@ -73,7 +72,7 @@ def list_leads(
         is_filtered=any(filters.values()),
         lead_types=list_lead_types(connection),
         levels=[level.value for level in EngagementLevel],
-        next_cursor=last and to_cursor(LeadKey(last.created_at, last.lead_id)),
+        next_cursor=last and to_cursor(LeadKey(last.lead.created_at, last.lead.lead_id)),
     )
 
 

@@ -18,7 +18,7 @@ from common.problems import Problem
 from common.request_model import Id
 from common.settings import settings
 from services.reports.api.dependencies import Cursor, Now, Snapshot
-from services.reports.api.pagination import from_cursor, to_cursor
+from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.console.forms import Form, attempted, parsed
 from services.reports.console.pages import page, query, see_other
 
@@ -58,8 +58,7 @@ def show_quarantine(
     cause = None if reason is None or missing_id is None else Cause(reason, missing_id)
     after = None if cursor is None else from_cursor(cursor, QuarantineKey)
     held = quarantined_leads(connection, after, LEADS_A_PAGE + 1, cause)
-    shown = held[:LEADS_A_PAGE]
-    last = shown[-1] if len(held) > LEADS_A_PAGE else None
+    shown, last = cut_page(held, LEADS_A_PAGE)
     return page(
         request,
         "quarantine.html",
