@@ -38,3 +38,13 @@ def cut(groups: list[Group], most: int) -> tuple[list[Group], int, Totals]:
 def report_path(customer_id: str, period: Period) -> str:
     """The address of a customer's report of a month, without extension."""
     return f"/billing/reports/{quote(customer_id, safe='')}/{period}"
+
+
+def user_name(user: str | None, user_key: str) -> str:
+    """A user, and the beginning of their key: masked, two of them may look the same."""
+    return "no user named" if user is None else f"{user} · {user_key[:6]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 line", "2,000 lines"."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

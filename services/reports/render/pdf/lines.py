@@ -1,0 +1,195 @@
+"""The second part of a statement: every line, then the credits, in tables across wide pages."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from common.billing_period import Period
+from common.disputes.credit import Credit
+from common.enums import Outcome
+from common.money import CURRENCY
+from common.rating.line import Line, total_of
+from common.rating.totals import Totals
+from common.reports.model import Report
+from services.reports.render.formatting import counted, local, money, user_name
+from services.reports.render.pdf.paper import INK, MARGIN, QUIET, Paper
+
+_ROW = 3.2
+_LINE_SIZE = 6.6
+_PRIOR_TITLE = "Prior periods: actions that came after their month was closed"
+
+
+class _Column(NamedTuple):
+    """A column of the lines; an amount ends at its right."""
+
+    name: str
+    left: float
+    width: float
+    is_amount: bool = False
+
+
+_COLUMNS = (
+    _Column("No.", 15, 11),
+    _Column("Time", 26, 28),
+    _Column("Lead", 54, 48),
+    _Column("Product", 102, 25),
+    _Column("Lead type", 127, 21),
+    _Column("User, masked", 148, 37),
+    _Column("What happened", 185, 49),
+    _Column("Gross, {currency}", 234, 16, is_amount=True),
+    _Column("Saved", 250, 16, is_amount=True),
+    _Column("Billed", 266, 16, is_amount=True),
+)
+
+
+def draw_lines(paper: Paper, report: Report) -> Iterator[int]:
+    """Draws every line, those of prior periods last, and says after each how many are."""
+    number = 0
+    for title, lines, totals in (
+        (f"Lines of {report.period.name}", report.lines, report.totals),
+        (_PRIOR_TITLE, report.prior_period, total_of(report.prior_period)),
+    ):
+        if totals.actions:
+            _begin_section(paper, report, title)
+            for line in lines:
+                number += 1
+                _draw_line(paper, report, number, line, title)
+                yield number
+            _draw_sum(paper, report, totals, title)
+    if report.credits:
+        _draw_credits(paper, report, report.credits)
+    if not number:
+        text = f"No lead of this customer had an action in {report.period.name}."
+        paper.draw_paragraph("Lines", text)
+    if paper.letters.has_numbered:
+        paper.draw_paragraph(
+            "Characters",
+            "What no font of this document can draw is shown by its Unicode number, such as "
+            "[U+1F600]. The CSV and JSON of this report hold it as it is.",
+        )
+
+
+def _begin_section(paper: Paper, report: Report, title: str) -> None:
+    """A heading and the columns' heads, on a page of their own if it is the first section."""
+    if paper.is_wide and paper.y + 40 < paper.bottom:
+        paper.y += 6
+    else:
+        paper.add_page("landscape")
+    paper.pdf.start_section(paper.letters.shown(title))
+    _draw_section_head(paper, report, title)
+
+
+def _draw_section_head(paper: Paper, report: Report, title: str) -> None:
+    paper.put(MARGIN, 5, title, size=11, bold=True)
+    paper.put_right(paper.right, 5, f"times in {report.timezone}", size=8, colour=QUIET)
+    paper.y += 8
+    for column in _COLUMNS:
+        name = column.name.format(currency=CURRENCY)
+        if column.is_amount:
+            paper.put_right(column.left + column.width, 3, name, size=7, colour=QUIET)
+        else:
+            paper.put(column.left, 3, name, size=7, colour=QUIET)
+    paper.y += 4.2
+    paper.draw_rule(MARGIN, paper.right)
+    paper.pdf.set_line_width(0.08)
+    paper.y += 0.4
+
+
+def _draw_line(paper: Paper, report: Report, number: int, line: Line, title: str) -> None:
+    cells = (
+        f"{number:,}",
+        local(line.timestamp, paper.zone),
+        line.lead_id,
+        line.product_id,
+        line.lead_type,
+        user_name(line.user, line.user_key),
+        _what_happened(line, report.period, paper.zone),
+        money(line.gross_cents),
+        money(line.duplicate_cents + line.cap_cents),
+        money(line.billed_cents),
+    )
+    wrapped = [
+        [text]
+        if column.is_amount
+        else paper.letters.wrapped(text, column.width - 2, size=_LINE_SIZE)
+        for column, text in zip(_COLUMNS, cells, strict=True)
+    ]
+    height = _ROW * max(map(len, wrapped)) + 0.8
+    if paper.y + height > paper.bottom:
+        paper.add_page("landscape")
+        _draw_section_head(paper, report, f"{title}, continued")
+    for column, texts in zip(_COLUMNS, wrapped, strict=True):
+        colour = INK if line.billed_cents or not column.is_amount else QUIET
+        if column.is_amount:
+            paper.put_right(
+                column.left + column.width, 2.8, texts[0], size=_LINE_SIZE, colour=colour
+            )
+            continue
+        for row, text in enumerate(texts):
+            paper.put(column.left, 2.8 + _ROW * row, text, size=_LINE_SIZE)
+    paper.y += height
+    paper.pdf.line(MARGIN, paper.y, paper.right, paper.y)
+
+
+def _draw_credits(paper: Paper, report: Report, given_back: list[Credit]) -> None:
+    if not paper.is_wide or paper.y + 40 > paper.bottom:
+        paper.add_page("landscape")
+    else:
+        paper.y += 6
+    paper.pdf.start_section("Credits")
+
+    def draw_heads() -> None:
+        paper.put(MARGIN, 5, "Credits: lines of earlier statements, given back", size=11, bold=True)
+        paper.y += 8
+        paper.put(MARGIN, 3, "Statement, line", size=7, colour=QUIET)
+        paper.put(MARGIN + 40, 3, "What was disputed and accepted", size=7, colour=QUIET)
+        paper.put_right(paper.right, 3, f"Credit, {CURRENCY}", size=7, colour=QUIET)
+        paper.y += 4.2
+        paper.draw_rule(MARGIN, paper.right)
+        paper.y += 0.4
+
+    draw_heads()
+    for credit in given_back:
+        rows = paper.letters.wrapped(credit.explanation, 195, size=_LINE_SIZE)
+        if paper.make_room(_ROW * len(rows) + 0.8):
+            draw_heads()
+        source = f"{Period(credit.report_period).name}, line {credit.line_number:,}"
+        paper.put(MARGIN, 2.8, source, size=_LINE_SIZE)
+        for row, text in enumerate(rows):
+            paper.put(MARGIN + 40, 2.8 + _ROW * row, text, size=_LINE_SIZE)
+        paper.put_right(paper.right, 2.8, money(credit.amount_cents), size=_LINE_SIZE)
+        paper.y += _ROW * len(rows) + 0.8
+        paper.pdf.line(MARGIN, paper.y, paper.right, paper.y)
+    paper.make_room(8)
+    paper.put(MARGIN, 4.6, f"Total of {counted(len(given_back), 'credit')}", size=8, bold=True)
+    total = money(report.credit_cents)
+    paper.put_right(paper.right, 4.6, total, size=8, bold=True)
+    paper.y += 7
+
+
+def _draw_sum(paper: Paper, report: Report, totals: Totals, title: str) -> None:
+    if paper.y + 8 > paper.bottom:
+        paper.add_page("landscape")
+        _draw_section_head(paper, report, f"{title}, continued")
+    paper.y += 1
+    sums = (totals.gross_cents, totals.duplicate_cents + totals.cap_cents, totals.billed_cents)
+    paper.put(MARGIN, 3.6, f"Total of {counted(totals.actions, 'line')}", size=8, bold=True)
+    for column, cents in zip(_COLUMNS[-3:], sums, strict=True):
+        right = column.left + column.width
+        paper.put_right(right, 3.6, money(cents), size=8, bold=True)
+    paper.y += 6
+
+
+def _what_happened(line: Line, period: Period, zone: ZoneInfo) -> str:
+    what = f"{line.action_type} ({line.engagement_level})"
+    if line.period != period.start:
+        what = f"Prior period, {Period(line.period).name}: {what}"
+    match line.outcome:
+        case Outcome.DUPLICATE:
+            first = line.duplicate_of_timestamp
+            moment = "" if first is None else f" of {local(first, zone)}"
+            return f"{what}: repeats {line.duplicate_of_lead_id}{moment}"
+        case Outcome.PARTIALLY_CAPPED | Outcome.CAPPED:
+            used, limit = money(line.cap_used_before_cents), money(line.cap_limit_cents)
+            return f"{what}: {used} of the cap of {limit} was used"
+    return what
