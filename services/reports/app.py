@@ -56,7 +56,7 @@ from services.reports.api import (
 from services.reports.api.metrics import keep_for_prometheus
 from services.reports.api.openapi import describe
 from services.reports.api.schemas.problems import Problem as ProblemAnswer
-from services.reports.console.pages import page, query, see_other
+from services.reports.console.pages import page, see_other
 from services.reports.http.authorization import authorized
 from services.reports.http.body_limit import BodyLimit
 from services.reports.http.content_negotiation import prefers_page
@@ -69,6 +69,7 @@ from services.reports.http.request_logging import (
 from services.reports.http.security import DOCS, BlankParameters, SafeHeaders, require_own_site
 from services.reports.http.sessions import RenewedSessions, had_one
 from services.reports.http.tracing import Tracing
+from services.reports.render.templates import query
 
 logger = logging.getLogger("lead_billing.reports")
 

@@ -13,7 +13,8 @@ from common.problems import FieldError, Invalid
 from common.reports.dashboard import active_months
 from services.reports.api.dependencies import Now, Snapshot, period_of
 from services.reports.console.forms import Form
-from services.reports.console.pages import page, query, see_other
+from services.reports.console.pages import page, see_other
+from services.reports.render.templates import query
 
 router = APIRouter()
 

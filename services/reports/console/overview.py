@@ -10,7 +10,8 @@ from common.rating.totals import Totals
 from common.reports.dashboard import Overview, Share, Waiting, active_months, overview, waiting
 from services.reports.api.dependencies import Now, Snapshot, period_of
 from services.reports.console.charts import Series, by_month, by_part
-from services.reports.console.pages import page, query
+from services.reports.console.pages import page
+from services.reports.render.templates import query
 
 router = APIRouter()
 

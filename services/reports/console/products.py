@@ -13,8 +13,9 @@ from services.reports.api.dependencies import Cursor, Snapshot
 from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.api.schemas.products import ProductBody
 from services.reports.console.forms import Form, attempted, parsed
-from services.reports.console.pages import page, query, see_other
+from services.reports.console.pages import page, see_other
 from services.reports.console.record_form import IdBody, form_page, require_seen
+from services.reports.render.templates import query
 
 router = APIRouter()
 

@@ -20,7 +20,8 @@ from common.settings import settings
 from services.reports.api.dependencies import Cursor, Now, Snapshot
 from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.console.forms import Form, attempted, parsed
-from services.reports.console.pages import page, query, see_other
+from services.reports.console.pages import page, see_other
+from services.reports.render.templates import query
 
 router = APIRouter()
 

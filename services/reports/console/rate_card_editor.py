@@ -28,7 +28,7 @@ from common.reports.dashboard import active_months
 from common.request_model import Id
 from services.reports.api.dependencies import Now, Snapshot, period_of
 from services.reports.console.forms import Fields, Form, attempted
-from services.reports.console.pages import page, query, see_other
+from services.reports.console.pages import page, see_other
 from services.reports.console.rate_card_form import FIELDS, proposed_card, specific_rows
 from services.reports.console.rate_card_terms import (
     LEVELS,
@@ -40,6 +40,7 @@ from services.reports.console.rate_card_terms import (
     specific_rates,
     stored_terms,
 )
+from services.reports.render.templates import query
 
 router = APIRouter()
 

@@ -20,6 +20,7 @@ from common.reports.final import final_report_of
 from common.reports.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
 from common.request_model import Id
 from services.reports.api.dependencies import Text
+from services.reports.console.pages import REPORT_ROOT, Frame
 from services.reports.http.authorization import principal_of
 from services.reports.render import as_html
 from services.reports.report_loader import report_of
@@ -78,7 +79,8 @@ def report_page(
         if stored is None:
             raise NotFound("only a final report that was stored can be verified")
         verification = verify_report(connection, stored)
-    return as_html.render(report, found, asked.filters(), verification, principal_of(request))
+    frame = Frame(REPORT_ROOT, "reports", principal_of(request))
+    return as_html.render(report, found, asked.filters(), verification, frame)
 
 
 def _asked(request: Request) -> _Asked:

@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
-from common.access.authentication import Principal
 from common.closing.verification import Verification
 from common.enums import EngagementLevel, Outcome
 from common.rating.line import total_of
 from common.reports.line_search import LinesFound
 from common.reports.model import Report
-from services.reports.console.pages import MEDIA_TYPE, REPORT_ROOT, Frame, environment
 from services.reports.render.formatting import cut
 from services.reports.render.pdf.statement import LINES_WITHOUT_PROGRESS
+from services.reports.render.templates import environment
 
-__all__ = ["MEDIA_TYPE", "render"]
-
+MEDIA_TYPE = "text/html; charset=utf-8"
 _PIECES_AT_ONCE = 200
 _MAX_GROUPS = 40
 _MAX_PRIOR_LINES = 200
@@ -24,16 +22,16 @@ def render(
     report: Report,
     found: LinesFound,
     filters: Mapping[str, str],
-    verification: Verification | None = None,
-    caller: Principal | None = None,
+    verification: Verification | None,
+    frame: object,
 ) -> Iterator[bytes]:
-    """The page in pieces, for `caller`. `filters`: what narrows the lines, as links carry it on."""
+    """The page in pieces. `filters`: of its lines, for its links; `frame`: the console's."""
     count = report.totals.actions + len(report.prior_period)
     stream = (
         environment()
         .get_template("report.html")
         .stream(
-            frame=Frame(REPORT_ROOT, "reports", caller),
+            frame=frame,
             report=report,
             found=found,
             filters=filters,
