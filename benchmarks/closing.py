@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from benchmarks import workload
 from benchmarks.billing import scan, stored_month
@@ -20,10 +19,9 @@ from benchmarks.servers import (
     product_server,
     statements_sent,
 )
-from common import identifiers
 from common.billing_period import Period
-from common.catalog.models import Customer
-from common.reports.final import final_report, final_report_of
+from common.reports.final import final_report
+from common.reports.months import find_month
 
 _MEBIBYTE = 1024 * 1024
 _MAX_GROWTH = 64.0  # of the server while it closes, in MiB
@@ -105,12 +103,8 @@ def _pages(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     after: int | None = 0
     while after is not None:
         with engine.connect() as connection, statements_sent(engine) as sent:
-            whose = Session(connection).get_one(
-                Customer, identifiers.customer_id(workload.MIDDLE_CUSTOMER)
-            )
-            stored = final_report_of(connection, whose, Period.parse(workload.PERIOD))
-            if stored is None:
-                raise RuntimeError("the month was not closed")
-            report, after = final_report(connection, whose, stored, after=after, most=_LINES_A_PAGE)
+            period = Period.parse(workload.PERIOD)
+            month = find_month(connection, workload.MIDDLE_CUSTOMER, period)
+            report, after = final_report(connection, month, after=after, most=_LINES_A_PAGE)
             list(report.lines)
         yield list(sent)

@@ -13,11 +13,11 @@ from common import identifiers
 from common.billing_period import Period
 from common.closing.preview import preview
 from common.leads.search import LeadFilter, find_leads, get_lead
-from common.rating.breakdowns import summarise
-from common.rating.scope import Scope
 from common.reports.dashboard import overview
+from common.reports.draft import draft_report
 from common.reports.lead_history import lead_lines
 from common.reports.listing import EntryFilter, list_entries
+from common.reports.months import find_month
 
 _MAX_FACTOR = 4.0
 _MONTH = Period(date(2024, 4, 1))
@@ -107,10 +107,10 @@ def _lead(engine: Engine) -> str:
 
 
 def _decide_month(connection: Connection) -> object:
-    customer = identifiers.customer_id(workload.LARGE_CUSTOMER)
-    return summarise(connection, Scope([(customer, _MONTH.start)]))
+    month = find_month(connection, workload.LARGE_CUSTOMER, _MONTH)
+    return draft_report(connection, month, most=1)
 
 
 def _decide_lead(connection: Connection, external_id: str) -> object:
     lead = get_lead(connection, external_id).lead
-    return lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
+    return lead_lines(connection, lead)

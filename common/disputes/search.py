@@ -11,8 +11,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     exists,
+    func,
     select,
     tuple_,
 )
@@ -23,7 +25,6 @@ from common.catalog.models import Customer
 from common.disputes.models import Dispute, DisputeLine
 from common.enums import DisputeStatus, ReportStatus
 from common.final_reports.models import BillingReport, BillingReportCredit, BillingReportLine
-from common.final_reports.store import closed_through
 from common.leads.models import Lead
 from common.problems import NotFound
 
@@ -90,10 +91,10 @@ class FoundDispute:
 
 def get_dispute(connection: Connection, dispute_id: UUID) -> FoundDispute:
     """Raises NotFound."""
-    stored = Session(connection).get(Dispute, dispute_id)
-    if stored is None:
+    found = _with_lines(connection, select(Dispute).where(Dispute.dispute_id == dispute_id))
+    if not found:
         raise not_stored(dispute_id)
-    return _with_lines(connection, [stored])[0]
+    return found[0]
 
 
 def list_disputes(
@@ -116,7 +117,7 @@ def list_disputes(
         query = query.where(stands_on)
     if after is not None:
         query = query.where(tuple_(Dispute.opened_at, Dispute.dispute_id) < tuple_(*after))
-    return _with_lines(connection, list(Session(connection).scalars(query)))
+    return _with_lines(connection, query)
 
 
 def disputes_of_lead(connection: Connection, lead_id: UUID) -> list[FoundDispute]:
@@ -126,7 +127,7 @@ def disputes_of_lead(connection: Connection, lead_id: UUID) -> list[FoundDispute
         .where(Dispute.lead_id == lead_id)
         .order_by(Dispute.opened_at, Dispute.dispute_id)
     )
-    return _with_lines(connection, list(Session(connection).scalars(query)))
+    return _with_lines(connection, query)
 
 
 def not_stored(dispute_id: UUID) -> NotFound:
@@ -141,33 +142,25 @@ def is_credit_of_line() -> ColumnElement[bool]:
     )
 
 
-def _with_lines(connection: Connection, found: list[Dispute]) -> list[FoundDispute]:
-    ids = [each.dispute_id for each in found]
-    names = {
-        row.dispute_id: (row.customer, row.lead)
-        for row in connection.execute(
-            select(
-                Dispute.dispute_id,
-                Customer.external_id.label("customer"),
-                Lead.external_id.label("lead"),
-            )
+def _with_lines(connection: Connection, query: Select[Any]) -> list[FoundDispute]:
+    """The disputes that `query` selects, each with its customer and lead, and their lines."""
+    rows = (
+        Session(connection)
+        .execute(
+            query.add_columns(Customer.external_id, Lead.external_id)
             .join(Customer, Customer.customer_id == Dispute.customer_id)
             .join(Lead, Lead.lead_id == Dispute.lead_id)
-            .where(Dispute.dispute_id.in_(ids))
         )
-    }
-    through = {
-        owner: closed_through(connection, owner)
-        for owner in {each.customer_id for each in found if each.status is DisputeStatus.ACCEPTED}
-    }
-    first_open = {owner: Period(Period(last).end) for owner, last in through.items() if last}
+        .all()
+    )
     lines = defaultdict(list)
-    for row in _disputed_lines(connection, ids):
+    for row in _disputed_lines(connection, [dispute.dispute_id for dispute, *_ in rows]):
         place = None
         if row.credited_on is not None:
             place = CreditPlace(Period(row.credited_on), ReportStatus.FINAL)
         elif row.status is DisputeStatus.ACCEPTED:
-            place = CreditPlace(first_open[row.customer_id], ReportStatus.DRAFT)
+            first_open = Period(Period(row.closed_through).end)
+            place = CreditPlace(first_open, ReportStatus.DRAFT)
         lines[row.dispute_id].append(
             LineInDispute(
                 row.report_id,
@@ -181,11 +174,20 @@ def _with_lines(connection: Connection, found: list[Dispute]) -> list[FoundDispu
                 place,
             )
         )
-    return [FoundDispute(each, *names[each.dispute_id], lines[each.dispute_id]) for each in found]
+    return [
+        FoundDispute(dispute, customer, lead, lines[dispute.dispute_id])
+        for dispute, customer, lead in rows
+    ]
 
 
 def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable[Row[Any]]:
+    if not dispute_ids:
+        return []
     credited = aliased(BillingReport)
+    other = aliased(BillingReport)
+    closed_through = select(func.max(other.period)).where(
+        other.customer_id == BillingReport.customer_id
+    )
     query = (
         select(
             DisputeLine.dispute_id,
@@ -194,12 +196,12 @@ def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable
             DisputeLine.line_number,
             DisputeLine.action_id,
             DisputeLine.amount_cents,
-            BillingReport.customer_id,
             BillingReport.period,
             BillingReportLine.action_type,
             BillingReportLine.engagement_level,
             BillingReportLine.timestamp,
             credited.period.label("credited_on"),
+            closed_through.scalar_subquery().label("closed_through"),
         )
         .join(BillingReport, BillingReport.report_id == DisputeLine.report_id)
         .join(

@@ -43,3 +43,15 @@ def rate_cards_in_force(
         _CARDS_IN_FORCE, {"customer_ids": [str(each) for each in customer_ids], "period": period}
     )
     return {customer_id: RateCardInForce(*card) for customer_id, *card in rows}
+
+
+_CARDS_OF_PERIODS = text(load_statement("rating", "cards_of_periods"))
+
+
+def cards_of_periods(
+    connection: Connection, customer_id: UUID, periods: Iterable[date]
+) -> dict[date, RateCardInForce]:
+    """The card that prices each period for a customer."""
+    parameters = {"customer_id": str(customer_id), "periods": list(periods)}
+    rows = connection.execute(_CARDS_OF_PERIODS, parameters)
+    return {period: RateCardInForce(*card) for period, *card in rows}

@@ -33,7 +33,6 @@ RATED_FLAT = f"""scope as (
 selected as (
 {load_statement("rating", "rate_flat_card_month")}
 )"""
-LINE_SOURCE = load_statement("rating", "named_lines")
 LINES_AT_ONCE = 1_000
 SUMS = """
     coalesce(sum(gross_cents), 0)::bigint as gross_cents,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 
@@ -16,7 +17,7 @@ class Totals(NamedTuple):
     actions: int = 0
 
     def plus(self, other: "Totals") -> "Totals":
-        return Totals(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Totals._make(map(add, self, other))
 
 
 def sum_of(totals: Iterable[Totals]) -> Totals:

@@ -1,103 +1,101 @@
-"""Draft reports: an open period, rated at each request and never stored."""
+"""Draft reports: an open period, rated once at each request and never stored."""
 
-from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row, text
 
 from common import identifiers
-from common.billing_period import Period
-from common.catalog.models import Customer
-from common.disputes.credit import Credit
+from common.database.sql_loader import load_statement
 from common.disputes.credits import pending_credits
-from common.enums import ReportStatus
-from common.final_reports.late_actions import late_periods
-from common.final_reports.store import (
-    closed_through,
-)
-from common.problems import Unpriced
-from common.rating import rated_lines
-from common.rating.breakdowns import summarise
-from common.rating.card_in_force import rate_card_in_force
-from common.rating.line import Line
-from common.rating.rated_lines import LineKey
+from common.enums import EngagementLevel, ReportStatus
+from common.rating.period_totals import require_prices
+from common.rating.rated_lines import LINES_AT_ONCE, LineKey
 from common.rating.scope import Scope
-from common.reports.cards import cards_of_lines, under_cap, under_cards
-from common.reports.model import Report, notices_of
-from common.reports.parts import parts_of, whole_of
+from common.reports.breakdowns import breakdowns_of
+from common.reports.line_search import ALL_LINES, LineSearch
+from common.reports.model import Report, notices_of, under_cap, under_cards
+from common.reports.months import Month, cards_of
+from common.reports.rows import line_of, read_rows
+
+_STATEMENT = text(load_statement("reports", "draft_report"))
 
 
 def draft_report(
     connection: Connection,
-    customer: Customer,
-    period: Period,
+    month: Month,
+    search: LineSearch = ALL_LINES,
     *,
     after: LineKey | None = None,
     most: int | None = None,
 ) -> tuple[Report, LineKey | None]:
-    """The report of an open period, and where its next page of lines begins.
+    """The report of an open month, and where its next page of lines begins.
 
     With `most`, the report holds at most that many lines, from behind `after` on. Without, its
     lines are a stream that is read once and needs the connection until it ends.
 
     Raises Unpriced when an action has no price on the rate card in force.
     """
-    scope = Scope([(customer.customer_id, period.start)])
-    card = rate_card_in_force(connection, customer.customer_id, period.start)
-    if card is None:
-        raise Unpriced(f"no rate card is in force in {period}")
-    summary = summarise(connection, scope)
-    totals, without_user = whole_of(summary)
-    lines: Iterable[Line]
-    next_page = None
-    if most is None:
-        found = (line for line, _ in rated_lines.lines(connection, scope))
-        lines = under_cap(found, card.caps_product)
-    else:
-        page = list(rated_lines.lines(connection, scope, after=after, most=most + 1))
-        lines = list(under_cap((line for line, _ in page[:most]), card.caps_product))
-        next_page = page[most - 1][1] if len(page) > most else None
-    prior = late_lines(connection, customer, period)
-    prior_cards = cards_of_lines(connection, customer.customer_id, prior)
-    return (
-        Report(
-            report_id=str(identifiers.report_id(customer.customer_id, str(period))),
-            customer_id=customer.external_id,
-            customer_name=customer.name,
-            period=period,
-            timezone=customer.timezone,
-            status=ReportStatus.DRAFT,
-            rate_card_name=card.name,
-            rate_card_version=card.version,
-            totals=totals,
-            parts=parts_of(summary),
-            lines=lines,
-            notices=notices_of(totals, without_user),
-            generated_at=datetime.now(UTC),
-            prior_period=under_cards(prior, prior_cards),
-            prior_cards=prior_cards,
-            credits=credits_of_draft(connection, customer, period),
-        ),
-        next_page,
+    owner, start = month.customer.customer_id, month.period.start
+    late = month.late_periods if month.is_first_open else []
+    cards = cards_of(connection, owner, [start, *late])
+    rows = read_rows(
+        connection.execute(
+            _STATEMENT,
+            Scope([(owner, period) for period in (start, *late)]).parameters()
+            | search.parameters()
+            | _after(after)
+            | {"period": start}
+            | ({} if most is None else {"max_lines": most + 1}),
+            execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
+        )
     )
+    require_prices(rows.unpriced)
+    totals, without_user, parts = breakdowns_of(rows.leads)
+    caps_product = cards[start].caps_product
+    report = Report(
+        report_id=str(identifiers.report_id(owner, str(month.period))),
+        customer_id=month.customer.external_id,
+        customer_name=month.customer.name,
+        period=month.period,
+        timezone=month.customer.timezone,
+        status=ReportStatus.DRAFT,
+        rate_card=cards[start],
+        totals=totals,
+        parts=parts,
+        lines=under_cap(map(line_of, rows.lines), caps_product),
+        matching=rows.matching,
+        notices=notices_of(totals, without_user),
+        generated_at=datetime.now(UTC),
+        prior_period=under_cards(rows.prior_lines, cards),
+        prior_cards=cards,
+        credits=pending_credits(connection, owner) if month.is_first_open else [],
+    )
+    if most is None:
+        return report, None
+    page = list(rows.lines)
+    lines = under_cap(map(line_of, page[:most]), caps_product)
+    return replace(report, lines=list(lines)), _key(page[most - 1]) if len(page) > most else None
 
 
-def late_lines(connection: Connection, customer: Customer, period: Period) -> list[Line]:
-    """The prior-period lines of a month: all of them stand on the first open month.
-
-    docs/billing-rules.md, Closing a period.
-    """
-    through = closed_through(connection, customer.customer_id)
-    if through is None or Period(through).end != period.start:
-        return []
-    late = late_periods(connection, customer.customer_id)
-    scope = Scope([(customer.customer_id, each) for each in late])
-    return [line for line, _ in rated_lines.lines(connection, scope)]
+def _after(key: LineKey | None) -> dict[str, Any]:
+    return {
+        "after_timestamp": key and key.timestamp,
+        "after_created": key and key.lead_created_at,
+        "after_lead": key and str(key.lead_id),
+        "after_key": key and key.action_key,
+        "after_level": key and key.engagement_level.value,
+        "after_occurrence": key and key.occurrence,
+    }
 
 
-def credits_of_draft(connection: Connection, customer: Customer, period: Period) -> list[Credit]:
-    """The credits that stand on an open month: those of the first one, as prior-period lines."""
-    through = closed_through(connection, customer.customer_id)
-    if through is None or Period(through).end != period.start:
-        return []
-    return pending_credits(connection, customer.customer_id)
+def _key(row: Row[Any]) -> LineKey:
+    return LineKey(
+        row.timestamp,
+        row.lead_created_at,
+        row.lead_id,
+        row.action_key,
+        EngagementLevel(row.engagement_level),
+        row.occurrence,
+    )

@@ -2,25 +2,21 @@
 
 from datetime import date
 from typing import NamedTuple
-from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from common.billing_period import Period
-from common.catalog.models import Customer
+from common.database.sql_loader import load_statement
 from common.enums import ReportStatus
-from common.final_reports.late_actions import late_periods
-from common.final_reports.store import (
-    closed_through,
-    final_lines_of_lead,
-    periods_of,
-)
-from common.rating.active_periods import lead_periods
+from common.leads.models import Lead
+from common.problems import Unpriced
 from common.rating.line import Line
 from common.rating.rated_lines import lines
 from common.rating.scope import Scope
-from common.reports.cards import cards_of
 from common.reports.model import CardName
+
+_PERIODS = text(load_statement("reports", "lead_periods"))
+_FINAL_LINES = text(load_statement("reports", "final_lines_of_lead"))
 
 
 class LineOnReport(NamedTuple):
@@ -32,25 +28,28 @@ class LineOnReport(NamedTuple):
     card: CardName
 
 
-def lead_lines(
-    connection: Connection, customer: Customer, user_key: UUID, lead_id: UUID
-) -> list[LineOnReport]:
-    """What was decided about each action of a lead, in the order they happened."""
-    periods = lead_periods(connection, customer.customer_id, lead_id)
-    final_lines = list(final_lines_of_lead(connection, customer.customer_id, lead_id, periods))
-    cards = cards_of(connection, customer.customer_id, periods)
-    months = periods_of(connection, {each.report_id for each in final_lines})
-    final = [(each.line, months[each.report_id], ReportStatus.FINAL) for each in final_lines]
-    through = closed_through(connection, customer.customer_id)
-    late = late_periods(connection, customer.customer_id)
-    # A closed month has nothing to decide but what came late.
-    undecided = [each for each in periods if through is None or each > through or each in late]
-    scope = Scope([(customer.customer_id, each) for each in undecided], user_key=user_key)
-    first_open = None if through is None else Period(through).end
-    draft = [
-        (line, max(line.period, first_open or line.period), ReportStatus.DRAFT)
-        for line, _ in lines(connection, scope, lead_id=lead_id)
-    ]
+def lead_lines(connection: Connection, lead: Lead) -> list[LineOnReport]:
+    """The line of each action of a lead, in the order in which the actions happened."""
+    ids = {"customer_id": str(lead.customer_id), "lead_id": str(lead.lead_id)}
+    periods = connection.execute(_PERIODS, ids).all()
+    if unpriced := [row.period for row in periods if row.name is None]:
+        raise Unpriced(f"no rate card is in force in {Period(unpriced[0])}")
+    cards = {row.period: CardName(row.name, row.version, row.caps_product) for row in periods}
+    through = periods[0].closed_through if periods else None
+    closed = [row.period for row in periods if through is not None and row.period <= through]
+    found: list[tuple[Line, date, ReportStatus]] = []
+    if closed:
+        for *members, report_period in connection.execute(_FINAL_LINES, ids | {"periods": closed}):
+            found.append((Line(*members), report_period, ReportStatus.FINAL))
+    # Of a closed month, only the late actions are rated.
+    open_periods = [row.period for row in periods if row.period not in closed]
+    late_periods = [row.period for row in periods if row.period in closed and row.has_late_actions]
+    if open_periods or late_periods:
+        pairs = [(lead.customer_id, period) for period in (*late_periods, *open_periods)]
+        scope = Scope(pairs, user_key=lead.user_key)
+        first_open = date.min if through is None else Period(through).end
+        for line, _ in lines(connection, scope, lead_id=lead.lead_id):
+            found.append((line, max(line.period, first_open), ReportStatus.DRAFT))
     return [
         LineOnReport(
             line._replace(caps_product=cards[line.period].caps_product),
@@ -58,7 +57,5 @@ def lead_lines(
             status,
             cards[line.period],
         )
-        for line, report_period, status in sorted(
-            [*final, *draft], key=lambda decided: decided[0].timestamp
-        )
+        for line, report_period, status in sorted(found, key=lambda each: each[0].timestamp)
     ]

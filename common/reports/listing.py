@@ -27,7 +27,7 @@ from common.rating.totals import Totals
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries of the list of reports are wanted; what is None does not narrow.
+    """Which entries of the list of reports to show; what is None does not narrow.
 
     `start` and `end` choose lines inside the months: instants, or bare dates that mean midnight in
     the customer's zone; `end` is exclusive.
@@ -63,55 +63,78 @@ def entries_after(entries: list[Entry], after: EntryKey | None) -> list[Entry]:
     ]
 
 
-def list_entries(connection: Connection, wanted: EntryFilter) -> list[Entry]:
+def list_entries(connection: Connection, filters: EntryFilter) -> list[Entry]:
     """One entry per customer and month, newest first. Raises Unpriced.
 
-    Without a range, each says what is due, and an open month has one too that holds nothing but
-    prior-period lines or credits.
+    Without a range, each says what is due, and an open month without lines of its own has one too
+    if it holds prior-period lines or credits.
     """
-    finals = _final_reports(connection, wanted)
-    through = all_closed_through(connection)
+    is_whole = filters.start is None and filters.end is None
+    finals = _final_reports(connection, filters)
     entries: list[Entry] = []
-    if wanted.status is not ReportStatus.FINAL:
-        pairs = active_periods(
-            connection,
-            wanted.customer_id,
-            wanted.start if wanted.period is None else wanted.period.start,
-            wanted.end if wanted.period is None else wanted.period.end,
-        )
-        still_open = [
-            (customer, period)
-            for customer, period in pairs
-            if customer not in through or period > through[customer]
-        ]
-        scope = Scope(still_open, start=wanted.start, end=wanted.end)
-        drafts = draft_entries(connection, scope)
-        is_whole = wanted.start is None and wanted.end is None
-        entries += _with_dues(connection, wanted, through, drafts) if is_whole else drafts
-    if wanted.status is not ReportStatus.DRAFT:
-        if wanted.start is None and wanted.end is None:
+    if filters.status is not ReportStatus.FINAL:
+        entries += _drafts(connection, filters, is_whole)
+    if filters.status is not ReportStatus.DRAFT:
+        if is_whole:
             entries += [_final_entry(stored, customer) for stored, customer in finals]
         else:
             pairs = [(stored.customer_id, stored.period) for stored, _ in finals]
-            scope = Scope(pairs, start=wanted.start, end=wanted.end)
+            scope = Scope(pairs, start=filters.start, end=filters.end)
             entries += final_entries(connection, scope)
     return sorted(entries, key=lambda entry: (-entry.period.toordinal(), entry.customer))
 
 
+def _drafts(connection: Connection, filters: EntryFilter, is_whole: bool) -> list[Entry]:
+    """The open months, rated once together with the late actions that are due on them."""
+    through = all_closed_through(connection)
+    period = filters.period
+    pairs = [
+        (customer, month)
+        for customer, month in active_periods(
+            connection,
+            filters.customer_id,
+            filters.start if period is None else period.start,
+            filters.end if period is None else period.end,
+        )
+        if customer not in through or month > through[customer]
+    ]
+    if not is_whole:
+        return draft_entries(connection, Scope(pairs, start=filters.start, end=filters.end))
+    first_open = {customer: Period(month).end for customer, month in through.items()}
+    pairs += [
+        (customer, month)
+        for customer, month in all_late_periods(connection, filters.customer_id)
+        if period is None or period.start == first_open[customer]
+    ]
+    carried: Counter[tuple[UUID, date]] = Counter()
+    drafts = []
+    for entry in draft_entries(connection, Scope(pairs)):
+        if entry.period >= first_open.get(entry.customer_id, date.min):
+            drafts.append(entry)
+        else:
+            owner = entry.customer_id
+            carried[owner, first_open[owner]] += entry.totals.billed_cents
+    for customer, cents in pending_cents(connection, filters.customer_id).items():
+        if period is None or period.start == first_open[customer]:
+            carried[customer, first_open[customer]] -= cents
+    return _with_dues(connection, drafts, carried)
+
+
 def _with_dues(
-    connection: Connection, wanted: EntryFilter, through: dict[UUID, date], drafts: list[Entry]
+    connection: Connection, drafts: list[Entry], carried: Counter[tuple[UUID, date]]
 ) -> list[Entry]:
-    """The drafts with what is due; and those that hold only what others carry over to them."""
-    carried = _carried(connection, wanted, through)
-    dues = [
+    """The drafts with what is due, and the months that hold only what others carry over to them."""
+    entries = [
         entry._replace(
             due_cents=entry.totals.billed_cents + carried.pop((entry.customer_id, entry.period), 0)
         )
         for entry in drafts
     ]
+    if not carried:
+        return entries
     without_lines = dict(carried.keys())
-    found = select(Customer).where(Customer.customer_id.in_(without_lines))
-    return dues + [
+    customers = select(Customer).where(Customer.customer_id.in_(without_lines))
+    return entries + [
         Entry(
             customer.customer_id,
             customer.external_id,
@@ -122,44 +145,20 @@ def _with_dues(
             Totals(),
             carried[customer.customer_id, without_lines[customer.customer_id]],
         )
-        for customer in Session(connection).scalars(found)
+        for customer in Session(connection).scalars(customers)
     ]
-
-
-def _carried(
-    connection: Connection, wanted: EntryFilter, through: dict[UUID, date]
-) -> Counter[tuple[UUID, date]]:
-    """What prior-period lines and credits come to on each first open month that has some."""
-    late = [
-        (customer, period)
-        for customer, period in all_late_periods(connection, wanted.customer_id)
-        if _is_wanted(wanted, Period(through[customer]).end)
-    ]
-    carried: Counter[tuple[UUID, date]] = Counter()
-    for entry in draft_entries(connection, Scope(late)):
-        first_open = Period(through[entry.customer_id]).end
-        carried[entry.customer_id, first_open] += entry.totals.billed_cents
-    for customer, cents in pending_cents(connection, wanted.customer_id).items():
-        first_open = Period(through[customer]).end
-        if _is_wanted(wanted, first_open):
-            carried[customer, first_open] -= cents
-    return carried
-
-
-def _is_wanted(wanted: EntryFilter, month: date) -> bool:
-    return wanted.period is None or wanted.period.start == month
 
 
 def _final_reports(
-    connection: Connection, wanted: EntryFilter
+    connection: Connection, filters: EntryFilter
 ) -> list[tuple[BillingReport, Customer]]:
     query = select(BillingReport, Customer).join(
         Customer, Customer.customer_id == BillingReport.customer_id
     )
-    if wanted.customer_id is not None:
-        query = query.where(BillingReport.customer_id == wanted.customer_id)
-    if wanted.period is not None:
-        query = query.where(BillingReport.period == wanted.period.start)
+    if filters.customer_id is not None:
+        query = query.where(BillingReport.customer_id == filters.customer_id)
+    if filters.period is not None:
+        query = query.where(BillingReport.period == filters.period.start)
     return [(stored, customer) for stored, customer in Session(connection).execute(query)]
 
 

@@ -1,6 +1,6 @@
 """A report: what one customer owes for one period, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -48,7 +48,8 @@ class Parts(NamedTuple):
 class Report:
     """What one customer owes for one period, and why.
 
-    `lines` come in canonical order and may be a stream that is read once.
+    `lines` are a page, or a stream that is read once; in canonical order unless sorted. `matching`
+    are the totals of all lines that were searched for, without a count of leads.
     """
 
     report_id: str
@@ -57,13 +58,13 @@ class Report:
     period: Period
     timezone: str
     status: ReportStatus
-    rate_card_name: str
-    rate_card_version: int
+    rate_card: CardName
     totals: Totals
     parts: Parts
     lines: Iterable[Line]
     notices: list[Notice]
     generated_at: datetime
+    matching: Totals = field(default_factory=Totals)
     next_cursor: str | None = None
     finalized_at: datetime | None = None
     content_hash: str | None = None
@@ -100,3 +101,13 @@ def notices_of(totals: Totals, leads_without_user: int) -> list[Notice]:
             "people told apart.",
         )
     ]
+
+
+def under_cap(lines: Iterable[Line], caps_product: bool) -> Iterable[Line]:
+    """Lines of one period, with what its card's cap is of."""
+    return (line._replace(caps_product=True) for line in lines) if caps_product else lines
+
+
+def under_cards(lines: Iterable[Line], cards: Mapping[date, CardName]) -> list[Line]:
+    """Lines of several periods, with what the cap of each period's card is of."""
+    return [line._replace(caps_product=cards[line.period].caps_product) for line in lines]

@@ -36,9 +36,10 @@ from common.rating.line import Line
 from common.rating.rate_cards import add_rate_card
 from common.rating.schemas import NewCard
 from common.reports.draft import draft_report
-from common.reports.final import final_report, final_report_of
+from common.reports.final import final_report
 from common.reports.listing import EntryFilter, list_entries
 from common.reports.model import Report
+from common.reports.months import find_month
 from services.reports.render import as_json
 from tests.property.test_rating import World, instants
 from tests.support import oracle
@@ -248,17 +249,14 @@ class Settlement(RuleBasedStateMachine):
         assert answer == self.ledger.close(name, month)
         if answer == "closed":
             self.kept[name, month] = b"".join(as_json.render(self._report(name, month)))
-            stored = final_report_of(self._own, owner, Period(month))
+            stored = find_month(self._own, name, Period(month)).final
             assert stored is not None
             assert verify_report(self._own, stored).is_verified
 
     def _report(self, name: str, month: date) -> Report:
-        owner = get_customer(self._own, name)
-        stored = final_report_of(self._own, owner, Period(month))
-        if stored is not None:
-            report, _ = final_report(self._own, owner, stored)
-        else:
-            report, _ = draft_report(self._own, owner, Period(month))
+        found = find_month(self._own, name, Period(month))
+        read = draft_report if found.final is None else final_report
+        report, _ = read(self._own, found)
         report.lines = list(report.lines)
         return report
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import groupby
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,12 +14,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
 from common.billing_period import Period
-from common.catalog.customers import get_customer, register_customer
+from common.catalog.customers import register_customer
 from common.catalog.products import register_product
 from common.identifiers import customer_id, product_id
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
+from common.leads.search import get_lead
 from common.rating import rated_lines
 from common.rating.active_periods import active_periods
 from common.rating.line import Line
@@ -31,6 +31,7 @@ from common.rating.totals import Totals
 from common.reports.draft import draft_report
 from common.reports.lead_history import lead_lines
 from common.reports.model import Report
+from common.reports.months import find_month
 from common.settings import MissingUser, Settings
 from tests.support import oracle
 from tests.support.properties import examples
@@ -205,9 +206,8 @@ class World:
         return sorted(results, key=lambda result: result.index)
 
     def report(self, name: str, month: date) -> tuple[Report, list[Line]]:
-        report, _ = draft_report(
-            self.connection, get_customer(self.connection, name), Period(month)
-        )
+        found = find_month(self.connection, name, Period(month))
+        report, _ = draft_report(self.connection, found)
         return report, list(report.lines)
 
     def lines(self, start: Moment = None, end: Moment = None) -> oracle.Bills:
@@ -493,14 +493,12 @@ def test_pages_of_lines_are_the_whole_in_canonical_order(
         decided.post(batch)
 
         for name, month in oracle.bills(batch, cards, zones):
-            owner = get_customer(decided.connection, name)
+            found = find_month(decided.connection, name, Period(month))
             _, whole = decided.report(name, month)
             paged: list[Line] = []
             after = None
             while True:
-                report, after = draft_report(
-                    decided.connection, owner, Period(month), after=after, most=most
-                )
+                report, after = draft_report(decided.connection, found, after=after, most=most)
                 paged += report.lines
                 if after is None:
                     break
@@ -518,20 +516,12 @@ def test_a_lead_shows_the_lines_its_months_reports_show(
         decided.post(batch)
 
         expected: dict[str, set[str]] = {lead["lead_id"]: set() for lead in batch}
-        keys: dict[str, tuple[UUID, UUID]] = {}
         for name, month in oracle.bills(batch, cards, zones):
             for line in decided.report(name, month)[1]:
                 expected[line.lead_id].add(repr(line))
-        for lead_id, owner_id, user_key in decided.connection.exec_driver_sql(
-            "select external_id, customer_id, user_key from leads"
-        ):
-            keys[lead_id] = owner_id, user_key
-        for lead in batch:
-            owner = get_customer(decided.connection, lead["customer_id"])
-            _, user_key = keys[lead["lead_id"]]
-            key = oracle.lead_uuid(lead["lead_id"])
-            shown = lead_lines(decided.connection, owner, user_key, key)
-            assert {repr(each.line) for each in shown} == expected[lead["lead_id"]]
+        for lead_id, lines in expected.items():
+            shown = lead_lines(decided.connection, get_lead(decided.connection, lead_id).lead)
+            assert {repr(each.line) for each in shown} == lines
 
 
 @pytest.mark.parametrize(

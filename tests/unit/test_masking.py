@@ -7,7 +7,7 @@ import pytest
 from common.billing_period import Period
 from common.enums import ReportStatus
 from common.rating.totals import Totals
-from common.reports.model import Group, Parts, Report
+from common.reports.model import CardName, Group, Parts, Report
 from services.reports.render.masking import masked_user, with_masked_users
 from tests.unit.test_words_of_a_bill import line
 
@@ -40,8 +40,7 @@ def test_every_user_of_a_report_is_masked_and_nothing_else_changes() -> None:
         period=Period.parse("2024-04"),
         timezone="UTC",
         status=ReportStatus.DRAFT,
-        rate_card_name="Default",
-        rate_card_version=1,
+        rate_card=CardName("Default", 1),
         totals=Totals(),
         parts=Parts([], [], [Group(members, Totals())], [Group(members, Totals())]),
         lines=iter([named, nameless]),

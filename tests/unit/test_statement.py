@@ -16,7 +16,7 @@ from common.disputes.credit import Credit
 from common.enums import DisputeReason, ReportStatus
 from common.rating.line import Line, total_of
 from common.rating.totals import Totals
-from common.reports.model import Group, Parts, Report, notices_of
+from common.reports.model import CardName, Group, Parts, Report, notices_of
 from services.reports.render.formatting import local
 from services.reports.render.pdf.statement import render, render_with_progress
 from tests.unit.test_words_of_a_bill import line
@@ -35,8 +35,7 @@ def report_of(lines: list[Line], **members: Any) -> Report:
         period=Period.parse("2024-04"),
         timezone="Europe/Berlin",
         status=ReportStatus.FINAL,
-        rate_card_name="Default",
-        rate_card_version=3,
+        rate_card=CardName("Default", 3),
         totals=totals,
         parts=Parts(
             by_product=[Group({"product_id": "abc", "name": "Product ABC"}, totals)],

@@ -4,7 +4,7 @@
 -- place in canonical order among the lines of its period that were rated with it.
 select
     line.customer_id, line.period, line.action_id::text, line.lead_id, leads.external_id as lead,
-    products.external_id as product, line.lead_type,
+    products.external_id as product, products.name as product_name, line.lead_type,
     coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name,
     leads.has_user, line.user_key::text, line.action_type, line.engagement_level, line.timestamp,
     line.rate, line.gross_cents, line.billed_cents, line.duplicate_cents, line.cap_cents,

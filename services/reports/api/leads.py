@@ -58,5 +58,6 @@ def list_leads(
 def show_lead(connection: Snapshot, lead_id: Id) -> RatedLead:
     """One lead, with each action's outcome in its month's report, and the newest dispute of it."""
     lead = get_lead(connection, lead_id).lead
-    lines = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
-    return RatedLead.from_lines(lead, lines, disputes_of_lead(connection, lead.lead_id))
+    return RatedLead.from_lines(
+        lead, lead_lines(connection, lead), disputes_of_lead(connection, lead.lead_id)
+    )

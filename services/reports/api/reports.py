@@ -7,14 +7,13 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from common import identifiers
-from common.catalog.customers import get_customer
 from common.closing.verification import verify_report
 from common.enums import ReportStatus, Role
 from common.money import amount
 from common.problems import Forbidden, NotFound
 from common.rating.totals import sum_of
-from common.reports.final import final_report_of
 from common.reports.listing import EntryFilter, EntryKey, entries_after, key_of, list_entries
+from common.reports.months import find_month
 from common.request_model import Id
 from services.reports.api.dependencies import Cursor, PageSize, Range, Snapshot, period_of
 from services.reports.api.pagination import cut_page, from_cursor, to_cursor
@@ -25,7 +24,7 @@ from services.reports.console.report_page import report_page
 from services.reports.http.authorization import principal_of
 from services.reports.http.content_negotiation import FORMATS, chosen_format, split_extension
 from services.reports.render.masking import with_masked_users
-from services.reports.report_loader import report_of
+from services.reports.report_loader import load_report
 
 router = APIRouter(prefix="/billing/reports", tags=["reports"])
 
@@ -99,12 +98,11 @@ def verify(connection: Snapshot, customer_id: Id, period: str) -> Verification:
 
     Says which lines were tampered with, by number, lead and action.
     """
-    customer, month = get_customer(connection, customer_id), period_of(period)
-    stored = final_report_of(connection, customer, month)
-    if stored is None:
-        raise NotFound(f"{customer_id!r} has no final report of {month}; only those are verified")
-    verification = verify_report(connection, stored)
-    return Verification.from_verification(customer.external_id, stored, verification)
+    month = find_month(connection, customer_id, period_of(period))
+    if month.final is None:
+        raise NotFound(f"{customer_id!r} has no final report of {period}; only those are verified")
+    verification = verify_report(connection, month.final)
+    return Verification.from_verification(month.customer.external_id, month.final, verification)
 
 
 @router.get(
@@ -133,18 +131,18 @@ def show_report(
     lines and a `next_cursor`; its totals and breakdowns always cover the whole month. CSV and PDF
     mask the users' emails and phone numbers, unless an admin asks for them `unmasked`.
     """
-    month, extension = split_extension(period)
+    period, extension = split_extension(period)
     form = chosen_format(extension, accept)
-    customer = get_customer(connection, customer_id)
+    month = find_month(connection, customer_id, period_of(period))
     if form.render is None:
-        content = report_page(request, connection, customer, period_of(month))
+        content = report_page(request, connection, month)
     else:
         most = limit if form.pages else None
-        report = report_of(connection, customer, period_of(month), cursor=cursor, most=most)
+        report = load_report(connection, month, cursor=cursor, most=most)
         if form.masks and not unmasked:
             report = with_masked_users(report)
         content = form.render(report)
-    filename = f"{customer.external_id}-{month}.{form.extension}"
+    filename = f"{month.customer.external_id}-{month.period}.{form.extension}"
     return StreamingResponse(
         content,
         media_type=form.media_type,

@@ -80,7 +80,7 @@ def list_leads(
 def show_lead(request: Request, connection: Snapshot, id: Id) -> HTMLResponse:
     """One lead with its actions, one after another, each with its cost and the reason."""
     lead = get_lead(connection, id).lead
-    decided = lead_lines(connection, lead.customer, lead.user_key, lead.lead_id)
+    decided = lead_lines(connection, lead)
     disputes = disputes_of_lead(connection, lead.lead_id)
     return page(
         request,

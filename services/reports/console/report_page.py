@@ -9,24 +9,21 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
-from common.billing_period import Period
-from common.catalog.models import Customer
 from common.closing.verification import verify_report
-from common.enums import EngagementLevel, Outcome, ReportStatus
+from common.enums import EngagementLevel, Outcome
 from common.leads.validation_errors import field_error
 from common.problems import Invalid, NotFound
-from common.rating.totals import Totals
-from common.reports.final import final_report_of
-from common.reports.line_search import Direction, LinesFound, LineSort, LinesWanted, find_lines
+from common.reports.line_search import Direction, LineSearch, LinesFound, LineSort
+from common.reports.months import Month
 from common.request_model import Id
 from services.reports.api.dependencies import Text
 from services.reports.console.pages import REPORT_ROOT, Frame
 from services.reports.http.authorization import principal_of
 from services.reports.render import as_html
-from services.reports.report_loader import report_of
+from services.reports.report_loader import load_report
 
 
-class _Asked(BaseModel):
+class _Query(BaseModel):
     """The page's query: each name once, and no other."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,8 +39,8 @@ class _Asked(BaseModel):
     page: int = Field(default=1, ge=1, le=1_000_000)
     verify: bool = False
 
-    def wanted(self) -> LinesWanted:
-        return LinesWanted(
+    def search(self) -> LineSearch:
+        return LineSearch(
             product_id=self.product,
             lead_type=self.lead_type,
             user=self.user and self.user.strip(),
@@ -63,30 +60,30 @@ class _Asked(BaseModel):
         return {name: str(value) for name, value in named.items()}
 
 
-def report_page(
-    request: Request, connection: Connection, whose: Customer, month: Period
-) -> Iterator[bytes]:
-    """The page of a customer's month. Raises Invalid for a query it does not know."""
-    asked = _asked(request)
-    report = report_of(connection, whose, month)
-    stored = final_report_of(connection, whose, month)
-    if stored is None and report.status is ReportStatus.FINAL:
-        found = LinesFound(asked.wanted(), [], Totals())
-    else:
-        found = find_lines(connection, whose, month, stored, asked.wanted())
+def report_page(request: Request, connection: Connection, month: Month) -> Iterator[bytes]:
+    """The page of a customer's month.
+
+    Raises Invalid for a query it does not know, and NotFound for a page behind the last.
+    """
+    query = _query_of(request)
+    search = query.search()
+    report = load_report(connection, month, search)
+    found = LinesFound(search, list(report.lines), report.matching)
+    if not found.lines and query.page > 1:
+        raise NotFound(f"there is no page {query.page} of these lines")
     verification = None
-    if asked.verify:
-        if stored is None:
+    if query.verify:
+        if month.final is None:
             raise NotFound("only a final report that was stored can be verified")
-        verification = verify_report(connection, stored)
+        verification = verify_report(connection, month.final)
     frame = Frame(REPORT_ROOT, "reports", principal_of(request))
-    return as_html.render(report, found, asked.filters(), verification, frame)
+    return as_html.render(report, found, query.filters(), verification, frame)
 
 
-def _asked(request: Request) -> _Asked:
+def _query_of(request: Request) -> _Query:
     given = {name: value for name, value in request.query_params.items() if value}
     try:
-        return _Asked.model_validate(given)
+        return _Query.model_validate(given)
     except ValidationError as error:
         details = error.errors()
         for detail in details:

@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from common.billing_period import Period
-from common.catalog.customers import get_customer, register_customer
+from common.catalog.customers import register_customer
 from common.catalog.products import register_product
 from common.database.engine import get_engine
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
 from common.leads.results import Result, Status
 from common.reports.draft import draft_report
+from common.reports.months import find_month
 from common.settings import settings
 from tests.support.api import PROJECT, Wire, action, lead
 
@@ -77,9 +78,8 @@ def bill(engine: Engine) -> list[Any]:
     with engine.connect() as connection:
         reports = []
         for name in CUSTOMERS:
-            report, _ = draft_report(
-                connection, get_customer(connection, name), Period.parse("2024-04")
-            )
+            month = find_month(connection, name, Period.parse("2024-04"))
+            report, _ = draft_report(connection, month)
             reports.append((report.totals, report.parts.by_user, list(report.lines)))
         return reports
 

@@ -262,8 +262,8 @@ def test_simulation_of_the_card_in_force_is_the_draft_report(
             drafted, _ = decided.report(name, month)
             assert found.current == found.proposed == drafted.totals
             assert (found.rate_card.name, found.rate_card.version) == (
-                drafted.rate_card_name,
-                drafted.rate_card_version,
+                drafted.rate_card.name,
+                drafted.rate_card.version,
             )
 
 

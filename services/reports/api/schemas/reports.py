@@ -156,7 +156,7 @@ class Report(Answer):
             period=str(report.period),
             timezone=report.timezone,
             status=report.status,
-            rate_card=RateCardName(name=report.rate_card_name, version=report.rate_card_version),
+            rate_card=RateCardName.from_card(report.rate_card),
             totals=Totals.from_totals(report.totals),
             due=amount(report.due_cents),
             prior_period=PriorPeriods.from_report(report),

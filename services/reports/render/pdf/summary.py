@@ -72,7 +72,7 @@ def _draw_facts(paper: Paper, report: Report) -> None:
         ("Period", f"{report.period.start.isoformat()} to {last.isoformat()}, both included"),
         ("Time zone", f"{zone}; all times on these pages are in it"),
         ("Currency", CURRENCY),
-        ("Rate card", f"{report.rate_card_name}, version {report.rate_card_version}"),
+        ("Rate card", f"{report.rate_card.name}, version {report.rate_card.version}"),
         ("Report", report.report_id),
         ("Status", f"{'final since' if paper.is_final else 'draft, made'} {made}"),
         ("Content hash", _content_hash(report)),

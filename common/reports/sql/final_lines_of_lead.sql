@@ -1,0 +1,32 @@
+-- params: customer_id uuid, lead_id uuid, periods date[]
+--
+-- The lines of a lead on final reports, given the periods that its actions belong to; behind each
+-- the period of its report.
+with bounds as materialized (
+    select min(timestamp) as first, max(timestamp) as last
+    from actions
+    where customer_id = :customer_id and lead_id = :lead_id
+)
+
+select
+    line.period, line.action_id::text, leads.external_id as lead, products.external_id as product,
+    line.lead_type,
+    coalesce(leads.user_email, leads.user_phone, leads.user_external_id) as user_name,
+    line.user_key::text, line.action_type, line.engagement_level, line.timestamp,
+    line.gross_cents, line.billed_cents, line.duplicate_cents, line.cap_cents,
+    line.cap_limit_cents, line.cap_used_before_cents, originals.external_id as original_lead,
+    line.duplicate_of_action_id::text, line.duplicate_of_timestamp, line.rate, leads.has_user,
+    reports.period as report_period
+from billing_report_lines as line
+join billing_reports as reports
+    on reports.customer_id = line.customer_id and reports.report_id = line.report_id
+join products on products.product_id = line.product_id
+join leads on leads.customer_id = line.customer_id and leads.lead_id = line.lead_id
+left join leads as originals
+    on originals.customer_id = line.customer_id and originals.lead_id = line.duplicate_of_lead_id
+where line.customer_id = :customer_id
+    and line.period = any(cast(:periods as date[]))
+    and line.lead_id = :lead_id
+    and line.block_last_timestamp >= (select first from bounds)
+    and line.block_first_timestamp <= (select last from bounds)
+order by reports.period, line.line_number

@@ -1,0 +1,22 @@
+-- include: rating/lead_periods
+-- params: customer_id uuid, lead_id uuid
+--
+-- The billing periods that a lead's actions belong to, with the card that prices each, how far the
+-- customer's periods are closed, and whether a period has actions that are on no final report yet.
+select
+    lead_periods.period,
+    card.name, card.version, card.cap_scope = 'user_and_product' as caps_product,
+    closed.through as closed_through,
+    exists (
+        select
+        from late_actions
+        where late_actions.customer_id = :customer_id
+            and late_actions.period = lead_periods.period
+    ) as has_late_actions
+from lead_periods
+cross join (
+    select max(period) as through from billing_reports where customer_id = :customer_id
+) as closed
+left join lateral rate_card_in_force(cast(:customer_id as uuid), lead_periods.period) as card
+    on true
+order by lead_periods.period
