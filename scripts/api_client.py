@@ -1,5 +1,6 @@
-"""How the commands talk to the API, and what they say when it refuses or does not answer."""
+"""The client with which commands call the API, and its error messages."""
 
+import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,21 +15,25 @@ DEFAULT_API = "http://127.0.0.1:8080"
 _STACKS = Path(__file__).resolve().parent.parent / ".data" / "stack"
 
 
+def add_api_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--api", default=DEFAULT_API, help="URL of the API (%(default)s)")
+
+
 @contextmanager
 def api_client(base_url: str, key: str | None = None) -> Iterator[httpx.Client]:
-    """A client of the API, with `key`, else the key of API_KEY or of the stack that is up there.
+    """A client that sends `key`, else the key of API_KEY, else that of the stack at this URL.
 
-    Raises CommandError when nothing answers there.
+    Raises CommandError when the API does not answer.
     """
     key = key or os.environ.get("API_KEY") or _key_of_stack(base_url)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    # trust_env=False: a proxy of this machine cannot reach a server on its loopback address.
+    # trust_env=False: a proxy cannot reach a server on this machine's loopback address.
     with httpx.Client(base_url=base_url, headers=headers, timeout=60, trust_env=False) as client:
         try:
             yield client
         except httpx.ConnectError as error:
             raise CommandError(
-                f"nothing answers at {base_url}: start it with `make demo` or `make run`."
+                f"no server answers at {base_url}: start one with `make demo` or `make run`."
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error) or type(error).__name__
@@ -36,7 +41,7 @@ def api_client(base_url: str, key: str | None = None) -> Iterator[httpx.Client]:
 
 
 def json_of(response: httpx.Response) -> Any:
-    """The answer's document. Raises CommandError with the problem's own words when it is one."""
+    """The JSON of a successful answer. Raises CommandError with the detail of a problem."""
     if response.is_success:
         return response.json()
     answer = (
@@ -50,8 +55,8 @@ def json_of(response: httpx.Response) -> Any:
 
 
 def _key_of_stack(base_url: str) -> str | None:
-    for noted in _STACKS.glob("*/gateway-url"):
-        key = noted.with_name("admin-key")
-        if noted.read_text().strip() == base_url and key.exists():
-            return key.read_text().strip()
+    for url_file in _STACKS.glob("*/gateway-url"):
+        key_file = url_file.with_name("admin-key")
+        if url_file.read_text().strip() == base_url and key_file.exists():
+            return key_file.read_text().strip()
     return None

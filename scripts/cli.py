@@ -1,4 +1,4 @@
-"""How a command ends: with the status a shell expects, and words where a traceback is no help."""
+"""How a command ends: with the exit status that a shell expects, and without a traceback."""
 
 import signal
 import sys
@@ -7,19 +7,19 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import OperationalError
 
-_REQUESTS_TO_STOP = (signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class CommandError(RuntimeError):
-    """What went wrong, in one sentence for the person at the terminal."""
+    """One sentence that tells the person at the terminal what went wrong."""
 
 
 @contextmanager
-def ending_as_a_command() -> Iterator[None]:
-    """Unwind on a signal; end with 0 when asked to stop, 130 on Ctrl-C, 1 on a known error."""
-    for request in _REQUESTS_TO_STOP:
-        if signal.getsignal(request) is not signal.SIG_IGN:
-            signal.signal(request, _leave)
+def handle_exit() -> Iterator[None]:
+    """Close every open context, then exit: 0 on SIGTERM or SIGHUP, 130 on Ctrl-C, 1 on an error."""
+    for stop_signal in _STOP_SIGNALS:
+        if signal.getsignal(stop_signal) is not signal.SIG_IGN:
+            signal.signal(stop_signal, _stop)
     try:
         yield
     except CommandError as error:
@@ -30,7 +30,7 @@ def ending_as_a_command() -> Iterator[None]:
         sys.exit(130)
 
 
-def _leave(_signal: int, _frame: object) -> None:
-    for request in _REQUESTS_TO_STOP:
-        signal.signal(request, signal.SIG_IGN)
+def _stop(_signal: int, _frame: object) -> None:
+    for stop_signal in _STOP_SIGNALS:
+        signal.signal(stop_signal, signal.SIG_IGN)
     sys.exit(0)

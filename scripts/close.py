@@ -1,4 +1,4 @@
-"""Closes a month over the API and prints what became of each customer (`make close`)."""
+"""Close a month over the API and print the result of each customer (`make close`)."""
 
 import argparse
 from typing import Any
@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scripts.api_client import DEFAULT_API, api_client, json_of
-from scripts.cli import CommandError, ending_as_a_command
+from scripts.api_client import add_api_argument, api_client, json_of
+from scripts.cli import CommandError, handle_exit
 from scripts.report import terminal
 from services.reports.cli import account
 
@@ -19,30 +19,35 @@ _STYLES = {"closed": "green", "already_closed": "dim", "failed": "red"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.close", description=__doc__)
-    parser.add_argument("period", help="the month, as 2024-04")
-    parser.add_argument("--customers", help="ids with commas between them; all unless given")
-    parser.add_argument("--api", default=DEFAULT_API, help="address of the API (%(default)s)")
-    arguments = parser.parse_args()
-    customers = arguments.customers.split(",") if arguments.customers else None
-    with ending_as_a_command(), api_client(arguments.api) as client:
-        run = close_month(client, arguments.period, customers)
+    parser.add_argument("period", help="the month, for example 2024-04")
+    parser.add_argument("--customers", help="customer ids, separated by commas (default: all)")
+    add_api_argument(parser)
+    args = parser.parse_args()
+    customers = args.customers.split(",") if args.customers else None
+    with handle_exit(), api_client(args.api) as client:
+        run = close_month(client, args.period, customers)
         print_run(terminal(), run)
-        if run["failed"]:
-            raise CommandError(f"customers that could not be closed: {run['failed']}; see above.")
+        require_all_closed(run["failed"])
 
 
 def close_month(client: httpx.Client, period: str, customers: list[str] | None) -> Any:
-    """The run's summary. Raises CommandError when the month itself is refused."""
+    """The run's summary. Raises CommandError when the API refuses the month itself."""
     body = {"actor": account()} | ({"customer_ids": customers} if customers else {})
-    # As long as it takes: what was closed by then would be closed all the same.
+    # No timeout: the server would finish the close even if this command stopped waiting.
     answer = client.post(f"/billing/periods/{period}/close", json=body, timeout=None)
     if answer.status_code == httpx.codes.CONFLICT and "results" in answer.json():
-        return answer.json()  # not one could be closed, and it says why
+        return answer.json()  # no customer could be closed; each result says why
     return json_of(answer)
 
 
+def require_all_closed(failed: int) -> None:
+    """Raises CommandError when `failed` customers could not be closed."""
+    if failed:
+        raise CommandError(f"{failed} customers could not be closed; the table says why.")
+
+
 def print_run(console: Console, run: dict[str, Any]) -> None:
-    """Print what became of each customer, and the sums."""
+    """Print the result of each customer, then the totals."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("Customer", overflow="fold")
     table.add_column("Result", no_wrap=True)
@@ -59,7 +64,7 @@ def print_run(console: Console, run: dict[str, Any]) -> None:
     if run["results"]:
         console.print(table)
     console.print(
-        f"{run['period']}: {run['closed']} closed, {run['already_closed']} closed before, "
+        f"{run['period']}: {run['closed']} closed, {run['already_closed']} already closed, "
         f"{run['failed']} failed. Newly due: {run['due']}."
     )
 

@@ -1,17 +1,16 @@
-"""The product in one command (`make demo`): the API, the brief's leads and their two reports."""
+"""The product in one command (`make demo`): the API, the sample leads and their reports."""
 
 import argparse
-import json
 import socket
-from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
 
 from common.settings import settings
 from scripts.api_client import api_client, json_of
-from scripts.cli import CommandError, ending_as_a_command
-from scripts.database import Say
+from scripts.cli import CommandError, handle_exit
+from scripts.database import Say, add_data_dir_argument
 from scripts.local_server import (
     DEFAULT_PORT,
     PortTakenError,
@@ -20,55 +19,43 @@ from scripts.local_server import (
     local_api,
 )
 from scripts.report import fetch_report, print_report, terminal
-from scripts.seed import STATUSES
+from scripts.sample_data import CUSTOMERS, LEADS, PRODUCTS, REPORTS
+from scripts.seed import JSON, STATUSES
 
-SAMPLE = Path(__file__).resolve().parent.parent / "docs" / "samples" / "sample_leads.json"
 _PORTS_TRIED = 20
-SAMPLE_CUSTOMERS = {
-    "customer-123": {"name": "Acme Corporation", "email": "billing@acme.example"},
-    "customer-456": {"name": "Globex Industries", "email": "billing@globex.example"},
-}
-PRODUCTS = {
-    "product-abc": {"name": "Product ABC", "description": "Accounting for small companies"},
-    "product-def": {"name": "Product DEF", "description": "A help desk"},
-    "product-xyz": {"name": "Product XYZ", "description": "Payroll"},
-}
-SAMPLE_REPORTS = (
-    ("customer-123", "2024-04"),
-    ("customer-456", "2024-04"),
-    ("customer-123", "2024-05"),
-)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.demo", description=__doc__)
     parser.add_argument(
-        "--host", default="127.0.0.1", help="(%(default)s; other addresses need an API key)"
+        "--host", default="127.0.0.1", help="address; any but loopback needs a key (%(default)s)"
     )
-    parser.add_argument("--port", type=int, help=f"({DEFAULT_PORT}, or the next free one)")
-    parser.add_argument("--data-dir", type=Path, default=Path(".data/demo"), help="(%(default)s)")
+    parser.add_argument(
+        "--port", type=int, help=f"port to listen on ({DEFAULT_PORT}, or the next free one)"
+    )
+    add_data_dir_argument(parser, ".data/demo")
     parser.add_argument("--once", action="store_true", help="stop after printing the reports")
-    arguments = parser.parse_args()
+    args = parser.parse_args()
     console = terminal()
-    admin_key = arguments.data_dir / "admin_key"
+    admin_key = args.data_dir / "admin_key"
 
     def say(step: str) -> None:
         console.print(f"[bold blue]>[/] {step}")
 
     with (
-        ending_as_a_command(),
-        listener_for(arguments.host, arguments.port, say) as listener,
-        local_api(listener, arguments.data_dir, say, admin_key) as server,
+        handle_exit(),
+        open_listener(args.host, args.port, say) as listener,
+        local_api(listener, args.data_dir, say, admin_key) as server,
     ):
         # A server on every address also listens on loopback.
         address = address_of(listener).replace("//0.0.0.0:", "//127.0.0.1:")
         needs_key = not settings().open_access
         key = admin_key.read_text() if needs_key and admin_key.exists() else None
         with api_client(address, key) as client:
-            _bill_the_sample(client, console, say)
-        if arguments.once:
+            _bill_sample(client, console, say)
+        if args.once:
             return
-        customer, period = SAMPLE_REPORTS[0]
+        customer, period = REPORTS[0]
         say(f"The console: {address}/?month={period}")
         say(f"A report: {address}/billing/reports/{customer}/{period}.html")
         say(f"The API: {address}/docs")
@@ -77,27 +64,31 @@ def main() -> None:
         say("Press Ctrl-C to stop")
         console.print(f"ready {address}")
         server.join()
-        raise CommandError("the server stopped by itself; the log above says why.")
+        raise CommandError("the server stopped unexpectedly; the log above says why.")
 
 
-def _bill_the_sample(client: httpx.Client, console: Console, say: Say) -> None:
-    say(f"Registering {len(SAMPLE_CUSTOMERS)} customers and {len(PRODUCTS)} products")
-    for customer_id, customer in SAMPLE_CUSTOMERS.items():
-        json_of(client.put(f"/customers/{customer_id}", json=customer))
-    for product_id, product in PRODUCTS.items():
-        json_of(client.put(f"/products/{product_id}", json=product))
-    answer = json_of(client.post("/leads", json=json.loads(SAMPLE.read_bytes())))
+def post_sample(client: httpx.Client) -> Any:
+    """Register the sample's customers and products, and post its leads; the answer to the leads."""
+    for noun, entries in (("customers", CUSTOMERS), ("products", PRODUCTS)):
+        for identifier, fields in entries.items():
+            json_of(client.put(f"/{noun}/{identifier}", json=fields))
+    return json_of(client.post("/leads", content=LEADS.read_bytes(), headers=JSON))
+
+
+def _bill_sample(client: httpx.Client, console: Console, say: Say) -> None:
+    say(f"Registering {len(CUSTOMERS)} customers and {len(PRODUCTS)} products, posting leads")
+    answer = post_sample(client)
     counts = ", ".join(f"{answer[status]} {status}" for status in STATUSES if answer[status])
-    say(f"Posting the {len(answer['results'])} sample leads: {counts}")
-    for customer_id, period in SAMPLE_REPORTS:
-        say(f"Asking for the report of {customer_id} for {period}")
+    say(f"Posted {len(answer['results'])} sample leads: {counts}")
+    for customer_id, period in REPORTS:
+        say(f"Fetching the report of {customer_id} for {period}")
         print_report(console, fetch_report(client, customer_id, period))
 
 
-def listener_for(host: str, port: int | None, say: Say) -> socket.socket:
-    """On the port asked for and no other; unasked, on the first free one from the default on.
+def open_listener(host: str, port: int | None, say: Say) -> socket.socket:
+    """Listen on `port`, or without one on the first free port from DEFAULT_PORT upwards.
 
-    Raises PortTakenError.
+    Raises PortTakenError when `port` is taken.
     """
     if port is not None:
         return listen_on(host, port)

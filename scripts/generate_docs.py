@@ -1,6 +1,6 @@
-"""Makes docs/samples and the tables of errors, settings and access from a running API.
+"""Generate docs/samples and the tables of errors, settings and access from a running API.
 
-Invariant: nothing in them was typed in by hand, and the same code makes the same files.
+Invariant: the same code generates the same files; nobody edits them by hand.
 """
 
 import argparse
@@ -20,42 +20,45 @@ from rich.console import Console
 from common.enums import Role
 from common.settings import Settings
 from scripts.api_client import api_client, json_of
-from scripts.cli import CommandError, ending_as_a_command
-from scripts.demo import PRODUCTS, SAMPLE, SAMPLE_CUSTOMERS, SAMPLE_REPORTS
+from scripts.cli import CommandError, handle_exit
+from scripts.demo import post_sample
 from scripts.local_server import address_of, listen_on, local_api
 from scripts.report import fetch_report, print_report
+from scripts.sample_data import REPORTS
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _SAMPLES = _PROJECT / "docs" / "samples"
 _ERRORS = _PROJECT / "docs" / "errors.md"
 _SETTINGS = _PROJECT / "docs" / "settings.md"
 _ACCESS = _PROJECT / "docs" / "access.md"
-_SAMPLE_KEY = "the samples are made with this user hash key"  # gives away nobody: no real users
+_SAMPLE_KEY = "the samples are made with this user hash key"  # no secret: the users are invented
 _CARD = json.loads((_SAMPLES / "rate_card.json").read_bytes())
 _TABLE_WIDTH = 110
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.generate_docs", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether they are current")
-    arguments = parser.parse_args()
-    with ending_as_a_command():
-        files = _made_files()
-        if arguments.check:
-            stale = [path for path, text in files.items() if not _holds(path, text)]
+    parser.add_argument(
+        "--check", action="store_true", help="only check that the files are current"
+    )
+    args = parser.parse_args()
+    with handle_exit():
+        files = _generate()
+        if args.check:
+            stale = [path for path, text in files.items() if not _is_current(path, text)]
             if stale:
                 names = ", ".join(str(path.relative_to(_PROJECT)) for path in stale)
-                raise CommandError(f"not what the code makes: {names}. Run `make samples`.")
+                raise CommandError(f"out of date: {names}. Run `make samples`.")
             return
         for path, text in files.items():
             path.write_text(text, encoding="utf-8", newline="")
 
 
-def _holds(path: Path, text: str) -> bool:
+def _is_current(path: Path, text: str) -> bool:
     return path.exists() and path.read_bytes() == text.encode()
 
 
-def _made_files() -> dict[Path, str]:
+def _generate() -> dict[Path, str]:
     os.environ.pop("DATABASE_URL", None)
     os.environ["USER_HASH_KEY"] = _SAMPLE_KEY
     with (
@@ -66,40 +69,34 @@ def _made_files() -> dict[Path, str]:
     ):
         files = {_SAMPLES / name: text for name, text in _samples(client).items()}
         return files | {
-            _ERRORS: _between(_ERRORS, "errors", _error_table(client)),
-            _SETTINGS: _between(_SETTINGS, "settings", _settings_table()),
-            _ACCESS: _between(_ACCESS, "rules", _rules_table()),
+            _ERRORS: _replace_section(_ERRORS, "errors", _error_table(client)),
+            _SETTINGS: _replace_section(_SETTINGS, "settings", _settings_table()),
+            _ACCESS: _replace_section(_ACCESS, "rules", _rules_table()),
         }
 
 
 def _samples(client: httpx.Client) -> dict[str, str]:
-    for customer_id, customer in SAMPLE_CUSTOMERS.items():
-        json_of(client.put(f"/customers/{customer_id}", json=customer))
-    for product_id, product in PRODUCTS.items():
-        json_of(client.put(f"/products/{product_id}", json=product))
-    answer = json_of(client.post("/leads", json=json.loads(SAMPLE.read_bytes())))
     files = {
-        "post_leads_answer.json": _pretty(answer),
+        "post_leads_answer.json": _pretty(post_sample(client)),
         "reports.json": _pretty(json_of(client.get("/billing/reports"))),
     }
-    for customer_id, period in SAMPLE_REPORTS:
-        address, name = f"/billing/reports/{customer_id}/{period}", f"{customer_id}-{period}"
-        files[f"{name}.json"] = _pretty(json_of(client.get(address)))
-        files[f"{name}.csv"] = client.get(f"{address}.csv").content.decode()
-        files[f"{name}.html"] = client.get(f"{address}.html").text
-        drawn = io.StringIO()
-        print_report(
-            Console(width=_TABLE_WIDTH, file=drawn), fetch_report(client, customer_id, period)
-        )
-        files[f"{name}.txt"] = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
-    what_if = json.loads((_SAMPLES / "simulation.json").read_bytes())
-    trial = client.post("/billing/simulations", json=what_if)
-    files["simulation_answer.json"] = _pretty(json_of(trial))
-    return {name: _timeless(text).rstrip() + "\n" for name, text in files.items()}
+    for customer_id, period in REPORTS:
+        path, name = f"/billing/reports/{customer_id}/{period}", f"{customer_id}-{period}"
+        report = fetch_report(client, customer_id, period)
+        files[f"{name}.json"] = _pretty(report)
+        files[f"{name}.csv"] = client.get(f"{path}.csv").content.decode()
+        files[f"{name}.html"] = client.get(f"{path}.html").text
+        terminal = io.StringIO()
+        print_report(Console(width=_TABLE_WIDTH, file=terminal), report)
+        files[f"{name}.txt"] = "\n".join(line.rstrip() for line in terminal.getvalue().splitlines())
+    simulation = json.loads((_SAMPLES / "simulation.json").read_bytes())
+    answer = client.post("/billing/simulations", json=simulation)
+    files["simulation_answer.json"] = _pretty(json_of(answer))
+    return {name: _fix_times(text).rstrip() + "\n" for name, text in files.items()}
 
 
-def _timeless(text: str) -> str:
-    """The text with the moment it was made replaced by one that stays."""
+def _fix_times(text: str) -> str:
+    """The text with one fixed moment in place of the time of its generation."""
     text = re.sub(r'("generated_at": )"[^"]*"', r'\1"2024-06-01T00:00:00Z"', text)
     return re.sub(r"(made )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", r"\g<1>2024-06-01 00:00:00", text)
 
@@ -110,7 +107,7 @@ def _pretty(document: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Scenario:
-    what: str
+    title: str
     method: str
     path: str
     body: Any = None
@@ -152,7 +149,9 @@ _SCENARIOS = [
         _LEAD | {"actions": [_action(timestamp="2024-04-20T09:01:00")]},
     ),
     _Scenario("Unknown lead type", "POST", "/leads", _LEAD | {"lead_type": "Carrier Pigeon"}),
-    _Scenario("Unknown customer: kept", "POST", "/leads", _LEAD | {"customer_id": "customer-9"}),
+    _Scenario(
+        "Unknown customer: quarantined", "POST", "/leads", _LEAD | {"customer_id": "customer-9"}
+    ),
     _Scenario("First delivery", "POST", "/leads", _LEAD | {"actions": [_action()]}),
     _Scenario("The same lead again", "POST", "/leads", _LEAD | {"actions": [_action()]}),
     _Scenario(
@@ -166,8 +165,8 @@ _SCENARIOS = [
     ),
     _Scenario("Too many leads", "POST", "/leads", [_LEAD] * 1_001),
     _Scenario("Unknown customer's report", "GET", "/billing/reports/nobody/2024-04"),
-    _Scenario("No such month", "GET", "/billing/reports/customer-123/2024-13"),
-    _Scenario("No such format", "GET", "/billing/reports/customer-123/2024-04.docx"),
+    _Scenario("Invalid month", "GET", "/billing/reports/customer-123/2024-13"),
+    _Scenario("Unknown format", "GET", "/billing/reports/customer-123/2024-04.docx"),
     _Scenario("Month that is not over", "POST", "/billing/periods/2999-01/close"),
     _Scenario("Nothing final to verify", "GET", "/billing/reports/customer-123/2024-04/verify"),
     _Scenario(
@@ -177,12 +176,12 @@ _SCENARIOS = [
         {"lead_id": "uuid-1", "reason": "spam"},
     ),
     _Scenario(
-        "A reason that says nothing",
+        "The reason `other` without a note",
         "POST",
         "/billing/disputes",
         {"lead_id": "uuid-1", "reason": "other"},
     ),
-    _Scenario("Foreign cursor", "GET", "/leads?cursor=abc"),
+    _Scenario("Invalid cursor", "GET", "/leads?cursor=abc"),
     _Scenario(
         "Email of another customer",
         "PUT",
@@ -191,7 +190,7 @@ _SCENARIOS = [
     ),
     _Scenario("A month that has begun", "POST", "/rate-cards", _CARD | {"valid_from": "2024-04"}),
     _Scenario(
-        "An amount that is no string",
+        "An amount that is not a string",
         "POST",
         "/rate-cards",
         _CARD | {"rates": [{"engagement_level": "High", "amount": 15}]},
@@ -207,7 +206,7 @@ _SCENARIOS = [
 
 
 def _error_table(client: httpx.Client) -> str:
-    rows = ["| what | request | answer |", "|---|---|---|"]
+    rows = ["| case | request | answer |", "|---|---|---|"]
     for scenario in _SCENARIOS:
         content = scenario.body if isinstance(scenario.body, str) else json.dumps(scenario.body)
         response = client.request(
@@ -219,23 +218,24 @@ def _error_table(client: httpx.Client) -> str:
         request = f"`{scenario.method} {scenario.path}`"
         if scenario.body is not None:
             request += f" {_code(_short(content))}"
-        rows.append(f"| {scenario.what} | {request} | {_told(response)} |")
+        rows.append(f"| {scenario.title} | {request} | {_summary(response)} |")
     return "\n".join(rows)
 
 
-def _told(response: httpx.Response) -> str:
-    """What an answer says, as far as it fits a table: its status and its most telling part."""
+def _summary(response: httpx.Response) -> str:
+    """The answer in one cell: its status, and its results or its errors."""
     answer = response.json()
     results = answer.get("results", [])
     if results and "detail" not in answer:
-        telling = [
+        short = [
             {"lead_id": result["lead_id"], "status": result["status"]}
             | {"errors": [error["code"] for error in result["errors"]]}
             for result in results
         ]
-        return f"**{response.status_code}** {_code(json.dumps(telling))}"
+        return f"**{response.status_code}** {_code(json.dumps(short))}"
     errors = " ".join(
-        f"{_code(e['pointer'])} {e['code']}: {e['detail']};" for e in answer.get("errors", [])
+        f"{_code(error['pointer'])} {error['code']}: {error['detail']};"
+        for error in answer.get("errors", [])
     )
     return f"**{response.status_code}** {answer['detail']}. {errors}".rstrip(" ;.")
 
@@ -249,10 +249,9 @@ def _code(text: str) -> str:
 
 
 def _settings_table() -> str:
-    rows = ["| variable | default | what |", "|---|---|---|"]
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = _default(field.default)
-        rows.append(f"| `{name.upper()}` | {default} | {field.description} |")
+        rows.append(f"| `{name.upper()}` | {_default(field.default)} | {field.description} |")
     return "\n".join(rows)
 
 
@@ -262,9 +261,10 @@ def _rules_table() -> str:
     roles = [role.value for role in Role]
     rows = [f"| address | no key | {' | '.join(roles)} |", "|---|---|---|---|---|"]
     for (method, path), rule in RULES.items():
-        named = re.sub(r":\w+}", "}", path)
-        may = ["" if rule.roles else "yes", *("yes" if each in rule.roles else "" for each in Role)]
-        rows.append(f"| `{method} {named}` | {' | '.join(may)} |")
+        template = re.sub(r":\w+}", "}", path)
+        cells = ["" if rule.roles else "yes"]
+        cells += ["yes" if role in rule.roles else "" for role in Role]
+        rows.append(f"| `{method} {template}` | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -276,14 +276,14 @@ def _default(value: object) -> str:
     return "none" if value in {None, ""} else _code(str(value))
 
 
-def _between(page: Path, name: str, made: str) -> str:
-    """The page's text with what stands between its two markers of that name made anew."""
+def _replace_section(page: Path, name: str, text: str) -> str:
+    """The page with `text` between the two markers of this name."""
     start, end = f"<!-- {name}: made by `make samples` -->", f"<!-- end of {name} -->"
-    before, found, rest = page.read_text(encoding="utf-8").partition(start)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
-        raise CommandError(f"{page.name} has no place for {name}: {start} … {end}")
-    return f"{before}{start}\n{made}\n{end}{after}"
+    before, start_found, rest = page.read_text(encoding="utf-8").partition(start)
+    _, end_found, after = rest.partition(end)
+    if not (start_found and end_found):
+        raise CommandError(f"{page.name} lacks the markers of {name}: {start} … {end}")
+    return f"{before}{start}\n{text}\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The whole API on this machine, in one process: gateway, Lambda function, service, PostgreSQL.
 
-Invariant: what it starts it stops, whichever way it ends short of SIGKILL.
+Invariant: this process stops everything that it starts, unless SIGKILL ends it.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from common.database.grants import FUNCTION, SERVICE
 from common.database.transactions import acting_as, transaction
 from common.enums import Role
 from common.settings import settings
-from scripts.cli import CommandError, ending_as_a_command
-from scripts.database import Say, owned_database
+from scripts.cli import CommandError, handle_exit
+from scripts.database import Say, add_data_dir_argument, owned_database
 from scripts.gateway import LocalGateway
 from scripts.migrate import upgrade_configured_database
 
@@ -37,7 +37,7 @@ _FALSE = {"", "0", "false", "no", "off", "f", "n"}
 
 
 class PortTakenError(CommandError):
-    """Another process listens where we were asked to."""
+    """Another process listens on the port."""
 
 
 @contextmanager
@@ -46,33 +46,33 @@ def local_api(
 ) -> Iterator[threading.Thread]:
     """Serve the API on `listener` until the context ends; gives the thread that serves.
 
-    If callers need a key and there is no admin key yet, creates one and keeps it in `admin_key`.
-
-    Sets DATABASE_URL and USER_HASH_KEY where the environment lacks them, and OPEN_ACCESS where
-    nobody else reaches the listener, so it comes before anything that reads the settings. Takes
-    standard output from whoever has not kept it before. Raises EmbeddedPostgresError, and
-    CommandError where it would be open to others, or has not the key of the database's users.
+    Sets DATABASE_URL and USER_HASH_KEY if the environment lacks them, and OPEN_ACCESS if only
+    this machine reaches the listener: call it before anything reads the settings. If callers need
+    a key and no admin key exists, creates one and keeps it in `admin_key`. Discards standard
+    output, except for streams that the caller opened before. Raises EmbeddedPostgresError, and
+    CommandError if other machines could call the API without a key or if USER_HASH_KEY is not the
+    key of the database.
     """
-    with _open_only_here(listener), owned_database(data_dir, say):
+    with _open_to_this_machine(listener), owned_database(data_dir, say):
         if not os.environ.get("USER_HASH_KEY"):
-            os.environ["USER_HASH_KEY"] = kept_key(data_dir / "user_hash_key")
+            os.environ["USER_HASH_KEY"] = load_or_create_key(data_dir / "user_hash_key")
         os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
         say("Bringing the schema up to date")
         upgrade_configured_database()
-        _require_the_hash_key(data_dir)
-        _require_a_key(listener, admin_key)
+        _require_hash_key(data_dir)
+        _require_admin_key(listener, admin_key)
         with (
-            # What the function prints is its metrics, and nothing collects them here.
+            # The function prints its metrics, and nothing collects them here.
             open(os.devnull, "w", encoding="utf-8") as nowhere,
             redirect_stdout(nowhere),
-            serving(load_gateway(), listener) as thread,
+            serve_in_thread(load_gateway(), listener) as thread,
         ):
             yield thread
 
 
 def load_gateway() -> LocalGateway:
-    """The gateway before the deployed handler and app, which read the settings from here on."""
-    # Loggers made by these imports keep the stream they find.
+    """The gateway in front of the deployed handler and app. Both read the settings on import."""
+    # Loggers keep the stream that is current when these imports create them.
     with redirect_stdout(sys.stderr):
         from functions.ingest.handler import handler  # noqa: PLC0415
         from services.reports.app import app  # noqa: PLC0415
@@ -83,38 +83,37 @@ def load_gateway() -> LocalGateway:
 
 
 @contextmanager
-def _open_only_here(listener: socket.socket) -> Iterator[None]:
-    """Asks no keys of callers on this machine, where nobody else can call.
+def _open_to_this_machine(listener: socket.socket) -> Iterator[None]:
+    """Require no keys if only this machine reaches the listener, unless OPEN_ACCESS is false.
 
-    OPEN_ACCESS=false asks them all the same. Raises CommandError where it is set to true for an
-    address that others reach.
+    Raises CommandError if OPEN_ACCESS is true for an address that other machines reach.
     """
     host = listener.getsockname()[0]
-    is_here = ip_address(host).is_loopback
-    chosen = os.environ.get("OPEN_ACCESS")
-    if not is_here and chosen is not None and chosen.lower() not in _FALSE:
-        raise CommandError(f"OPEN_ACCESS is for this machine alone, and others reach {host}.")
-    if chosen is None and is_here:
+    is_loopback = ip_address(host).is_loopback
+    setting = os.environ.get("OPEN_ACCESS")
+    if not is_loopback and setting is not None and setting.lower() not in _FALSE:
+        raise CommandError(f"OPEN_ACCESS is allowed on loopback only; other machines reach {host}.")
+    if setting is None and is_loopback:
         os.environ["OPEN_ACCESS"] = "true"
     try:
         yield
     finally:
-        if chosen is None:
+        if setting is None:
             os.environ.pop("OPEN_ACCESS", None)
 
 
-def _require_the_hash_key(data_dir: Path) -> None:
+def _require_hash_key(data_dir: Path) -> None:
     with transaction() as connection:
         try:
             require_known_hash_key(connection, settings())
         except RuntimeError as error:
             raise CommandError(
-                f"{error}. Set it to that key: where `make run` had made one, it is in the "
-                f"`user_hash_key` of that DATA_DIR (this one's is {data_dir})."
+                f"{error}. Set USER_HASH_KEY to the database's key: if `make run` created it, the "
+                f"key is in the file `user_hash_key` of that DATA_DIR (now {data_dir})."
             ) from error
 
 
-def _require_a_key(listener: socket.socket, admin_key: Path | None) -> None:
+def _require_admin_key(listener: socket.socket, admin_key: Path | None) -> None:
     if settings().open_access:
         return
     with acting_as("local server"), transaction() as connection:
@@ -122,17 +121,17 @@ def _require_a_key(listener: socket.socket, admin_key: Path | None) -> None:
             return
         if admin_key is None:
             raise CommandError(
-                f"others can reach {address_of(listener)} and there is no admin key yet: make one "
+                f"other machines reach {address_of(listener)}, and no admin key exists: create one "
                 "with `make key-create NAME=... ROLE=admin` and the same DATA_DIR or DATABASE_URL."
             )
         _, token = create_key(connection, "demo", Role.ADMIN, None)
-        # Before the commit, so that the only admin key is never one that nobody has.
+        # Write the file before the commit: otherwise a crash could lose the only admin key.
         _keep(admin_key, token.text)
 
 
 @contextmanager
-def serving(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]:
-    """Serve `app` in a thread of its own, so that signals find the main thread in our hands."""
+def serve_in_thread(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]:
+    """Serve `app` in another thread, so that this module handles signals in the main thread."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
     )
@@ -151,7 +150,7 @@ def serving(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]
 
 
 def listen_on(host: str, port: int) -> socket.socket:
-    """A socket bound to `port` (0: a free one), not yet accepting. Raises PortTakenError."""
+    """A socket bound to `port` (0: any free port). Raises PortTakenError."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -166,7 +165,7 @@ def listen_on(host: str, port: int) -> socket.socket:
 
 
 def address_of(listener: socket.socket) -> str:
-    """The listener as a URL without a trailing slash."""
+    """The URL of the listener, without a trailing slash."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -175,23 +174,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.local_server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help="0: a free one (%(default)s)"
+        "--port", type=int, default=DEFAULT_PORT, help="port, or 0 for any free one (%(default)s)"
     )
-    parser.add_argument("--data-dir", type=Path, default=Path(".data/run"), help="(%(default)s)")
-    arguments = parser.parse_args()
+    add_data_dir_argument(parser)
+    args = parser.parse_args()
     say = partial(print, file=sys.stdout, flush=True)
     with (
-        ending_as_a_command(),
-        listen_on(arguments.host, arguments.port) as listener,
-        local_api(listener, arguments.data_dir, say) as server,
+        handle_exit(),
+        listen_on(args.host, args.port) as listener,
+        local_api(listener, args.data_dir, say) as server,
     ):
         say(f"ready {address_of(listener)}")
         server.join()
-        raise CommandError("the server stopped by itself; the log above says why.")
+        raise CommandError("the server stopped unexpectedly; the log above says why.")
 
 
-def kept_key(path: Path) -> str:
-    """The user hash key of a data directory, made when there is none yet."""
+def load_or_create_key(path: Path) -> str:
+    """The user hash key in this file, which only this account can read."""
     if not path.exists():
         _keep(path, secrets.token_hex(32))
     return path.read_text(encoding="ascii")

@@ -1,6 +1,6 @@
-"""Makes a release (`make release VERSION=1.2.3`): checks, dates the changelog, commits and tags.
+"""Make a release (`make release VERSION=1.2.3`): check, date the changelog, commit and tag.
 
-Invariant: a release that is refused or fails leaves the repository unchanged. Nothing is pushed.
+Invariant: a release that is refused or fails leaves the repository unchanged. This pushes nothing.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import subprocess
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from scripts.cli import CommandError, ending_as_a_command
+from scripts.cli import CommandError, handle_exit
 
 PROJECT = Path(__file__).resolve().parent.parent
 BRANCH = "main"
@@ -20,9 +20,9 @@ _VERSION_LINE = re.compile(rf'^VERSION = "({_VERSION})"$', re.MULTILINE)
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.release", description=__doc__)
-    parser.add_argument("version", help="the new version, as 1.2.3")
+    parser.add_argument("version", help="the new version, for example 1.2.3")
     version = parser.parse_args().version
-    with ending_as_a_command():
+    with handle_exit():
         release(PROJECT, version, datetime.now(UTC).date())
         print(f"Tagged v{version}. To publish: git push origin {BRANCH} v{version}")
 
@@ -58,16 +58,16 @@ def release(project: Path, version: str, today: date) -> None:
 
 def current_version(text: str) -> str:
     """The version that the text of common/version.py holds. Raises CommandError."""
-    found = _VERSION_LINE.search(text)
-    if found is None:
+    line = _VERSION_LINE.search(text)
+    if line is None:
         raise CommandError("common/version.py holds no version.")
-    return found[1]
+    return line[1]
 
 
 def unreleased_notes(changelog: str) -> str:
     """The section Unreleased of the changelog. Raises CommandError if it lists no change."""
-    _, found, rest = changelog.partition(UNRELEASED)
-    if not found:
+    _, heading, rest = changelog.partition(UNRELEASED)
+    if not heading:
         raise CommandError(f"CHANGELOG.md has no section {UNRELEASED.strip()!r}.")
     notes = re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0].strip()
     if not re.search(r"^- ", notes, re.MULTILINE):
@@ -93,12 +93,12 @@ def _require_clean(project: Path) -> None:
 
 
 def _git(project: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", *arguments], cwd=project, capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        raise CommandError(f"git {arguments[0]} failed: {done.stderr.strip()}")
-    return done.stdout.strip()
+    if result.returncode:
+        raise CommandError(f"git {arguments[0]} failed: {result.stderr.strip()}")
+    return result.stdout.strip()
 
 
 if __name__ == "__main__":

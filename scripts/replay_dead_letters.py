@@ -1,7 +1,7 @@
-"""Puts the dead letters back on the queue (`make replay-dlq`), after their reason is gone.
+"""Move the dead letters back to the queue after their cause is fixed (`make replay-dlq`).
 
-Invariant: a message is taken off the dead letters only when it is on the queue; one that is on
-both for a moment is stored once. Needs boto3 alone, so that any virtual environment can run it.
+Invariant: a message leaves the dead-letter queue only when the queue has it. A message that is in
+both queues for a moment is stored once. Only boto3 is needed, so any virtual environment will do.
 """
 
 import argparse
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 _MAX_ENTRIES = 10
 _VISIBILITY_SECONDS = 60
-# Of a message's attributes; how often it was put back is counted anew.
-_KEPT = "correlation_id"
+# The only attribute that is kept: the queue worker counts from 0 how often it requeues a message.
+_KEPT_ATTRIBUTE = "correlation_id"
 
 
 def replay(client: "SQSClient", dead_letters_url: str, queue_url: str) -> int:
-    """Moves every message; how many there were. Raises botocore's errors."""
+    """Move every message and return their number. Raises botocore's errors."""
     moved = 0
     while True:
-        received = client.receive_message(
+        messages = client.receive_message(
             QueueUrl=dead_letters_url,
             MaxNumberOfMessages=_MAX_ENTRIES,
             VisibilityTimeout=_VISIBILITY_SECONDS,
             WaitTimeSeconds=1,
-            MessageAttributeNames=[_KEPT],
+            MessageAttributeNames=[_KEPT_ATTRIBUTE],
         ).get("Messages", [])
-        if not received:
+        if not messages:
             return moved
-        for message in received:
+        for message in messages:
             attributes = message.get("MessageAttributes", {})
             client.send_message(
                 QueueUrl=queue_url,
@@ -47,13 +47,15 @@ def replay(client: "SQSClient", dead_letters_url: str, queue_url: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m scripts.replay_dead_letters")
-    parser.add_argument("dead_letters_url", help="address of the dead-letter queue")
-    parser.add_argument("queue_url", help="address of the queue they came from")
-    arguments = parser.parse_args()
-    # What an emulator's endpoint is, boto3 reads from AWS_ENDPOINT_URL.
-    moved = replay(boto3.client("sqs"), arguments.dead_letters_url, arguments.queue_url)
-    sys.stdout.write(f"put back {moved} dead letter{'' if moved == 1 else 's'}\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.replay_dead_letters", description=__doc__
+    )
+    parser.add_argument("dead_letters_url", help="URL of the dead-letter queue")
+    parser.add_argument("queue_url", help="URL of the queue that receives the messages")
+    args = parser.parse_args()
+    # boto3 reads the endpoint of an emulator from AWS_ENDPOINT_URL.
+    moved = replay(boto3.client("sqs"), args.dead_letters_url, args.queue_url)
+    sys.stdout.write(f"moved {moved} dead letter{'' if moved == 1 else 's'} back to the queue\n")
 
 
 if __name__ == "__main__":

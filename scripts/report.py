@@ -1,4 +1,4 @@
-"""Prints one customer's report of one period as tables in the terminal (`make report`)."""
+"""Print a customer's report of one month as tables in the terminal (`make report`)."""
 
 import argparse
 import sys
@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scripts.api_client import DEFAULT_API, api_client, json_of
-from scripts.cli import ending_as_a_command
+from scripts.api_client import add_api_argument, api_client, json_of
+from scripts.cli import handle_exit
 
 _WIDTH_WITHOUT_TERMINAL = 120
 _OUTCOME_STYLES = {
@@ -25,7 +25,7 @@ _OUTCOME_STYLES = {
 
 
 def terminal() -> Console:
-    """A console that does not squeeze tables when its output goes into a file or a pipe."""
+    """A console that keeps tables wide when its output goes to a file or a pipe."""
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
@@ -33,12 +33,12 @@ def terminal() -> Console:
 
 
 def fetch_report(client: httpx.Client, customer_id: str, period: str) -> Any:
-    """The report's document; `period` is YYYY-MM. Raises CommandError when there is none."""
+    """The report as JSON; `period` is YYYY-MM. Raises CommandError if there is no report."""
     return json_of(client.get(f"/billing/reports/{customer_id}/{period}"))
 
 
-def print_report(console: Console, report: dict[str, Any], lines: int = 50) -> None:
-    """Print totals, products, at most `lines` lines with their explanations, and warnings."""
+def print_report(console: Console, report: dict[str, Any], max_lines: int = 50) -> None:
+    """Print totals, products, at most `max_lines` lines with explanations, credits and warnings."""
     report = _printable(report)
     month = datetime.strptime(report["period"], "%Y-%m").strftime("%B %Y")  # noqa: DTZ007 (a month)
     currency = report["totals"]["currency"]
@@ -49,8 +49,8 @@ def print_report(console: Console, report: dict[str, Any], lines: int = 50) -> N
     )
     console.print(_totals(report))
     console.print(_by_product(report))
-    console.print(_lines(report, lines))
-    for credit in (report.get("credits") or {"lines": []})["lines"][:lines]:
+    console.print(_lines(report, max_lines))
+    for credit in (report.get("credits") or {"lines": []})["lines"][:max_lines]:
         console.print(Text(f"Credit of {credit['amount']}: {credit['explanation']}", "green"))
     for warning in report["warnings"]:
         console.print(Text(f"Warning: {_sentence(warning)}", "yellow"))
@@ -58,14 +58,14 @@ def print_report(console: Console, report: dict[str, Any], lines: int = 50) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.report", description=__doc__)
-    parser.add_argument("customer", help="the customer's id, as customer-123")
-    parser.add_argument("period", help="the month, as 2024-04")
-    parser.add_argument("--api", default=DEFAULT_API, help="address of the API (%(default)s)")
-    parser.add_argument("--lines", type=int, default=50, help="how many lines (%(default)s)")
-    arguments = parser.parse_args()
-    with ending_as_a_command(), api_client(arguments.api) as client:
-        report = fetch_report(client, arguments.customer, arguments.period)
-        print_report(terminal(), report, arguments.lines)
+    parser.add_argument("customer", help="the customer's id, for example customer-123")
+    parser.add_argument("period", help="the month, for example 2024-04")
+    add_api_argument(parser)
+    parser.add_argument("--lines", type=int, default=50, help="lines at most (%(default)s)")
+    args = parser.parse_args()
+    with handle_exit(), api_client(args.api) as client:
+        report = fetch_report(client, args.customer, args.period)
+        print_report(terminal(), report, args.lines)
 
 
 def _totals(report: dict[str, Any]) -> Table:
@@ -107,14 +107,14 @@ def _figures(totals: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _lines(report: dict[str, Any], most: int) -> Table:
-    shown = report["lines"][:most]
-    left = report["totals"]["actions"] - len(shown)
+def _lines(report: dict[str, Any], max_lines: int) -> Table:
+    lines = report["lines"][:max_lines]
+    hidden = report["totals"]["actions"] - len(lines)
     timezone = ZoneInfo(report["timezone"])
     table = Table(
         title="Lines",
         title_justify="left",
-        caption=f"{left} more: {_path(report)}.csv has them all" if left > 0 else None,
+        caption=f"{hidden} more lines: see {_path(report)}.csv" if hidden > 0 else None,
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
@@ -124,7 +124,7 @@ def _lines(report: dict[str, Any], most: int) -> Table:
     table.add_column("Gross", justify="right", no_wrap=True)
     table.add_column("Billed", justify="right", no_wrap=True)
     table.add_column("Why", ratio=3, overflow="fold")
-    for line in shown:
+    for line in lines:
         outcome = line["outcome"]
         table.add_row(
             datetime.fromisoformat(line["timestamp"]).astimezone(timezone).strftime("%d %b %H:%M"),
@@ -142,13 +142,13 @@ def _lines(report: dict[str, Any], most: int) -> Table:
 
 
 def _printable(value: Any) -> Any:
-    """The document without characters that a terminal would obey instead of showing."""
+    """The same value without control characters, which a terminal would obey."""
     if isinstance(value, dict):
         return {name: _printable(member) for name, member in value.items()}
     if isinstance(value, list):
         return [_printable(member) for member in value]
     if isinstance(value, str):
-        return "".join(each if each.isprintable() else "\ufffd" for each in value)
+        return "".join(char if char.isprintable() else "\ufffd" for char in value)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Draws docs/database.dbml (dbdiagram.io) from the models: `make samples` writes it."""
+"""Generate docs/database.dbml (for dbdiagram.io) from the models; part of `make samples`."""
 
 import argparse
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, Enum, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
 from common.tables import Base
-from scripts.cli import CommandError, ending_as_a_command
+from scripts.cli import CommandError, handle_exit
 
 _TARGET = Path(__file__).resolve().parent.parent / "docs" / "database.dbml"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -18,7 +18,7 @@ def diagram() -> str:
     """The schema in DBML."""
     tables = Base.metadata.sorted_tables
     parts = [
-        "// Made from the models by `make samples`; paste it into dbdiagram.io.",
+        "// Generated from the models by `make samples`; paste it into dbdiagram.io.",
         *(_enum(enum) for enum in _enums(tables)),
         *(_table(table) for table in tables),
         "\n".join(reference for table in tables for reference in _references(table)),
@@ -28,23 +28,23 @@ def diagram() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.schema_diagram", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether it is current")
-    arguments = parser.parse_args()
-    with ending_as_a_command():
-        if not arguments.check:
+    parser.add_argument("--check", action="store_true", help="only check that the file is current")
+    args = parser.parse_args()
+    with handle_exit():
+        if not args.check:
             _TARGET.write_text(diagram(), encoding="utf-8")
         elif _TARGET.read_text(encoding="utf-8") != diagram():
-            raise CommandError("docs/database.dbml lags behind the models: run `make samples`.")
+            raise CommandError("docs/database.dbml is out of date: run `make samples`.")
 
 
 def _enums(tables: list[Table]) -> list[Enum]:
-    found = {
+    enums = {
         column.type.name: column.type
         for table in tables
         for column in table.columns
         if isinstance(column.type, Enum)
     }
-    return [found[name] for name in sorted(found, key=str)]
+    return [enums[name] for name in sorted(enums, key=str)]
 
 
 def _enum(enum: Enum) -> str:
@@ -80,11 +80,11 @@ def _column(column: Column[object]) -> str:
 def _indexes(table: Table) -> Iterator[str]:
     if len(table.primary_key) > 1:
         yield f"{_names(table.primary_key.columns)} [pk]"
-    uniques = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
-    for constraint in sorted(uniques, key=lambda c: str(c.name)):
+    uniques = [item for item in table.constraints if isinstance(item, UniqueConstraint)]
+    for constraint in sorted(uniques, key=lambda unique: str(unique.name)):
         if len(constraint.columns) > 1:
             yield f"{_names(constraint.columns)} [unique]"
-    for index in sorted(table.indexes, key=lambda i: str(i.name)):
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
         yield _names(index.columns)
 
 
@@ -93,7 +93,7 @@ def _names(columns: object) -> str:
 
 
 def _note(table: Table) -> str:
-    model = next(m.class_ for m in Base.registry.mappers if m.local_table is table)
+    model = next(mapper.class_ for mapper in Base.registry.mappers if mapper.local_table is table)
     checks = sorted(
         str(constraint.sqltext)
         for constraint in table.constraints

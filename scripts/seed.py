@@ -1,4 +1,4 @@
-"""Fills the API with realistic leads through POST /leads (`make seed`).
+"""Send realistic leads to POST /leads (`make seed`).
 
 Invariant: the same seed and number of leads give the same requests, byte for byte, on any day.
 """
@@ -19,27 +19,27 @@ from faker import Faker
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from scripts.api_client import DEFAULT_API, api_client, json_of
-from scripts.cli import ending_as_a_command
+from scripts.api_client import add_api_argument, api_client, json_of
+from scripts.cli import handle_exit
 from scripts.report import terminal
 
 Lead = dict[str, Any]
 
 MAX_BATCH = 500
 STATUSES = ("created", "updated", "unchanged", "quarantined", "conflict", "invalid")
-_JSON = {"content-type": "application/json"}
+JSON = {"content-type": "application/json"}
 _UNTIL = "2024-07-01"
 _SPAN = timedelta(days=4 * 30)
 _USERS = 2000
 _TIMEZONES = ("UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo", "Australia/Sydney")
 _PRODUCTS = 8
 _OFFSETS = ("Z", "Z", "Z", "Z", "+02:00", "-05:00", "+05:30")
-_SPOILT_SHARE = 0.02
+_INVALID_SHARE = 0.02
 _RETRIED_SHARE = 0.03
 _GROWN_SHARE = 0.03
-_CONTRADICTED_SHARE = 0.002
+_CONFLICTING_SHARE = 0.002
 
-# What a user does in each kind of lead: (action, how engaged it shows them to be, how often).
+# The actions of each lead type: (action type, engagement level, weight).
 _ACTIONS: dict[str, tuple[tuple[str, str, int], ...]] = {
     "Website Visit": (
         ("Page View", "Low", 6),
@@ -62,7 +62,7 @@ _LEAD_TYPE_WEIGHTS = (30, 18, 16, 6, 6, 5, 6, 3, 3, 5, 2)
 
 @dataclass(frozen=True)
 class Campaign:
-    """Everything one seed gives: who is billed, for what, and the requests in their order."""
+    """The output of one seed: customers, products, and the batches in order."""
 
     customers: dict[str, dict[str, str]]
     products: dict[str, dict[str, str]]
@@ -73,8 +73,8 @@ class Campaign:
 
 
 def campaign(seed: int, leads: int, until: datetime) -> Campaign:
-    """`leads` different leads of the four months before `until`, and the repeats a sender makes."""
-    chance = random.Random(seed)  # noqa: S311 (made-up data)
+    """`leads` different leads from the four months before `until`, and repeats as senders make."""
+    chance = random.Random(seed)  # noqa: S311 (invented data)
     fake = Faker()
     fake.seed_instance(seed)
     customers = {
@@ -94,7 +94,7 @@ def campaign(seed: int, leads: int, until: datetime) -> Campaign:
     }
     users = [_user(chance, fake, number) for number in range(_USERS)]
     popularity = list(itertools.accumulate(1 / rank for rank in range(1, _USERS + 1)))
-    made = (
+    unsent = (
         _lead(
             chance,
             customer_id=chance.choice(list(customers)),
@@ -104,25 +104,25 @@ def campaign(seed: int, leads: int, until: datetime) -> Campaign:
         )
         for _ in range(leads)
     )
-    return Campaign(customers, products, list(_batches(chance, made, list(products))))
+    return Campaign(customers, products, list(_batches(chance, unsent, list(products))))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.seed", description=__doc__)
-    parser.add_argument("--leads", type=_count, default=2000, help="how many (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="which ones (%(default)s)")
+    parser.add_argument("--leads", type=_count, default=2000, help="number of leads (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed (%(default)s)")
     parser.add_argument(
         "--until", type=_day, default=_UNTIL, help="the day after the last lead (%(default)s)"
     )
-    parser.add_argument("--api", default=DEFAULT_API, help="address of the API (%(default)s)")
-    arguments = parser.parse_args()
-    with ending_as_a_command():
-        _send(campaign(arguments.seed, arguments.leads, arguments.until), arguments.api)
+    add_api_argument(parser)
+    args = parser.parse_args()
+    with handle_exit():
+        _send(campaign(args.seed, args.leads, args.until), args.api)
 
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of leads")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of leads")
     return int(text)
 
 
@@ -131,17 +131,18 @@ def _day(text: str) -> datetime:
         day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
         return day - _SPAN + _SPAN
     except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day such as {_UNTIL}") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day like {_UNTIL}") from error
 
 
-def _send(sent: Campaign, api: str) -> None:
+def _send(leads: Campaign, api: str) -> None:
     console = terminal()
     counts: Counter[str] = Counter()
+    customers, products = leads.customers, leads.products
     with api_client(api) as client:
-        console.print(f"Registering {len(sent.customers)} customers, {len(sent.products)} products")
-        for kind, entries in (("customers", sent.customers), ("products", sent.products)):
+        console.print(f"Registering {len(customers)} customers, {len(products)} products")
+        for noun, entries in (("customers", customers), ("products", products)):
             for identifier, entry in entries.items():
-                json_of(client.put(f"/{kind}/{identifier}", json=entry))
+                json_of(client.put(f"/{noun}/{identifier}", json=entry))
         columns = (
             TextColumn("Sending leads"),
             BarColumn(),
@@ -150,13 +151,9 @@ def _send(sent: Campaign, api: str) -> None:
         )
         began = time.monotonic()
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task("leads", total=sum(map(len, sent.batches)))
-            for batch, body in zip(sent.batches, sent.bodies(), strict=True):
-                answer = json_of(
-                    client.post(
-                        "/leads", content=body, headers={"content-type": "application/json"}
-                    )
-                )
+            task = progress.add_task("leads", total=sum(map(len, leads.batches)))
+            for batch, body in zip(leads.batches, leads.bodies(), strict=True):
+                answer = json_of(client.post("/leads", content=body, headers=JSON))
                 counts.update({status: answer[status] for status in STATUSES})
                 progress.advance(task, len(batch))
         seconds = time.monotonic() - began
@@ -193,7 +190,7 @@ def _lead(
         "customer_id": customer_id,
         "product_id": product_id,
         "lead_type": lead_type,
-        "created_at": _written(created_at, "Z"),
+        "created_at": _timestamp(created_at, "Z"),
         "actions": list(_actions(chance, lead_type, created_at, until)),
     }
     if user is not None:
@@ -211,7 +208,7 @@ def _actions(
         action_type, level, _ = chance.choices(kinds, weights=[kind[2] for kind in kinds])[0]
         yield {
             "action_type": action_type,
-            "timestamp": _written(at, chance.choice(_OFFSETS)),
+            "timestamp": _timestamp(at, chance.choice(_OFFSETS)),
             "engagement_level": level,
         }
 
@@ -219,14 +216,14 @@ def _actions(
 def _batches(
     chance: random.Random, leads: Iterable[Lead], products: list[str]
 ) -> Iterator[list[Lead]]:
-    """The leads as a sender delivers them; a repeat travels in the batch after its first try."""
+    """The leads as a sender posts them; a repeat is in the batch after the first attempt."""
     remaining = iter(leads)
     repeats: list[Lead] = []
     while True:
         batch, repeats = repeats, []
         for lead in itertools.islice(remaining, MAX_BATCH - len(batch)):
-            first_try, repeat = _tries(chance, lead, products)
-            batch.append(first_try)
+            first, repeat = _attempts(chance, lead, products)
+            batch.append(first)
             if repeat is not None:
                 repeats.append(repeat)
         if not batch:
@@ -234,24 +231,26 @@ def _batches(
         yield batch
 
 
-def _tries(chance: random.Random, lead: Lead, products: list[str]) -> tuple[Lead, Lead | None]:
-    """How the lead is sent first, and how it is sent again, if it is."""
-    other_product = chance.choice([each for each in products if each != lead["product_id"]])
-    ways = (
-        (_SPOILT_SHARE, (_spoilt(chance, lead), None)),
+def _attempts(chance: random.Random, lead: Lead, products: list[str]) -> tuple[Lead, Lead | None]:
+    """The lead as it is sent first, and as it is sent again; None if it is sent once."""
+    other_product = chance.choice(
+        [product for product in products if product != lead["product_id"]]
+    )
+    cases = (
+        (_INVALID_SHARE, (_invalid(chance, lead), None)),
         (_RETRIED_SHARE, (lead, lead)),
         (_GROWN_SHARE, ({**lead, "actions": lead["actions"][:-1]}, lead)),
-        (_CONTRADICTED_SHARE, (lead, {**lead, "product_id": other_product})),
+        (_CONFLICTING_SHARE, (lead, {**lead, "product_id": other_product})),
     )
     draw = chance.random()
-    for share, tries in ways:
+    for share, attempts in cases:
         if draw < share:
-            return tries
+            return attempts
         draw -= share
     return lead, None
 
 
-def _spoilt(chance: random.Random, lead: Lead) -> Lead:
+def _invalid(chance: random.Random, lead: Lead) -> Lead:
     """The lead with one of the mistakes that senders make."""
     match chance.randrange(6):
         case 0:
@@ -273,7 +272,7 @@ def _spoilt(chance: random.Random, lead: Lead) -> Lead:
             return {**lead, "actions": [*lead["actions"], action]}
 
 
-def _written(moment: datetime, offset: str) -> str:
+def _timestamp(moment: datetime, offset: str) -> str:
     if offset == "Z":
         return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
     local = moment.astimezone(datetime.strptime(offset, "%z").tzinfo)

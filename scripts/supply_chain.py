@@ -1,8 +1,7 @@
-"""`make audit`: locks, known vulnerabilities, secrets, the image, and a bill of materials.
+"""Check locks, known vulnerabilities, secrets and the image, and write the SBOM (`make audit`).
 
-Invariant: what could not be asked for want of its service is said by name, never passed over; in CI
-that is a failure unless CI_MAY_SKIP allows it. Terraform is checked by checkov, with `make
-test-infra`.
+Invariant: a check that needs an unreachable service prints SKIPPED. In CI a skipped check is a
+failure, unless CI_MAY_SKIP allows it. `make test-infra` checks Terraform, with checkov.
 """
 
 import argparse
@@ -21,11 +20,11 @@ from typing import Any
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import transient_settings
 
-from scripts.cli import CommandError, ending_as_a_command
+from scripts.cli import CommandError, handle_exit
 
 ROOT = Path(__file__).resolve().parent.parent
 SBOM = ROOT / ".data" / "sbom"
-# Each deployable's lock, and the extra of pyproject.toml that it locks.
+# Each folder that has a lock, and the extra of pyproject.toml that the lock pins.
 LOCKS = {
     "functions/ingest": "ingest",
     "services/reports": "reports",
@@ -33,8 +32,8 @@ LOCKS = {
     "tests": "dev",
 }
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", re.MULTILINE)
-# Ruff's S105 to S107 look for passwords in code; these know the forms of real keys.
-_SECRETS = (
+# Ruff's S105 to S107 look for passwords in code; these detectors know the formats of real keys.
+_DETECTORS = (
     *("AWSKeyDetector", "ArtifactoryDetector", "AzureStorageKeyDetector", "BasicAuthDetector"),
     *("CloudantDetector", "DiscordBotTokenDetector", "GitHubTokenDetector", "GitLabTokenDetector"),
     *("JwtTokenDetector", "MailchimpDetector", "NpmDetector", "OpenAIDetector"),
@@ -42,68 +41,70 @@ _SECRETS = (
     *("SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector"),
 )
 _SKIPPED = "SKIPPED"
-_NO_TEXT = {".png", ".pdf", ".zip", ".woff2"}
+_BINARY_SUFFIXES = {".png", ".pdf", ".zip", ".woff2"}
 
 
-def locked(lock: Path) -> dict[str, str]:
-    """Versions by normalised name. Raises CommandError where a package has no hash."""
+def locked_versions(lock: Path) -> dict[str, str]:
+    """Versions by normalised package name. Raises CommandError if a package has no hash."""
     text = lock.read_text()
     entries = re.split(r"\n(?=\S)", text.replace("\\\n", " "))
     bare = [entry for entry in entries if "==" in entry and "--hash=sha256:" not in entry]
     if bare:
         raise CommandError(f"{lock.relative_to(ROOT)} pins without a hash: {bare[0].split()[0]}")
-    return {_normal(name): version for name, version in _PINNED.findall(text)}
+    return {_normalise(name): version for name, version in _PINNED.findall(text)}
 
 
 def check_locks() -> str:
-    """Every lock is hashed, holds what pyproject.toml asks for, and agrees with the largest."""
+    """Every lock has hashes, lacks no package of pyproject.toml and agrees with the largest."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    everything = locked(ROOT / "tests" / "requirements.txt")
+    largest = locked_versions(ROOT / "tests" / "requirements.txt")
     for folder, extra in LOCKS.items():
-        packages = locked(ROOT / folder / "requirements.txt")
-        asked = [*project["dependencies"], *project["optional-dependencies"][extra]]
-        names = {_normal(re.split(r"[\[<>=!~ ;]", each)[0]) for each in asked}
-        missing = names - packages.keys() - {"lead-billing-engine"}
+        versions = locked_versions(ROOT / folder / "requirements.txt")
+        requirements = [*project["dependencies"], *project["optional-dependencies"][extra]]
+        names = {_normalise(re.split(r"[\[<>=!~ ;]", line)[0]) for line in requirements}
+        missing = names - versions.keys() - {"lead-billing-engine"}
         if missing:
             raise CommandError(f"{folder}/requirements.txt lacks {', '.join(sorted(missing))}")
-        differing = {name for name in packages if everything.get(name) != packages[name]}
+        differing = {name for name in versions if largest.get(name) != versions[name]}
         if differing:
             raise CommandError(f"{folder} and tests lock other versions of {sorted(differing)}")
-    return f"{len(everything)} packages, every one pinned and hashed"
+    return f"all {len(largest)} packages are pinned and hashed"
 
 
 def check_advisories() -> str:
-    """No locked version has a known vulnerability, as far as the advisory service answers."""
+    """No locked version has a vulnerability that the advisory service knows."""
     command = ["pip-audit", "--require-hashes", "--disable-pip", "--no-deps", "--format", "json"]
     command += ["--progress-spinner", "off", "--timeout", "15", "-r", "tests/requirements.txt"]
-    asked = _run(*command)
+    audit = _run(*command)
     try:
-        packages = json.loads(asked.stdout)["dependencies"]
+        packages = json.loads(audit.stdout)["dependencies"]
     except ValueError:
-        return f"{_SKIPPED}: the advisory service does not answer ({_last_line(asked.stderr)})"
-    known = [each for each in packages if "skip_reason" not in each]
-    vulnerable = [each for each in known if each["vulns"]]
+        return f"{_SKIPPED}: the advisory service does not answer ({_last_line(audit.stderr)})"
+    known = [package for package in packages if "skip_reason" not in package]
+    vulnerable = [package for package in known if package["vulns"]]
     if vulnerable:
-        told = (f"{v['name']} {v['version']}: {v['vulns'][0]['id']}" for v in vulnerable)
-        raise CommandError(f"known vulnerabilities: {'; '.join(told)}")
+        names = (
+            f"{item['name']} {item['version']}: {item['vulns'][0]['id']}" for item in vulnerable
+        )
+        raise CommandError(f"known vulnerabilities: {'; '.join(names)}")
     if not known:
-        return f"{_SKIPPED}: the advisory service knows nothing of {len(packages)} packages"
+        return f"{_SKIPPED}: the advisory service knows none of the {len(packages)} packages"
     unknown = len(packages) - len(known)
-    left_out = f"; {_SKIPPED}: it knows nothing of {unknown} others"
-    return f"none known in {len(known)} of {len(packages)} packages{left_out if unknown else ''}"
+    note = f"; {_SKIPPED}: it does not know {unknown} others" if unknown else ""
+    return f"none known in {len(known)} of {len(packages)} packages{note}"
 
 
 def check_npm() -> str:
-    """The same for the packages of the console's browser tests."""
-    folders = {ROOT / file for file in _tracked() if Path(file).name == "package-lock.json"}
-    if not folders:
-        return "no lock of npm's"
+    """No npm package of the console's browser tests has a high or critical vulnerability."""
+    locks = {ROOT / file for file in _files() if Path(file).name == "package-lock.json"}
+    if not locks:
+        return "no package-lock.json"
     if shutil.which("npm") is None:
-        return f"{_SKIPPED}: npm is not on this machine"
-    for lock in sorted(folders):
-        asked = _run("npm", "audit", "--package-lock-only", "--json", folder=lock.parent)
+        return f"{_SKIPPED}: npm is not installed"
+    for lock in sorted(locks):
+        audit = _run("npm", "audit", "--package-lock-only", "--json", folder=lock.parent)
         try:
-            counts: dict[str, int] = json.loads(asked.stdout)["metadata"]["vulnerabilities"]
+            counts: dict[str, int] = json.loads(audit.stdout)["metadata"]["vulnerabilities"]
         except (ValueError, KeyError):
             return f"{_SKIPPED}: npm's advisory service does not answer"
         if counts["high"] + counts["critical"]:
@@ -112,49 +113,50 @@ def check_npm() -> str:
 
 
 def check_secrets() -> str:
-    """No file of the tree, and no line that was ever committed, holds a key of a known form."""
-    files = [ROOT / file for file in _tracked() if Path(file).suffix not in _NO_TEXT]
+    """No file and no committed line contains a key in a known format."""
+    files = [ROOT / file for file in _files() if Path(file).suffix not in _BINARY_SUFFIXES]
     with tempfile.TemporaryDirectory() as folder:
         history = Path(folder) / "history.txt"
         log = ["git", "log", "-p", "--unified=0", "--no-color", "--format=%H", "--", "."]
         log += [":!*requirements.txt", ":!*package-lock.json"]
         with history.open("wb") as file:
             subprocess.run(log, cwd=ROOT, stdout=file, check=True)
-        found = list(_secrets([*files, history]))
-    if found:
-        raise CommandError(f"these look like secrets: {', '.join(found)}")
-    return f"none in {len(files)} files and in the history that is here"
+        secrets = list(_secrets([*files, history]))
+    if secrets:
+        raise CommandError(f"these look like secrets: {', '.join(secrets)}")
+    return f"none in {len(files)} files and their history"
 
 
 def check_image() -> str:
-    """The Dockerfile keeps hadolint's rules, runs as nobody in particular, and says if it lives."""
-    for file in (ROOT / name for name in _tracked() if Path(name).name.startswith("Dockerfile")):
-        linted = _run("hadolint", str(file))
-        if linted.returncode:
-            raise CommandError(linted.stdout.strip())
+    """Each Dockerfile passes hadolint, runs as a user other than root, and has a health check."""
+    for file in (ROOT / name for name in _files() if Path(name).name.startswith("Dockerfile")):
+        lint = _run("hadolint", str(file))
+        if lint.returncode:
+            raise CommandError(lint.stdout.strip())
         text = file.read_text()
         users = re.findall(r"^USER (\S+)$", text, re.MULTILINE)
         if not users or not users[-1].isdigit() or users[-1] == "0":
-            raise CommandError(f"{file.name} must end as a numbered user other than root")
+            raise CommandError(f"the last USER of {file.name} must be a number other than 0")
         if not re.search(r"^HEALTHCHECK (?!NONE)", text, re.MULTILINE):
             raise CommandError(f"{file.name} needs a HEALTHCHECK")
     return "hadolint, user, health check"
 
 
 def make_sbom() -> str:
-    """A CycloneDX bill of materials of each deployable, the same for the same lock."""
+    """Write a CycloneDX bill of materials per deployable; the same lock gives the same file."""
     SBOM.mkdir(parents=True, exist_ok=True)
     for folder in ("functions/ingest", "services/reports"):
-        lock, made = ROOT / folder / "requirements.txt", SBOM / f"{LOCKS[folder]}.cdx.json"
+        lock, sbom = ROOT / folder / "requirements.txt", SBOM / f"{LOCKS[folder]}.cdx.json"
         command = ["cyclonedx-py", "requirements", "--output-reproducible", "--of", "JSON"]
-        done = _run(*command, "-o", str(made), str(lock))
-        if done.returncode:
-            raise CommandError(_last_line(done.stderr))
-        components = json.loads(made.read_text())["components"]
-        listed = {_normal(each["name"]): each["version"] for each in components}
-        if listed != locked(lock):
-            raise CommandError(f"{made.name} and {folder}/requirements.txt differ")
-    return f"{', '.join(sorted(made.name for made in SBOM.glob('*.json')))} in .data/sbom"
+        generator = _run(*command, "-o", str(sbom), str(lock))
+        if generator.returncode:
+            raise CommandError(_last_line(generator.stderr))
+        components = json.loads(sbom.read_text())["components"]
+        if {_normalise(part["name"]): part["version"] for part in components} != locked_versions(
+            lock
+        ):
+            raise CommandError(f"{sbom.name} and {folder}/requirements.txt differ")
+    return f"{', '.join(sorted(sbom.name for sbom in SBOM.glob('*.json')))} in .data/sbom"
 
 
 CHECKS: dict[str, Callable[[], str]] = {
@@ -169,54 +171,52 @@ CHECKS: dict[str, Callable[[], str]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.supply_chain", description=__doc__)
-    parser.add_argument("--sbom", action="store_true", help="only the bill of materials")
+    parser.add_argument("--sbom", action="store_true", help="only write the bill of materials")
     checks = {"bill of materials": make_sbom} if parser.parse_args().sbom else CHECKS
-    with ending_as_a_command():
+    with handle_exit():
         run(checks)
 
 
 def run(checks: dict[str, Callable[[], str]]) -> None:
-    """Tells each check's outcome. Raises CommandError where one is skipped that may not be."""
+    """Print the outcome of each check. Raises CommandError if CI does not allow a skipped one."""
     skipped = []
     for name, check in checks.items():
         outcome = check()
         print(f"{name}: {outcome}", flush=True)
         if _SKIPPED in outcome:
             skipped.append(name)
-    if skipped and os.environ.get("CI") and "advisories" not in _may_be_skipped():
+    may_skip = os.environ.get("CI_MAY_SKIP", "").split()
+    if skipped and os.environ.get("CI") and "advisories" not in may_skip:
         raise CommandError(
-            f"skipped, which fails in CI unless CI_MAY_SKIP has advisories: {', '.join(skipped)}"
+            f"CI fails on skipped checks unless CI_MAY_SKIP has advisories: {', '.join(skipped)}"
         )
 
 
-def _may_be_skipped() -> list[str]:
-    return os.environ.get("CI_MAY_SKIP", "").split()
-
-
 def _secrets(files: list[Path]) -> Iterator[str]:
-    with transient_settings({"plugins_used": [{"name": name} for name in _SECRETS]}):
+    with transient_settings({"plugins_used": [{"name": name} for name in _DETECTORS]}):
         for file in files:
             for secret in scan_file(str(file)):
                 yield f"{file.name}:{secret.line_number} ({secret.type})"
 
 
-def _tracked() -> list[str]:
-    listed = _run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+def _files() -> list[str]:
+    """Every file that git tracks or would track."""
+    listing = _run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return [name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
 def _run(program: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    beside = Path(sys.executable).absolute().with_name(program)
-    command: list[Any] = [beside if beside.exists() else program, *arguments]
+    in_venv = Path(sys.executable).absolute().with_name(program)
+    command: list[Any] = [in_venv if in_venv.exists() else program, *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def _normal(name: str) -> str:
+def _normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    return (text.strip().splitlines() or ["no output"])[-1]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from common.database.engine import get_engine
 from common.database.grants import FUNCTION, SERVICE
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
-from scripts.local_server import address_of, listen_on, load_gateway, serving
+from scripts.local_server import address_of, listen_on, load_gateway, serve_in_thread
 from scripts.migrate import upgrade_schema
 
 # Before anything of ours is imported: settings are read once, Powertools reads them at import.
@@ -110,7 +110,7 @@ def connection(_unchanged_database: Engine) -> Iterator[Connection]:
 
 @pytest.fixture(scope="session")
 def gateway_address() -> Iterator[str]:
-    with listen_on("127.0.0.1", 0) as listener, serving(load_gateway(), listener):
+    with listen_on("127.0.0.1", 0) as listener, serve_in_thread(load_gateway(), listener):
         yield address_of(listener)
 
 

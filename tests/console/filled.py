@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import httpx
 
 from common.billing_period import Period
-from scripts.demo import PRODUCTS, SAMPLE, SAMPLE_CUSTOMERS
+from scripts.sample_data import CUSTOMERS, LEADS, PRODUCTS
 from scripts.seed import campaign
 from tests.support.api import action, lead, post
 
@@ -95,12 +95,12 @@ def fill(client: httpx.Client, leads: int = 600) -> None:
     """Registers and posts everything; closes April."""
     sent = campaign(1, leads, UNTIL)
     for kind, entries in (
-        ("customers", SAMPLE_CUSTOMERS | sent.customers),
+        ("customers", CUSTOMERS | sent.customers),
         ("products", PRODUCTS | sent.products),
     ):
         for name, entry in entries.items():
             client.put(f"/{kind}/{name}", json=entry).raise_for_status()
-    post(client, SAMPLE.read_bytes())
+    post(client, LEADS.read_bytes())
     for body in sent.bodies():
         post(client, body)
     for month in ("2024-03", "2024-04"):

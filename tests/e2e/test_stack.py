@@ -305,7 +305,7 @@ def test_bad_message_becomes_a_dead_letter_and_can_be_replayed(
     ran = step("replay-dlq")
 
     assert ran.code == 0, ran.said
-    assert "put back 1 dead letter" in ran.said
+    assert "moved 1 dead letter back to the queue" in ran.said
     aws.wait_for(
         "The replayed lead",
         60,

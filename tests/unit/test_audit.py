@@ -14,7 +14,7 @@ from scripts.supply_chain import (
     _secrets,
     check_advisories,
     check_locks,
-    locked,
+    locked_versions,
     make_sbom,
     run,
 )
@@ -37,11 +37,11 @@ def test_lock_without_a_hash_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pat
     lock.write_text("a==1 \\\n    --hash=sha256:00\nb==2\n")
 
     with pytest.raises(CommandError, match="pins without a hash: b==2"):
-        locked(lock)
+        locked_versions(lock)
 
 
 def test_locks_hold_all_that_is_asked_for_and_agree() -> None:
-    assert "every one pinned and hashed" in check_locks()
+    assert "packages are pinned and hashed" in check_locks()
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, output: str) -> None:

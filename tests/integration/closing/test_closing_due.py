@@ -134,5 +134,5 @@ def test_make_close_due_works_on_the_database_that_is_named(
     )
 
     assert done.returncode == 0, done.stderr
-    assert "2024-04: 2 closed, 0 closed before, 0 failed. Newly due: 20.00." in done.stdout
+    assert "2024-04: 2 closed, 0 already closed, 0 failed. Newly due: 20.00." in done.stdout
     assert report(api, "beta", "2024-04")["status"] == "final"

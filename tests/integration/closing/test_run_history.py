@@ -157,10 +157,10 @@ def test_close_prints_what_became_of_each_customer(api: httpx.Client) -> None:
     refused = run_close(api, "2999-01")
 
     assert (mixed.returncode, named.returncode, failed.returncode) == (1, 0, 1)
-    assert "2024-04: 1 closed, 0 closed before, 1 failed. Newly due: 5.00." in mixed.stdout
+    assert "2024-04: 1 closed, 0 already closed, 1 failed. Newly due: 5.00." in mixed.stdout
     assert "no price" in mixed.stdout
     assert "2024-05: 1 closed" in named.stdout
-    assert "0 closed, 0 closed before, 1 failed" in failed.stdout
+    assert "0 closed, 0 already closed, 1 failed" in failed.stdout
     assert "not over yet" in refused.stderr
     assert close(api, "2024-04", "acme").json()["already_closed"] == 1
     assert api.get("/billing/runs").json()["data"][-1]["actor"] != "api"

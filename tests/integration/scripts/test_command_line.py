@@ -128,7 +128,7 @@ def test_wrong_argument_of_seed_is_named(wrong: tuple[str, str]) -> None:
     refused = run_module("scripts.seed", *wrong)
 
     assert refused.returncode == 2
-    assert re.search(rf"error: argument {wrong[0]}: '{wrong[1]}' is no .+\n$", refused.stderr)
+    assert re.search(rf"error: argument {wrong[0]}: '{wrong[1]}' is not .+\n$", refused.stderr)
 
 
 @pytest.mark.parametrize("module", ["scripts.report", "scripts.seed"])
@@ -138,7 +138,7 @@ def test_command_without_a_server_says_how_to_start_one(module: str) -> None:
     refused = run_module(module, *arguments, "--api", "http://127.0.0.1:9")
 
     assert refused.returncode == 1
-    assert "nothing answers at http://127.0.0.1:9: start it with `make demo`" in refused.stderr
+    assert "no server answers at http://127.0.0.1:9: start one with `make demo`" in refused.stderr
 
 
 def test_added_lead_type_is_accepted_from_then_on(gateway: httpx.Client) -> None:
@@ -158,7 +158,7 @@ def test_added_lead_type_is_accepted_from_then_on(gateway: httpx.Client) -> None
     accepted = gateway.post("/leads", json=lead)
 
     assert "is added" in added.stdout, added.stderr
-    assert "was known already" in repeated.stdout
+    assert "exists already" in repeated.stdout
     assert (refused.status_code, accepted.status_code) == (422, 201)
     (entry,) = gateway.get("/audit", params={"subject": "lead_type", "actor": "command"}).json()[
         "data"

@@ -187,8 +187,8 @@ def test_demo_moves_to_the_next_port_unless_one_was_asked_for(
         monkeypatch.setattr(demo, "DEFAULT_PORT", port)
 
         with pytest.raises(PortTakenError, match=f"port {port}"):
-            demo.listener_for("127.0.0.1", port, said.append)
-        with demo.listener_for("127.0.0.1", None, said.append) as listener:
+            demo.open_listener("127.0.0.1", port, said.append)
+        with demo.open_listener("127.0.0.1", None, said.append) as listener:
             assert listener.getsockname()[1] != port
 
     assert len(said) == 1
@@ -202,9 +202,9 @@ def test_server_that_others_reach_does_not_start_without_keys(tmp_path: Path) ->
     though_open = outcome(command("scripts.local_server", *serve, OPEN_ACCESS="true"))
 
     assert without_key[0] == 1
-    assert "there is no admin key yet" in without_key[2]
+    assert "no admin key exists" in without_key[2]
     assert though_open[0] == 1
-    assert "OPEN_ACCESS is for this machine alone" in though_open[2]
+    assert "OPEN_ACCESS is allowed on loopback only" in though_open[2]
 
 
 def test_demo_that_needs_keys_creates_one_and_keeps_it_private(tmp_path: Path) -> None:
