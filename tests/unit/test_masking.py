@@ -9,7 +9,7 @@ from common.enums import ReportStatus
 from common.rating.totals import Totals
 from common.reports.model import CardName, Group, Parts, Report
 from services.reports.render.masking import masked_user, with_masked_users
-from tests.unit.test_words_of_a_bill import line
+from tests.support.reports import line
 
 
 @pytest.mark.parametrize(

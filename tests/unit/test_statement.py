@@ -1,63 +1,21 @@
 """The PDF statement: what it says, in which scripts, on which pages, always in the same bytes."""
 
 import io
-import re
 from collections.abc import Iterable
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from pypdf import PdfReader
 
-from common.billing_period import Period
 from common.disputes.credit import Credit
 from common.enums import DisputeReason, ReportStatus
 from common.rating.line import Line, total_of
 from common.rating.totals import Totals
-from common.reports.model import CardName, Group, Parts, Report, notices_of
+from common.reports.model import Group, Report, notices_of
 from services.reports.render.formatting import local
 from services.reports.render.pdf.statement import render, render_with_progress
-from tests.unit.test_words_of_a_bill import line
-
-HASH = "0123456789abcdef" * 4
-CLOSED = datetime(2024, 5, 1, 0, 10, tzinfo=UTC)
-
-
-def report_of(lines: list[Line], **members: Any) -> Report:
-    """A final report of those lines; a draft with `status`."""
-    totals = total_of(lines)
-    whole = Report(
-        report_id="5f0c4f6e-6d3e-5b8e-9a53-0f6f2b0d1c11",
-        customer_id="acme",
-        customer_name="Acme Corporation",
-        period=Period.parse("2024-04"),
-        timezone="Europe/Berlin",
-        status=ReportStatus.FINAL,
-        rate_card=CardName("Default", 3),
-        totals=totals,
-        parts=Parts(
-            by_product=[Group({"product_id": "abc", "name": "Product ABC"}, totals)],
-            by_lead_type=[Group({"lead_type": "Webinar"}, totals)],
-            by_user=[Group({"user": "a***@people.test", "user_key": "0a1b2c3d"}, totals)],
-            by_lead=[],
-        ),
-        lines=iter(lines),
-        notices=[],
-        generated_at=CLOSED,
-        finalized_at=CLOSED,
-        content_hash=HASH,
-    )
-    return replace(whole, **members)
-
-
-def lines_of(count: int, **members: Any) -> list[Line]:
-    start = datetime(2024, 4, 2, tzinfo=UTC)
-    return [
-        line(lead_id=f"lead-{n:05d}", timestamp=start + timedelta(minutes=n), **members)
-        for n in range(count)
-    ]
+from tests.support.reports import CLOSED, HASH, line, lines_of, report_of
 
 
 def draft(lines: list[Line]) -> Report:
@@ -118,20 +76,6 @@ def test_draft_says_so_on_every_page_and_final_on_none() -> None:
     for page in final:
         assert "DRAFT" not in page
         assert "Final statement" in page
-
-
-def test_ten_thousand_lines_stand_once_each_on_numbered_pages_with_heads() -> None:
-    pages = pages_of(report_of(lines_of(10_000)))
-
-    found = re.findall(r"lead-\d{5}", "\n".join(pages))
-    assert found == [f"lead-{n:05d}" for n in range(10_000)]
-    for number, page in enumerate(pages, start=1):
-        assert f"Page {number:,} of {len(pages):,}" in page
-    for page in pages[2:]:
-        assert "times in Europe/Berlin" in page
-        assert "Billed" in page
-    assert "Total of 10,000 lines" in text_of(pages[-1:])
-    assert "100,000.00" in pages[-1]
 
 
 def test_times_are_in_the_customers_zone() -> None:

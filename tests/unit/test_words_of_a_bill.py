@@ -1,7 +1,6 @@
 """The pure parts: amounts, periods, ids, users and the words of a line."""
 
 import uuid
-from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
@@ -11,37 +10,10 @@ from common import identifiers
 from common.billing_period import Period
 from common.identifiers import UserKind
 from common.money import amount
-from common.rating.line import Line
 from services.reports.api.pagination import from_cursor, to_cursor
 from tests.support import oracle
 from tests.support.properties import examples
-
-NOON = datetime(2024, 4, 2, 12, tzinfo=UTC)
-
-
-def line(**members: object) -> Line:
-    whole = {
-        "period": date(2024, 4, 1),
-        "action_id": "a2",
-        "lead_id": "l2",
-        "product_id": "abc",
-        "lead_type": "Webinar",
-        "user": "ann@people.test",
-        "user_key": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
-        "action_type": "Call",
-        "engagement_level": "High",
-        "timestamp": NOON,
-        "gross_cents": 1000,
-        "billed_cents": 1000,
-        "duplicate_cents": 0,
-        "cap_cents": 0,
-        "cap_limit_cents": 10_000,
-        "cap_used_before_cents": 0,
-        "duplicate_of_lead_id": None,
-        "duplicate_of_action_id": None,
-        "duplicate_of_timestamp": None,
-    }
-    return Line(**(whole | members))  # type: ignore[arg-type]
+from tests.support.reports import NOON, line
 
 
 @pytest.mark.parametrize(

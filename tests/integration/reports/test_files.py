@@ -2,12 +2,15 @@
 
 import csv
 import io
+import re
 
 import httpx
 import pytest
 from pypdf import PdfReader
 
+from services.reports.render.pdf.statement import render
 from tests.support.api import action, lead, path_of, post, register, report
+from tests.support.reports import lines_of, report_of
 
 ADDRESS = "/billing/reports/acme/2024-04"
 
@@ -149,3 +152,18 @@ def test_statement_of_a_customer_with_an_odd_id_is_made(api: httpx.Client, odd: 
     assert "Asia/Kolkata" in text
     assert page.status_code == 200
     assert "<img" not in page.text
+
+
+def test_ten_thousand_lines_stand_once_each_on_numbered_pages_with_heads() -> None:
+    made = b"".join(render(report_of(lines_of(10_000))))
+    pages = [page.extract_text() for page in PdfReader(io.BytesIO(made)).pages]
+
+    found = re.findall(r"lead-\d{5}", "\n".join(pages))
+    assert found == [f"lead-{n:05d}" for n in range(10_000)]
+    for number, page in enumerate(pages, start=1):
+        assert f"Page {number:,} of {len(pages):,}" in page
+    for page in pages[2:]:
+        assert "times in Europe/Berlin" in page
+        assert "Billed" in page
+    assert "Total of 10,000 lines" in " ".join(pages[-1].split())
+    assert "100,000.00" in pages[-1]
