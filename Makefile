@@ -78,7 +78,10 @@ migrate: $(VENV)/demo ## Bring the schema up to date (of a stack that is up, DAT
 
 test: $(VENV)/dev ## Run the tests on two processes (ARGS= for pytest)
 	@echo "Running the tests"
-	@$(PY) -m pytest -n 2 --ignore tests/console $(ARGS)
+	@$(PY) -m pytest -n 2 $(ARGS)
+
+test-unit: $(VENV)/dev ## Run the tests that need no database, in seconds (ARGS= for pytest)
+	@$(PY) -m pytest tests/unit tests/spec -k "not with_sql" $(ARGS)
 
 test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium and npm; ARGS= for pytest)
 	@$(install_axe)
@@ -89,7 +92,7 @@ screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium, poppler-
 
 test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes (WRITE=1 for docs/reliability.md, ARGS=)
 	@echo "Breaking things in the middle of batches"
-	@FAULTS=1 $(PY) -m pytest -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
+	@$(PY) -m pytest -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
 	$(if $(WRITE),@$(PY) -m tests.faults.document)
 
 check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this file and generated docs

@@ -70,7 +70,7 @@ test-infra: ## Test the Terraform without a cloud: format, validity, module test
 	$(stack) test-infra
 
 test-e2e: $(VENV)/dev ## Test a whole stack: up, every route, a killed task, an empty plan, down
-	@STACK_E2E=1 $(PY) -m pytest -p no:cacheprovider -p no:xdist -x -v tests/e2e
+	@$(PY) -m pytest -p no:cacheprovider -p no:xdist -x -v tests/e2e
 
 module-readmes: ## Write the tables of the Terraform modules' READMEs anew
 	$(stack) module-readmes

@@ -14,26 +14,23 @@ from scripts.stack.report import StackError
 from scripts.stack.settings import Stack
 from tests.e2e.conftest import Ran, step
 
-pytestmark = pytest.mark.skipif(os.environ.get("STACK_E2E") != "1", reason="run by make test-e2e")
-
-
 ADD_PODCAST = """
-from common.db import engine
-with engine().begin() as connection:
+from common.database.engine import get_engine
+with get_engine().begin() as connection:
     connection.exec_driver_sql("insert into lead_types values ('Podcast')")
 """
 
 WHO_IS_SIGNED_IN = """
-from common.db import engine
-with engine().begin() as connection:
+from common.database.engine import get_engine
+with get_engine().begin() as connection:
     rows = connection.exec_driver_sql(
         "select distinct usename from pg_stat_activity"
         " where application_name = 'lead-billing' and pid <> pg_backend_pid() order by 1")
     print("signed in:", *rows.scalars(), flush=True)
 """
 CHANGE_A_LEAD = """
-from common.db import engine
-with engine().begin() as connection:
+from common.database.engine import get_engine
+with get_engine().begin() as connection:
     connection.exec_driver_sql("update leads set user_email = null")
 """
 

@@ -44,8 +44,6 @@ from tests.support import oracle
 from tests.support.api import action, lead
 from tests.support.waiting_leads import a_queue, invoke
 
-pytestmark = pytest.mark.skipif(os.environ.get("FAULTS") != "1", reason="run by make test-faults")
-
 APRIL = Period.parse("2024-04")
 
 
