@@ -105,11 +105,12 @@ class Settings(BaseSettings):
         default=False,
         description="Whether the service writes its metrics to its log for CloudWatch, too.",
     )
-    billed_by: str = Field(
+    report_issuer: str = Field(
         default="Lead Billing Engine",
         min_length=1,
         max_length=200,
-        description="Who bills, as PDF statements name them.",
+        description="Who bills, as reports name them. A final report keeps the issuer it was "
+        "closed with.",
     )
     trace: bool = Field(
         default=False,

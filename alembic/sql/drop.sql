@@ -7,7 +7,8 @@ drop table
     late_actions, parked_customers, disputes, dispute_lines, billing_report_credits;
 
 drop function
-    local_midnight, billing_period_of, line_outcome, rate_card_in_force, tenant, lines_of_block, write_audit_entry, audited,
+    local_midnight, billing_period_of, tenant, lines_of_block, action_id, block_hash, credit_hash,
+    report_header, report_hash, rate_card_in_force, line_outcome, write_audit_entry, audited,
     audit_change, audit_rate_card, hold_storing, erase_users, blank_leads_of_erased_users,
     blank_quarantined_leads_of_erased_users, actions_mark_late;
 drop function if exists

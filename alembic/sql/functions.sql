@@ -30,16 +30,16 @@ $$;
 -- into the statement around it, expect ten rows of it, and join them in loops.
 create function lines_of_block(
     uuid[], uuid[], uuid[], uuid[], text[], text[], engagement_level[], timestamptz[], int[], int[],
-    int[], text[], uuid[], uuid[], timestamptz[], bytea[]
+    int[], text[], uuid[], uuid[], timestamptz[]
 )
 returns table (
     lead_id uuid, action_id uuid, product_id uuid, user_key uuid, lead_type text, action_type text,
     engagement_level engagement_level, "timestamp" timestamptz, gross_cents int, billed_cents int,
     cap_used_before_cents int, rate text, duplicate_of_lead_id uuid, duplicate_of_action_id uuid,
-    duplicate_of_timestamp timestamptz, line_hash bytea, place bigint
+    duplicate_of_timestamp timestamptz, place bigint
 )
 language sql rows 250 as $$
     select *
-    from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         with ordinality
 $$;

@@ -9,12 +9,9 @@ select
     line.lead_id, line.action_id, line.product_id, line.user_key,
     line.lead_type collate "C" as lead_type, line.action_type, line.engagement_level,
     line.timestamp,
-    case
-        when line.duplicate_of_action_id is not null then 'duplicate'
-        when line.gross_cents = line.billed_cents then 'billed'
-        when line.billed_cents > 0 then 'partially_capped'
-        else 'capped'
-    end::outcome as outcome,
+    line_outcome(
+        line.duplicate_of_action_id is not null, line.gross_cents, line.billed_cents
+    ) as outcome,
     line.gross_cents, line.billed_cents,
     case when line.duplicate_of_action_id is null then 0 else line.gross_cents - line.billed_cents
         end as duplicate_cents,
@@ -22,12 +19,12 @@ select
         end as cap_cents,
     block.cap_limit_cents,
     line.cap_used_before_cents, line.duplicate_of_lead_id, line.duplicate_of_action_id,
-    line.duplicate_of_timestamp, coalesce(line.rate, 'level') as rate, line.line_hash,
+    line.duplicate_of_timestamp, coalesce(line.rate, 'level') as rate,
     block.first_line as block_first_line, block.last_line as block_last_line,
     block.first_timestamp as block_first_timestamp, block.last_timestamp as block_last_timestamp
 from billing_report_line_blocks as block
 cross join lateral lines_of_block(
     lead_ids, action_ids, product_ids, user_keys, lead_types, action_types, engagement_levels,
     timestamps, gross_cents, billed_cents, cap_used_before_cents, rates, duplicate_of_lead_ids,
-    duplicate_of_action_ids, duplicate_of_timestamps, line_hashes
+    duplicate_of_action_ids, duplicate_of_timestamps
 ) as line;

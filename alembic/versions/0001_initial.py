@@ -23,6 +23,7 @@ _IN_ORDER = (
     "tables/final_reports",
     "tables/disputes",
     "functions",
+    "hashes",
     "rate_card_in_force",
     "line_outcome",
     "views",

@@ -18,6 +18,7 @@ from common.closing.queries import BEFORE_CLOSING, CLOSE, CLOSE_PLAINLY
 from common.database.locks import lock_customer
 from common.problems import Conflict, FieldError, Unpriced
 from common.rating.scope import Scope
+from common.settings import settings
 
 
 class ClosedMonth(NamedTuple):
@@ -73,6 +74,7 @@ def close_period(
                 "customer_id": str(customer_id),
                 "period": period.start,
                 "rate_card_id": str(found.rate_card_id),
+                "issuer": settings().report_issuer,
             },
         ).one()
     except IntegrityError as error:

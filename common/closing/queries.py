@@ -6,16 +6,11 @@ here is run.
 
 from sqlalchemy import TextClause, text
 
-from common import identifiers
 from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement
 from common.rating.card_in_force import CARDS_IN_FORCE
 from common.rating.rated_lines import RATED, RATED_FLAT
 from common.rating.scope import Scope
-
-CANONICAL_FORM = 5  # the newest, which a report is closed in (docs/verification.md)
-_FORMS_WITH_NAMES = {1, 2}  # of leads and products; later ones hold their UUIDs
-_FORMS_OF_LINES = {1, 2, 3}  # each line is hashed; later ones hash whole blocks
 
 # What the steps behind deciding are made of, for any months on any cards ...
 _ANY_MONTHS = {
@@ -40,8 +35,8 @@ _PLAIN_MONTH = {
 }
 
 
-def _behind(decided: str, steps: list[str], form: int, pieces: dict[str, str]) -> str:
-    """A statement that goes on from what is `decided` by these steps, in a canonical form.
+def _behind(decided: str, steps: list[str], pieces: dict[str, str]) -> str:
+    """A statement that goes on from what is `decided` by these steps.
 
     `pieces` stand in the steps' placeholders.
     """
@@ -50,50 +45,26 @@ def _behind(decided: str, steps: list[str], form: int, pieces: dict[str, str]) -
         return load_statement("disputes" if name == "pending_credits" else "closing", name)
 
     rest = ",\n\n".join(map(part, steps))
-    for placeholder, piece in (
-        *pieces.items(),
-        # Later forms hash no line, but lines are compared by what one of form 3 holds.
-        ("canonical_line", part(f"canonical_line_{min(form, 3)}")),
-        ("canonical_block", part(f"canonical_block_{max(form, 4)}")),
-        ("canonical_report", part(f"canonical_report_{min(form, 2)}")),
-        ("canonical_credit", part("canonical_credit")),
-        ("line_source", "named" if form in _FORMS_WITH_NAMES else "placed"),
-        ("form", str(form)),
-    ):
+    for placeholder, piece in pieces.items():
         rest = rest.replace(f"{{{placeholder}}}", piece)
     return f"with {decided},\n\n{rest}"
 
 
-def _verifying(form: int) -> TextClause:
-    if form in _FORMS_OF_LINES:
-        decided = _in_order("line_hash", "line_number", "lines")
-        stored = _in_order("hash_again", "line_number", "hashed_again")
-    else:
-        decided = _in_order("{canonical_block}", "first_line", "blocks")
-        stored = _in_order("hash_again", "first_line", "stored_blocks")
-    steps = ["number_lines", "count_lines", "place_lines", "block_lines"]
-    steps += ["name_lines"] if form in _FORMS_WITH_NAMES else []
-    steps += ["hash_lines", "sum_lines", "verify_report"]
-    action_id = identifiers.action_id_sql(
-        *(f"hashed_again.{member}" for member in ("lead_id", "timestamp", "engagement_level")),
-        *(f"lines.{member}" for member in ("occurrence", "action_key")),
-    )
-    pieces = {"line_hashes": decided, "stored_hashes": stored, "action_id": action_id}
-    return text(_behind(RATED, steps, form, _ANY_MONTHS | pieces))
-
-
-def _in_order(hash_: str, number: str, source: str) -> str:
-    return f"select string_agg({hash_}, ''::bytea order by {number}) from {source}"
+def _verifying() -> TextClause:
+    steps = ["number_lines", "count_lines", "place_lines", "block_lines", "hash_blocks"]
+    steps += ["sum_lines", "verify_report"]
+    hashes = "select string_agg(block_hash, ''::bytea order by first_line) from hashed_blocks"
+    return text(_behind(RATED, steps, _ANY_MONTHS | {"block_hashes": hashes}))
 
 
 def _closing(
     name: str, decided: str, numbering: list[str], pieces: dict[str, str]
 ) -> PreparedStatement:
     steps = ["block_lines", "store_blocks", "sum_lines", "pending_credits", "close_period"]
-    hashes = _in_order("block_hash", "first_line", "stored_blocks")
+    hashes = "select string_agg(block_hash, ''::bytea order by first_line) from stored_blocks"
     return PreparedStatement(
         name,
-        _behind(decided, numbering + steps, CANONICAL_FORM, pieces | {"line_hashes": hashes}),
+        _behind(decided, numbering + steps, pieces | {"block_hashes": hashes}),
         Scope.TYPES
         | {
             "report_id": "uuid",
@@ -101,6 +72,7 @@ def _closing(
             "customer_id": "uuid",
             "period": "date",
             "rate_card_id": "uuid",
+            "issuer": "text",
         },
         NOT_PLANNED_WITH,
     )
@@ -117,4 +89,4 @@ BEFORE_CLOSING = PreparedStatement(
 )
 CLOSE = _closing("close_period", RATED, ["number_lines", "count_lines"], _ANY_MONTHS)
 CLOSE_PLAINLY = _closing("close_period_plainly", RATED_FLAT, ["number_lines"], _PLAIN_MONTH)
-VERIFY = {form: _verifying(form) for form in range(1, CANONICAL_FORM + 1)}
+VERIFY = _verifying()

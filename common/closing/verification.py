@@ -1,6 +1,6 @@
-"""Holding a final report against its lines, and against the actions that these are made of.
+"""Verifying a final report: comparing it with its lines, and with the actions they come from.
 
-Invariant: nothing here writes, and whatever differs is named (docs/verification.md).
+Invariant: nothing here writes, and everything that differs is named (docs/verification.md).
 """
 
 from collections.abc import Iterator
@@ -27,28 +27,28 @@ class DifferingLine:
     lead: str | None
     action_id: str | None
     is_changed: bool
-    is_decided_otherwise: bool
+    is_rated_otherwise: bool
 
     @property
     def detail(self) -> str:
         if self.action_id is None:
             return "is missing"
-        if not self.is_changed and not self.is_decided_otherwise:
-            return "stands where another line did"
+        if not self.is_changed and not self.is_rated_otherwise:
+            return "stands in the place of another line"
         if not self.is_changed:
-            return "is not what its action, decided again, comes to"
-        if not self.is_decided_otherwise:
-            return "its hash is not the one of what it holds"
-        return "was changed: neither its hash nor its action, decided again, agrees"
+            return "differs from its action, which was rated again"
+        if not self.is_rated_otherwise:
+            return "agrees with its action, but not with its hash"
+        return "was changed: it agrees neither with its hash nor with its action, rated again"
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A final report held against its lines and credits, and against what these are made of."""
+    """How a final report compares with its lines and credits, and with what these come from."""
 
     content_hash: str
     stored_hash: str
-    decided_hash: str
+    rated_hash: str
     previous_hash: str | None
     hash_before: str | None
     line_count: int
@@ -61,7 +61,7 @@ class Verification:
     @property
     def is_verified(self) -> bool:
         return (
-            self.content_hash == self.stored_hash == self.decided_hash
+            self.content_hash == self.stored_hash == self.rated_hash
             and self.previous_hash == self.hash_before
             and not self.fields
             and not self.differing_count
@@ -81,17 +81,16 @@ class Verification:
         if self.names:
             parts.append(f"leads or products have other names: {', '.join(self.names)}")
         if self.fields:
-            parts.append(f"totals differ: {', '.join(self.fields)}")
+            parts.append(f"fields differ: {', '.join(self.fields)}")
         if self.previous_hash != self.hash_before:
-            parts.append("the report before it is another one than it was closed behind")
-        return "; ".join(parts) or "the report's hash is not the one of what it holds"
+            parts.append("the report before it is not the one that it was closed after")
+        return "; ".join(parts) or "the report does not agree with its hash"
 
 
 def verify_report(connection: Connection, report: BillingReport) -> Verification:
-    """Hashes a final report again from its stored lines, and once more from the raw actions.
+    """Hashes a final report again from its stored lines, and once more from their actions.
 
-    The actions are those that the report's lines name, decided again as they were when it was
-    closed (docs/verification.md).
+    The actions are rated again as of the month when the report was closed (docs/verification.md).
     """
     months = select(BillingReportLineBlock.period).where(
         BillingReportLineBlock.report_id == report.report_id
@@ -101,7 +100,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     for way in NOT_PLANNED_WITH:
         connection.exec_driver_sql(f"set local enable_{way} = off")
     row = connection.execute(
-        VERIFY[report.hash_version],
+        VERIFY,
         scope.parameters()
         | {
             "report_id": str(report.report_id),
@@ -112,7 +111,7 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     return Verification(
         row.content_hash,
         row.stored_hash,
-        row.decided_hash,
+        row.rated_hash,
         row.previous_hash,
         row.hash_before,
         row.line_count,

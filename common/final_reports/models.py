@@ -12,13 +12,12 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    LargeBinary,
     Text,
     UniqueConstraint,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.database.base import LEVEL, Base, ByteOrdered, View, refers_to, stored_at
@@ -126,14 +125,17 @@ class BillingReport(Base):
     due_cents: Mapped[int] = mapped_column(
         BigInteger, comment="billed of this period and of its prior-period lines, less credits"
     )
+    issuer: Mapped[str] = mapped_column(comment="who bills, as set when it was closed")
     previous_hash: Mapped[str | None] = mapped_column(
         comment="content_hash of the customer's report before this one"
     )
     hash_version: Mapped[int] = mapped_column(
-        server_default=text("1"),
-        comment="which form content_hash is over (docs/verification.md)",
+        server_default=text("1"), comment="how content_hash is made (docs/verification.md)"
     )
-    content_hash: Mapped[str] = mapped_column(comment="SHA-256 over the canonical form, hex")
+    header: Mapped[list[Any]] = mapped_column(
+        JSONB, comment="what content_hash is over, besides lines and credits"
+    )
+    content_hash: Mapped[str] = mapped_column(comment="SHA-256, hex")
     finalized_at: Mapped[datetime] = stored_at()
 
 
@@ -176,9 +178,6 @@ class BillingReportLineBlock(Base):
             "and 0 <= all (cap_used_before_cents)",
             "is_not_negative",
         ),
-        CheckConstraint(
-            "(line_hashes is null) <> (block_hash is null)", "is_hashed_by_line_or_whole"
-        ),
         Index(None, "customer_id", "period"),
     )
 
@@ -217,12 +216,7 @@ class BillingReportLineBlock(Base):
     duplicate_of_timestamps: Mapped[list[datetime | None]] = mapped_column(
         ARRAY(DateTime(timezone=True))
     )
-    line_hashes: Mapped[list[bytes] | None] = mapped_column(
-        ARRAY(LargeBinary()), comment="of each line, in the canonical forms 1 to 3"
-    )
-    block_hash: Mapped[bytes | None] = mapped_column(
-        comment="SHA-256 of the block, from the canonical form 4 on"
-    )
+    block_hash: Mapped[bytes] = mapped_column(comment="SHA-256 (docs/verification.md)")
 
 
 class BillingReportLine(View):
@@ -256,7 +250,6 @@ class BillingReportLine(View):
     duplicate_of_action_id: Mapped[uuid.UUID | None]
     duplicate_of_timestamp: Mapped[datetime | None]
     rate: Mapped[str]
-    line_hash: Mapped[bytes | None]
     block_first_line: Mapped[int]
     block_last_line: Mapped[int]
     block_first_timestamp: Mapped[datetime]
@@ -291,7 +284,7 @@ class BillingReportCredit(Base):
     of_report_id: Mapped[uuid.UUID]
     of_line_number: Mapped[int]
     amount_cents: Mapped[int]
-    credit_hash: Mapped[bytes] = mapped_column(comment="SHA-256 over the credit's canonical form")
+    credit_hash: Mapped[bytes] = mapped_column(comment="SHA-256 (docs/verification.md)")
 
 
 class BillingReportLeadTotals(Base):

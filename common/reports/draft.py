@@ -18,6 +18,7 @@ from common.reports.line_search import ALL_LINES, LineSearch
 from common.reports.model import Report, notices_of, under_cap, under_cards
 from common.reports.months import Month, cards_of
 from common.reports.rows import line_of, read_rows
+from common.settings import settings
 
 _STATEMENT = text(load_statement("reports", "draft_report"))
 
@@ -60,6 +61,7 @@ def draft_report(
         customer_name=month.customer.name,
         period=month.period,
         timezone=month.customer.timezone,
+        issuer=settings().report_issuer,
         status=ReportStatus.DRAFT,
         rate_card=cards[start],
         totals=totals,

@@ -57,6 +57,7 @@ class Report:
     customer_name: str
     period: Period
     timezone: str
+    issuer: str
     status: ReportStatus
     rate_card: CardName
     totals: Totals

@@ -48,6 +48,7 @@ def report_of(lines: list[Line], **members: Any) -> Report:
         customer_name="Acme Corporation",
         period=Period.parse("2024-04"),
         timezone="Europe/Berlin",
+        issuer="Lead Billing Engine",
         status=ReportStatus.FINAL,
         rate_card=CardName("Default", 3),
         totals=totals,

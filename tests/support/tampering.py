@@ -1,11 +1,8 @@
 """Does as a superuser what no part of the product can: changes what is final."""
 
-from typing import Any
-
 from sqlalchemy import Connection, text
 
 from common.database.transactions import transaction
-from scripts import verify_report
 
 _LINED = {
     "lead_ids": "lead_id",
@@ -35,13 +32,12 @@ join billing_report_line_blocks as block
 _PUT_BACK = f"""
 insert into billing_report_line_blocks (
     report_id, first_line, last_line, customer_id, period, first_timestamp, last_timestamp,
-    cap_limit_cents, {", ".join(_LINED)}, line_hashes, block_hash
+    cap_limit_cents, {", ".join(_LINED)}, block_hash
 )
 select
     report_id, min(line_number), max(line_number), customer_id, period, min(timestamp),
     max(timestamp), min(cap_limit_cents),
     {", ".join(f"array_agg({column} order by line_number)" for column in _LINED.values())},
-    case when bool_and(line_hash is not null) then array_agg(line_hash order by line_number) end,
     max(block_hash)
 from (
     select *, line_number - row_number() over (
@@ -71,32 +67,3 @@ def _tamper_with_lines(connection: Connection, change: str) -> None:
     connection.execute(text("delete from billing_report_line_blocks"))
     connection.execute(text(_PUT_BACK))
     connection.execute(text("alter table billing_report_line_blocks enable trigger user"))
-
-
-def hash_in_form(document: Any, form: int) -> None:
-    """Makes a final report of today, downloaded whole, one that was hashed in an earlier form."""
-    document["hash_version"] = form
-    lines = [*document["lines"], *document["prior_period"]["lines"]]
-    if form < 4:
-        hashes = [verify_report.line_hash(line, document["period"], form) for line in lines]
-        table, number = "billing_report_lines", "line_number"
-        change = "line_hash = given.hash, block_hash = null"
-    else:
-        hashes = verify_report.block_hashes(lines, document["period"], form)
-        table, number = "billing_report_line_blocks", "(first_line + 249) / 250"
-        change = "block_hash = given.hash"
-    of_report = f"report_id = '{document['report_id']}'"
-    given = ", ".join(
-        f"({place}, '\\x{each.hex()}'::bytea)" for place, each in enumerate(hashes, start=1)
-    )
-    tamper(
-        table,
-        f"update {table} set {change} from (values {given}) as given (place, hash) "
-        f"where {number} = place and {of_report}",
-    )
-    content_hash = verify_report.content_hash(document)
-    tamper(
-        "billing_reports",
-        f"update billing_reports set hash_version = {form}, content_hash = '{content_hash}' "
-        f"where {of_report}",
-    )

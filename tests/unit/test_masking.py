@@ -39,6 +39,7 @@ def test_every_user_of_a_report_is_masked_and_nothing_else_changes() -> None:
         customer_name="Acme",
         period=Period.parse("2024-04"),
         timezone="UTC",
+        issuer="Lead Billing Engine",
         status=ReportStatus.DRAFT,
         rate_card=CardName("Default", 1),
         totals=Totals(),

@@ -81,4 +81,4 @@ create table billing_report_credits (
     constraint ck_billing_report_credits_number_counts_from_one check (credit_number >= 1)
 );
 
-comment on column billing_report_credits.credit_hash is 'SHA-256 over the credit''s canonical form';
+comment on column billing_report_credits.credit_hash is 'SHA-256 (docs/verification.md)';

@@ -34,8 +34,10 @@ create table billing_reports (
     credit_count int default 0 not null,
     credit_cents bigint default 0 not null,
     due_cents bigint not null,
+    issuer text not null,
     previous_hash text,
     hash_version int default 1 not null,
+    header jsonb not null,
     content_hash text not null,
     finalized_at timestamptz default now() not null,
     constraint pk_billing_reports primary key (report_id),
@@ -61,11 +63,14 @@ comment on column billing_reports.prior_action_count is 'of prior-period lines';
 comment on column billing_reports.gross_cents is 'of this period''s lines';
 comment on column billing_reports.due_cents is
     'billed of this period and of its prior-period lines, less credits';
+comment on column billing_reports.issuer is 'who bills, as set when it was closed';
 comment on column billing_reports.previous_hash is
     'content_hash of the customer''s report before this one';
 comment on column billing_reports.hash_version is
-    'which form content_hash is over (docs/verification.md)';
-comment on column billing_reports.content_hash is 'SHA-256 over the canonical form, hex';
+    'how content_hash is made (docs/verification.md)';
+comment on column billing_reports.header is
+    'what content_hash is over, besides lines and credits';
+comment on column billing_reports.content_hash is 'SHA-256, hex';
 
 create type outcome as enum ('billed', 'duplicate', 'partially_capped', 'capped');
 
@@ -93,8 +98,7 @@ create table billing_report_line_blocks (
     duplicate_of_lead_ids uuid[] not null,
     duplicate_of_action_ids uuid[] not null,
     duplicate_of_timestamps timestamptz[] not null,
-    line_hashes bytea[],
-    block_hash bytea,
+    block_hash bytea not null,
     constraint pk_billing_report_line_blocks primary key (report_id, first_line),
     constraint fk_billing_report_line_blocks_report_id
         foreign key (report_id) references billing_reports (report_id) on delete restrict,
@@ -117,8 +121,6 @@ create table billing_report_line_blocks (
     ),
     constraint ck_billing_report_line_blocks_every_line_has_a_price
         check (array_position(gross_cents, null) is null),
-    constraint ck_billing_report_line_blocks_is_hashed_by_line_or_whole
-        check ((line_hashes is null) <> (block_hash is null)),
     constraint ck_billing_report_line_blocks_is_not_negative check (
         0 <= all (gross_cents)
         and 0 <= all (billed_cents)
@@ -137,10 +139,7 @@ comment on column billing_report_line_blocks.rates is
     'what kind of rate gave each price; null: one of its level alone';
 comment on column billing_report_line_blocks.duplicate_of_lead_ids is
     'null where a line repeats nothing';
-comment on column billing_report_line_blocks.line_hashes is
-    'of each line, in the canonical forms 1 to 3';
-comment on column billing_report_line_blocks.block_hash is
-    'SHA-256 of the block, from the canonical form 4 on';
+comment on column billing_report_line_blocks.block_hash is 'SHA-256 (docs/verification.md)';
 
 -- Half of it is random bytes, and compressing the rest takes longer than writing it. Short columns
 -- stand in the row itself: each piece elsewhere costs a row and an index entry.
@@ -160,8 +159,7 @@ alter table billing_report_line_blocks
     alter rates set storage external,
     alter duplicate_of_lead_ids set storage external,
     alter duplicate_of_action_ids set storage external,
-    alter duplicate_of_timestamps set storage external,
-    alter line_hashes set storage external;
+    alter duplicate_of_timestamps set storage external;
 
 create table billing_report_lead_totals (
     report_id uuid not null,

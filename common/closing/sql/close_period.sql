@@ -13,7 +13,9 @@ stored_breakdown as (
 credits as materialized (
     select
         pending.*,
-        {canonical_credit} as credit_hash
+        credit_hash(
+            dispute_id, reason, of_period, of_line_number, lead, action_id, amount_cents
+        ) as credit_hash
     from pending
 ),
 
@@ -52,7 +54,7 @@ totalled as (
     ) as credited
 ),
 
-header as (
+named as (
     select
         customers.customer_id, customers.external_id as customer, customers.name as customer_name,
         customers.timezone, cast(:period as date) as period, rate_cards.rate_card_id,
@@ -60,7 +62,7 @@ header as (
         (
             select coalesce(jsonb_object_agg(products.external_id, products.name), '{}')
             from products
-            where product_id in (select per_lead.product_id from per_lead)
+            where product_id in (select per_lead.product_id from per_lead where is_own)
         ) as product_names,
         (
             select content_hash
@@ -72,21 +74,34 @@ header as (
     from customers
     join rate_cards on rate_cards.rate_card_id = :rate_card_id
     where customers.customer_id = :customer_id
+),
+
+report as (
+    select
+        *,
+        report_header(
+            customer, customer_name, period, timezone, :issuer, now(), card_name, card_version,
+            product_names, previous_hash, lead_count, action_count, prior_action_count,
+            gross_cents, billed_cents, duplicate_cents, cap_cents, prior_billed_cents,
+            credit_count, credit_cents, due_cents
+        ) as header
+    from named
+    cross join totalled
 )
 
 insert into billing_reports (
     report_id, run_id, customer_id, customer_name, period, timezone, rate_card_id, product_names,
     lead_count, action_count, prior_action_count, gross_cents, billed_cents, duplicate_cents,
     cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents, previous_hash,
-    hash_version, content_hash
+    issuer, finalized_at, hash_version, header, content_hash
 )
 select
     cast(:report_id as uuid), cast(:run_id as uuid), customer_id, customer_name, period, timezone,
     rate_card_id, product_names, lead_count, action_count, prior_action_count, gross_cents,
     billed_cents, duplicate_cents, cap_cents, prior_billed_cents, credit_count, credit_cents,
-    due_cents, previous_hash, {form},
-    {canonical_report}
-from totalled, header
+    due_cents, previous_hash, :issuer, now(), 1, header,
+    report_hash(header, block_hashes, credit_hashes)
+from report
 returning
     due_cents, billed_cents + prior_billed_cents, duplicate_cents, cap_cents, prior_action_count,
     (select coalesce(sum(repeats), 0)::bigint from per_lead)

@@ -12,7 +12,11 @@ stored_blocks as (
         user_keys, lead_types, action_types, engagement_levels, timestamps, gross_cents,
         billed_cents, cap_used_before_cents, rates, duplicate_of_lead_ids, duplicate_of_action_ids,
         duplicate_of_timestamps,
-        {canonical_block}
+        block_hash(
+            period, cap_limit_cents, action_ids, product_ids, user_keys, lead_types, action_types,
+            gross_cents, cap_used_before_cents, rates, duplicate_of_lead_ids,
+            duplicate_of_action_ids
+        )
     from blocks
     returning first_line, block_hash
 )

@@ -41,6 +41,6 @@ summed as (
         coalesce(sum(cap_cents) filter (where is_own), 0)::bigint as cap_cents,
         coalesce(sum(actions) filter (where not is_own), 0)::bigint as prior_action_count,
         coalesce(sum(billed_cents) filter (where not is_own), 0)::bigint as prior_billed_cents,
-        coalesce(({line_hashes}), ''::bytea) as line_hashes
+        coalesce(({block_hashes}), ''::bytea) as block_hashes
     from per_lead
 )

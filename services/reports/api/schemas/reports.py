@@ -125,6 +125,7 @@ class Report(Answer):
     customer_name: str
     period: str
     timezone: str
+    issuer: str = Field(description="Who bills.")
     status: ReportStatus
     rate_card: RateCardName
     totals: Totals
@@ -142,7 +143,7 @@ class Report(Answer):
     warnings: list[Warning]
     generated_at: datetime
     finalized_at: datetime | None
-    hash_version: int | None = Field(description="Which form `content_hash` is over.")
+    hash_version: int | None = Field(description="How `content_hash` is made; null without one.")
     content_hash: str | None
     previous_hash: str | None
 
@@ -155,6 +156,7 @@ class Report(Answer):
             customer_name=report.customer_name,
             period=str(report.period),
             timezone=report.timezone,
+            issuer=report.issuer,
             status=report.status,
             rate_card=RateCardName.from_card(report.rate_card),
             totals=Totals.from_totals(report.totals),

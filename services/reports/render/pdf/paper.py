@@ -11,7 +11,6 @@ from fpdf import FPDF
 
 from common.enums import ReportStatus
 from common.reports.model import Report
-from common.settings import settings
 from services.reports.render.pdf.text import Colour, Lettering
 
 INK: Colour = (28, 35, 48)
@@ -40,7 +39,7 @@ class Paper:
         self.pdf.c_margin = 0
         self.pdf.set_lang("en")
         self.pdf.set_title(f"{report.customer_name}: statement of {report.period.name}")
-        self.pdf.set_author(settings().billed_by)
+        self.pdf.set_author(report.issuer)
         self.pdf.set_creation_date(report.generated_at)
         self.letters = Lettering(self.pdf)
 

@@ -9,7 +9,6 @@ from common.money import CURRENCY
 from common.rating.line import total_of
 from common.rating.totals import Totals
 from common.reports.model import Group, Report
-from common.settings import settings
 from services.reports.render.formatting import counted, cut, local, money, report_path, user_name
 from services.reports.render.pdf.paper import BAND, DRAFT, FINAL, MARGIN, QUIET, Paper
 
@@ -32,7 +31,7 @@ def draw_summary(paper: Paper, report: Report) -> None:
 
 
 def _draw_head(paper: Paper, report: Report) -> None:
-    paper.put(MARGIN, 6, settings().billed_by, size=10, colour=QUIET)
+    paper.put(MARGIN, 6, report.issuer, size=10, colour=QUIET)
     word = "FINAL" if paper.is_final else "DRAFT"
     colour = FINAL if paper.is_final else DRAFT
     width = paper.letters.width(word, size=11, bold=True) + 8
@@ -66,7 +65,7 @@ def _draw_facts(paper: Paper, report: Report) -> None:
     last = report.period.end - timedelta(days=1)
     made = local(report.finalized_at or report.generated_at, paper.zone)
     facts = [
-        ("Billed by", settings().billed_by),
+        ("Billed by", report.issuer),
         ("Billed to", report.customer_name),
         ("Customer", report.customer_id),
         ("Period", f"{report.period.start.isoformat()} to {last.isoformat()}, both included"),
