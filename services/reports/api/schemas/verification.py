@@ -51,7 +51,7 @@ class Verification(Answer):
             lines=found.line_count,
             content_hash=found.content_hash,
             hash_of_stored_lines=found.stored_hash,
-            hash_of_actions=found.decided_hash,
+            hash_of_actions=found.rated_hash,
             previous_hash=found.previous_hash,
             hash_of_report_before=found.hash_before,
             tampered_fields=found.fields,
