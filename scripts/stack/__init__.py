@@ -1,4 +1,4 @@
-"""The stack on this machine: an emulator of AWS, what Terraform puts on it, and the way back.
+"""The stack on this machine: an emulator of AWS, and the deployment that Terraform makes in it.
 
-Standard library only: these steps run before anything is installed.
+Only the standard library: these steps run before anything is installed.
 """

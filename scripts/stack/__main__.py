@@ -1,4 +1,4 @@
-"""`python3 -m scripts.stack STEP`: one step of the stack, or `up` and `down` for all of them."""
+"""Run one step of the stack, or all with `up` and `down`: `python3 -m scripts.stack STEP`."""
 
 import json
 import os
@@ -30,7 +30,7 @@ EVENTS = ROOT / "functions" / "ingest" / "events"
 
 
 def start_emulator(this: Stack) -> None:
-    """Have the emulator up, with a PostgreSQL image it can start."""
+    """Start the emulator, with a PostgreSQL image that it can run."""
     if this.emulator == "ministack" and not this.postgres_image and not emulator.is_up(this):
         image = images.postgres_image(POSTGRES_MAJOR_VERSION)
         if image:
@@ -56,21 +56,21 @@ def package(this: Stack) -> None:
 
 
 def apply(this: Stack) -> None:
-    """Deploy, and note the address for other programs."""
+    """Deploy, and write the API's URL to a file for other programs."""
     terraform.set_variables(this)
     terraform.apply(this)
     (this.state / "gateway-url").write_text(sample.gateway(this))
 
 
 def address(this: Stack) -> None:
-    """Print where to find what."""
+    """Print the addresses of the API, the console and the emulator."""
     deployed = terraform.outputs(this)
     api = str(deployed["api_id"])
     print(
         f"""
 API             {this.gateway_url(api)}
-the console     {this.browser_url(api)}/
-its API         {this.browser_url(api)}/docs
+console         {this.browser_url(api)}/
+API reference   {this.browser_url(api)}/docs
 a report        {this.browser_url(api)}/billing/reports/customer-123/2024-04.html
 emulator        {this.url} ({this.emulator}, log in {emulator.log(this).relative_to(ROOT)})
 next            make smoke | make logs | make invoke | make down
@@ -80,15 +80,15 @@ next            make smoke | make logs | make invoke | make down
 
 
 def invoke(this: Stack) -> None:
-    """Call the ingest function directly, as `awslocal lambda invoke` does. EVENT names a file."""
+    """Call the ingest function directly with the event of the file that EVENT names."""
     event = EVENTS / f"{os.environ.get('EVENT') or 'post_sample_leads'}.json"
     if not event.exists():
         known = ", ".join(sorted(path.stem for path in EVENTS.glob("*.json")))
         raise StackError(
-            f"There is no event {event.stem}.", f"make invoke EVENT=... one of {known}"
+            f"There is no event {event.stem}.", f"make invoke EVENT=NAME, with one of {known}"
         )
-    sent = this.state / "invoke-event.json"
-    with open(os.open(sent, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    payload = this.state / "invoke-event.json"
+    with open(os.open(payload, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         content = json.loads(event.read_bytes())
         header = keys.authorization(this)["Authorization"]
         json.dump(content | {"headers": content["headers"] | {"authorization": header}}, file)
@@ -98,7 +98,7 @@ def invoke(this: Stack) -> None:
         [
             *(this.venv / "bin" / "aws", "--endpoint-url", this.url, "--region", this.region),
             *("lambda", "invoke", "--function-name", name),
-            *("--payload", f"fileb://{sent}", str(answer)),
+            *("--payload", f"fileb://{payload}", str(answer)),
         ],
         environment={
             **os.environ,
@@ -108,14 +108,14 @@ def invoke(this: Stack) -> None:
         },
         remedy="make logs PART=ingest",
     )
-    said = json.loads(answer.read_text())
-    print(json.dumps(said, indent=2), flush=True)
-    if "statusCode" not in said:
+    response = json.loads(answer.read_text())
+    print(json.dumps(response, indent=2), flush=True)
+    if "statusCode" not in response:
         raise StackError("The function failed.", "make logs PART=ingest")
 
 
 def replay_dead_letters(this: Stack) -> None:
-    """Put the dead letters back on the queue, with the emulator's own boto3."""
+    """Move the dead letters back to the queue, with boto3 from the emulator's environment."""
     deployed = terraform.outputs(this)
     run(
         [
@@ -135,15 +135,14 @@ def replay_dead_letters(this: Stack) -> None:
 
 
 def logs(this: Stack) -> None:
-    """Print the logs of PART (gateway, ingest, queue, reports or migrate), of all unless set."""
+    """Print the logs of PART (gateway, ingest, queue, reports or migrate), or of all parts."""
     groups: dict[str, str] = terraform.outputs(this)["log_group_names"]
     part = os.environ.get("PART")
     if part and part not in groups:
         raise StackError(
-            f"There is no part {part}.", f"make logs PART=... one of {', '.join(groups)}"
+            f"There is no part {part}.", f"make logs PART=NAME, with one of {', '.join(groups)}"
         )
-    chosen = {groups[part]} if part else set(groups.values())
-    for group in sorted(chosen):
+    for group in sorted({groups[part]} if part else set(groups.values())):
         names = ", ".join(name for name in groups if groups[name] == group)
         print(f"--- {names} ({group})")
         for stream, line in aws.log_lines(this, group)[-200:]:
@@ -151,7 +150,7 @@ def logs(this: Stack) -> None:
 
 
 def up(this: Stack) -> None:
-    """Everything, from nothing or from where it stopped."""
+    """Run every step. Steps that are done already are quick."""
     for title, work in (
         ("Preflight", preflight.check),
         ("Emulator", start_emulator),
@@ -160,7 +159,7 @@ def up(this: Stack) -> None:
         ("terraform init", terraform.init),
         ("terraform apply", apply),
         ("Migrations", tasks.migrate),
-        ("Admin key", keys.have_admin_key),
+        ("Admin key", keys.create_admin_key),
         ("Sample leads through the gateway", sample.send),
         ("Sample reports through the gateway", sample.show),
     ):
@@ -170,34 +169,34 @@ def up(this: Stack) -> None:
 
 
 def down(this: Stack) -> None:
-    """Take everything away again; a dead or half-made stack too."""
+    """Remove the whole stack, even if it is incomplete or its emulator has ended."""
     if emulator.is_up(this) and terraform.state_file(this).exists():
         with step("terraform destroy"):
             try:
                 terraform.destroy(this)
             except StackError as error:
-                say(f"{error.cause.splitlines()[0]} The emulator goes all the same.")
+                say(f"{error.cause.splitlines()[0]} Stopping the emulator removes the deployment.")
     with step("Emulator"):
         emulator.stop(this)
-        terraform.drop_state(this)
         shutil.rmtree(this.state, ignore_errors=True)
-    left_over(this)
+    require_nothing_left(this)
 
 
-def left_over(this: Stack) -> None:
-    """Print that nothing is left; StackError when something is."""
-    left = docker.containers(this) if docker.daemon_answers() else []
-    if left or this.state.exists() or preflight.port_is_taken(this.port):
+def require_nothing_left(this: Stack) -> None:
+    """Raises StackError if a container, a file or a process of the stack is left."""
+    containers = docker.containers(this) if docker.daemon_answers() else []
+    port_is_taken = preflight.port_is_taken(this.port)
+    if containers or this.state.exists() or port_is_taken:
         raise StackError(
-            f"Something is left: containers {left}, folder {this.state.exists()}, "
-            f"port {preflight.port_is_taken(this.port)}.",
+            f"The stack is not removed: containers {containers}, "
+            f"folder exists: {this.state.exists()}, port is taken: {port_is_taken}.",
             "make down",
         )
-    say("nothing is left: no container, no process, no state. Built images stay for the next time.")
+    say("the stack is removed: no container, no process, no state; only built images are kept")
 
 
 def plan(this: Stack) -> None:
-    """Show what apply would change."""
+    """Show the changes that apply would make."""
     terraform.set_variables(this)
     terraform.plan(this)
 
@@ -214,7 +213,7 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "tf-apply": apply,
     "tf-destroy": terraform.destroy,
     "migrate": tasks.migrate,
-    "admin-key": keys.have_admin_key,
+    "admin-key": keys.create_admin_key,
     "close-due": tasks.close_due,
     "sample": sample.send,
     "sample-report": sample.show,
@@ -227,7 +226,7 @@ STEPS: dict[str, Callable[[Stack], None]] = {
     "module-readmes": lambda _: checks.write_readmes(),
 }
 
-# What can be done without an emulator; everything else speaks to it.
+# The steps that need no running emulator.
 WITHOUT_EMULATOR = {
     *("up", "down", "preflight", "emulator", "image", "package", "tf-init"),
     *("test-infra", "module-readmes"),
@@ -235,22 +234,22 @@ WITHOUT_EMULATOR = {
 
 
 def perform(name: str, this: Stack) -> None:
-    """One step; an emulator that is not up, or ends meanwhile, is the cause that is named."""
+    """Run one step. If the emulator is not up or ends during the step, the error says so."""
     if name not in WITHOUT_EMULATOR and not emulator.is_up(this):
-        raise StackError(f"{this.emulator} is not up.", "make up, which starts it and goes on")
+        raise StackError(f"{this.emulator} is not up.", "make up, which starts it and continues")
     try:
         STEPS[name](this)
     except StackError as error:
         if not emulator.read(this) or emulator.is_up(this):
             raise
         raise StackError(
-            f"{this.emulator} ended meanwhile (its log: {emulator.log(this)}).\n{error.cause}",
-            "make up starts it anew and goes on; make down takes the rest away",
+            f"{this.emulator} ended during this step (log: {emulator.log(this)}).\n{error.cause}",
+            "make up, which restarts it and continues; or make down, which removes the stack",
         ) from error
 
 
 def main(arguments: list[str]) -> int:
-    """Run the steps named, in order."""
+    """Run the named steps in order."""
     os.chdir(Path(ROOT))
     if not arguments or any(name not in STEPS for name in arguments):
         print(f"usage: python3 -m scripts.stack {{{'|'.join(STEPS)}}} ...", file=sys.stderr)
@@ -261,7 +260,7 @@ def main(arguments: list[str]) -> int:
     except StackError as error:
         return fail(error)
     except KeyboardInterrupt:
-        return fail(StackError("Stopped.", f"make {arguments[-1]} goes on from here"))
+        return fail(StackError("Stopped.", f"make {arguments[-1]}, which continues from here"))
     return 0
 
 

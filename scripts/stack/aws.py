@@ -1,4 +1,4 @@
-"""The few AWS calls the steps make, to the emulator and to nothing else."""
+"""The few AWS calls that the steps send to the emulator."""
 
 import http.client
 import json
@@ -32,31 +32,31 @@ def request(
     headers: dict[str, str] | None = None,
     timeout_seconds: float = 40,
 ) -> Answer:
-    """Send a request; any status is an answer. No connection is a ConnectionError."""
+    """Send a request and return the answer, whatever its status. Raises ConnectionError."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    sent = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - http by our own hand
+    prepared = urllib.request.Request(url, data=data, method=method)  # noqa: S310 (always http)
     if data is not None:
-        sent.add_header("Content-Type", "application/json")
+        prepared.add_header("Content-Type", "application/json")
     for key, value in (headers or {}).items():
-        sent.add_header(key, value)
+        prepared.add_header(key, value)
     try:
-        with urllib.request.urlopen(sent, timeout=timeout_seconds) as response:  # noqa: S310
-            return Answer(response.status, response.read(), lower(response.headers))
+        with urllib.request.urlopen(prepared, timeout=timeout_seconds) as response:  # noqa: S310
+            return Answer(response.status, response.read(), lower_names(response.headers))
     except urllib.error.HTTPError as error:
-        return Answer(error.code, error.read(), lower(error.headers))
+        return Answer(error.code, error.read(), lower_names(error.headers))
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, OSError) as error:
         raise ConnectionError(f"{method} {url}: {error}") from error
 
 
-def lower(headers: Any) -> dict[str, str]:
-    """Headers by their names in small letters."""
+def lower_names(headers: Any) -> dict[str, str]:
+    """Headers with their names in lower case."""
     return {key.lower(): value for key, value in headers.items()}
 
 
 def call(stack: Stack, service: str, target: str, body: dict[str, Any]) -> dict[str, Any]:
-    """One call of a JSON-protocol service (ECS, CloudWatch Logs, Secrets Manager).
+    """Call a service that speaks JSON (ECS, CloudWatch Logs, Secrets Manager).
 
-    The credentials are the emulator's: it reads the service from them and checks nothing.
+    The emulator reads the service from the credentials and does not check them.
     """
     scope = f"test/20240101/{stack.region}/{service}/aws4_request"
     try:
@@ -82,24 +82,24 @@ def call(stack: Stack, service: str, target: str, body: dict[str, Any]) -> dict[
 
 
 def ecs(stack: Stack, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-    """A call of ECS."""
+    """Call ECS."""
     return call(stack, "ecs", f"AmazonEC2ContainerServiceV20141113.{operation}", body)
 
 
 def log_lines(stack: Stack, group: str, limit: int = 10_000) -> list[tuple[str, str]]:
-    """A log group's lines in time order, each with its stream."""
-    found = call(
+    """The lines of a log group in time order, each with its stream."""
+    page = call(
         stack,
         "logs",
         "Logs_20140328.FilterLogEvents",
         {"logGroupName": group, "limit": limit},
     )
-    events = sorted(found.get("events", []), key=lambda event: event["timestamp"])
+    events = sorted(page.get("events", []), key=lambda event: event["timestamp"])
     return [(event["logStreamName"], event["message"].rstrip()) for event in events]
 
 
 def wait_for(what: str, seconds: float, ready: Any, remedy: str) -> None:
-    """Ask `ready()` twice a second until it is true; StackError when the time is over."""
+    """Call `ready()` twice a second until it is true. Raises StackError after `seconds`."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# Tests the infrastructure wherever it can be tested, and says by name what it leaves out. In CI
-# that is a failure unless CI_MAY_SKIP names what is missing: terraform, docker.
+# Test the infrastructure as far as this machine allows, and name each test that is skipped. In CI
+# a skipped test is a failure, unless CI_MAY_SKIP names the missing program: terraform, docker.
 #   ci.sh           make test-infra, then make test-e2e
-#   ci.sh docker    only has Docker installed and its daemon up
+#   ci.sh docker    only install Docker and start its daemon
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-# Ends here, saying what is left out ($1), for want of what ($2), and why ($3).
+# Exit and say which tests ($1) are skipped, which program is missing ($2), and why ($3).
 skip() {
     echo "skipped: $1 ($3)"
     if [[ -n "${CI:-}" && " ${CI_MAY_SKIP:-} " != *" $2 "* ]]; then
-        echo "That fails in CI unless CI_MAY_SKIP names $2." >&2
+        echo "CI fails on this, unless CI_MAY_SKIP names $2." >&2
         exit 1
     fi
     exit 0
 }
 
-# Docker's engine from Debian's packages, and debootstrap for stand-in base images.
+# Install Docker's engine, and debootstrap for stand-in base images, from Debian's packages.
 install_docker() {
     if command -v dockerd >/dev/null && command -v debootstrap >/dev/null; then
         return
@@ -33,7 +33,7 @@ start_docker() {
     fi
     mkdir -p .data/stack
     local log=.data/stack/dockerd.log
-    # Not this script's child: the daemon outlives it, as one started by the system would.
+    # In a session of its own: the daemon must go on when this script ends.
     setsid nohup dockerd >"$log" 2>&1 </dev/null &
     for _ in $(seq 60); do
         if docker info >/dev/null 2>&1; then
@@ -42,7 +42,7 @@ start_docker() {
         fi
         sleep 1
     done
-    # Some machines have no overlay file system, or no iptables of the newer kind.
+    # Frequent causes: no overlay file system, or an old iptables.
     echo "Docker's daemon did not start:" >&2
     tail -n 5 "$log" >&2
     return 1
@@ -66,11 +66,11 @@ if [[ "${1:-}" == docker ]]; then
 fi
 
 if ! command -v terraform >/dev/null; then
-    skip "test-infra and test-e2e" terraform "terraform is not on this machine"
+    skip "test-infra and test-e2e" terraform "terraform is not installed"
 fi
 make test-infra
 
 if ! have_docker; then
-    skip test-e2e docker "no Docker daemon, and no root to install one"
+    skip test-e2e docker "no Docker daemon answers, and only root could install one"
 fi
 make test-e2e

@@ -1,5 +1,7 @@
-"""What the steps ask of Docker. Only images and containers named or labelled by this stack
-are ever made, stopped or removed."""
+"""The Docker commands of the steps.
+
+Invariant: they create, stop and remove only images and containers with this stack's name or label.
+"""
 
 from scripts.stack.processes import output, run, succeeds
 from scripts.stack.settings import Stack
@@ -18,21 +20,17 @@ def has_image(name: str) -> bool:
 
 
 def pull(name: str) -> bool:
-    """Whether an image is on this machine, fetching it where a registry answers."""
+    """Fetch an image unless this machine has it; false if that fails."""
     return has_image(name) or succeeds(["docker", "pull", "--quiet", name])
 
 
 def containers(stack: Stack) -> list[str]:
-    """Ids of the containers that this stack's emulator started."""
-    listed = output(
-        ["docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}={stack.owner}"]
-    )
-    return (listed or "").split()
+    """The ids of the containers that this stack's emulator started."""
+    ids = output(["docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}={stack.owner}"])
+    return (ids or "").split()
 
 
-def remove_containers(stack: Stack) -> int:
-    """Remove what a killed emulator left; how many there were."""
-    left = containers(stack)
-    if left:
-        run(["docker", "rm", "--force", "--volumes", *left], remedy="make down", quiet=True)
-    return len(left)
+def remove(*names: str) -> None:
+    """Remove containers and their volumes."""
+    if names:
+        run(["docker", "rm", "--force", "--volumes", *names], remedy="make down", quiet=True)

@@ -1,11 +1,11 @@
-"""The emulator's life. A new emulator is empty, so Terraform's state is dropped with the old one.
+"""Start and stop the emulator. A new emulator is empty, so Terraform's state ends with the old one.
 
-Invariant: `stack.state / "emulator.json"` names the process or container we started, or is absent.
+Invariant: `stack.state / "emulator.json"` names the process or container that we started, or the
+file does not exist.
 """
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from typing import Any
 
 from scripts.stack import docker, terraform
 from scripts.stack.aws import request, wait_for
-from scripts.stack.processes import output, run, succeeds
+from scripts.stack.processes import install_locked, output, run, succeeds
 from scripts.stack.report import StackError, say
 from scripts.stack.settings import LOCALSTACK_PYTHON, Stack
 
@@ -24,7 +24,7 @@ HEALTH = {"ministack": "/_ministack/health", "localstack": "/_localstack/health"
 
 
 def start(stack: Stack) -> None:
-    """Have the emulator up; a running one of ours is kept with all that is in it."""
+    """Start the emulator, unless ours is running: then keep it with its contents."""
     running = read(stack)
     if running and running["emulator"] != stack.emulator:
         raise StackError(
@@ -32,7 +32,7 @@ def start(stack: Stack) -> None:
             f"make down EMULATOR={running['emulator']}, then make up EMULATOR={stack.emulator}",
         )
     if is_up(stack):
-        say(f"{stack.emulator} is up already")
+        say(f"{stack.emulator} is already up")
         return
     forget(stack)
     stack.state.mkdir(parents=True, exist_ok=True)
@@ -46,31 +46,27 @@ def start(stack: Stack) -> None:
 
 
 def stop(stack: Stack) -> None:
-    """Stop what `start` started and remove what it left."""
+    """Stop the emulator and remove its containers."""
     running = read(stack)
     if running and running["emulator"] == "localstack":
-        run(
-            ["docker", "rm", "--force", "--volumes", stack.container],
-            remedy="make down",
-            quiet=True,
-        )
+        docker.remove(stack.container)
     elif running and is_ours(running):
         end_process(int(running["pid"]))
     if docker.daemon_answers():
-        docker.remove_containers(stack)
+        docker.remove(*docker.containers(stack))
     (stack.state / "emulator.json").unlink(missing_ok=True)
 
 
 def forget(stack: Stack) -> None:
-    """Drop what was known of an emulator that is gone: its containers, and Terraform's state."""
+    """Remove the containers and Terraform's state of an emulator that has ended."""
     if read(stack):
-        say("the emulator of the last run is gone, and all that was in it")
+        say("the emulator of the last run has ended; its contents are lost")
     stop(stack)
     terraform.drop_state(stack)
 
 
 def is_up(stack: Stack) -> bool:
-    """Whether the emulator that we started lives and answers."""
+    """Whether the emulator that we started runs and answers."""
     running = read(stack)
     return bool(running) and is_ours(running) and answers(stack)
 
@@ -79,7 +75,7 @@ def answers(stack: Stack) -> bool:
     """Whether the emulator's health page answers."""
     running = read(stack)
     if running and not is_ours(running):
-        raise StackError(f"{stack.emulator} ended as it started.", f"less {log(stack)}")
+        raise StackError(f"{stack.emulator} ended during its start.", f"less {log(stack)}")
     try:
         return request("GET", stack.url + HEALTH[stack.emulator], timeout_seconds=3).status == 200
     except ConnectionError:
@@ -87,25 +83,25 @@ def answers(stack: Stack) -> bool:
 
 
 def log(stack: Stack) -> Path:
-    """The emulator's own log."""
+    """The emulator's log file."""
     return stack.state / "emulator.log"
 
 
 def read(stack: Stack) -> dict[str, Any]:
-    """What we noted when we started an emulator; empty when there is none."""
+    """The content of emulator.json; empty if we started no emulator."""
     try:
-        noted: dict[str, Any] = json.loads((stack.state / "emulator.json").read_text())
+        running: dict[str, Any] = json.loads((stack.state / "emulator.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
-    return noted
+    return running
 
 
-def note(stack: Stack, **facts: Any) -> None:
+def write(stack: Stack, **facts: Any) -> None:
     (stack.state / "emulator.json").write_text(json.dumps({"emulator": stack.emulator, **facts}))
 
 
 def is_ours(running: dict[str, Any]) -> bool:
-    """Whether the noted process or container is still the one that was noted."""
+    """Whether the process or container of emulator.json still runs and is the same one."""
     if "container" in running:
         state = output(
             ["docker", "inspect", "--format", "{{.State.Running}}", running["container"]]
@@ -116,9 +112,9 @@ def is_ours(running: dict[str, Any]) -> bool:
 
 
 def process_started(pid: int) -> str | None:
-    """When a process began, in ticks since the machine did: a number is used again, a start not.
+    """The start of a process, in ticks since boot. Linux reuses process ids, but not with a start.
 
-    None for a process that is gone or a zombie. MiniStack runs on Linux only, and so does this.
+    None if the process has ended or is a zombie. Linux only, as MiniStack is.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -129,7 +125,7 @@ def process_started(pid: int) -> str | None:
 
 
 def end_process(pid: int) -> None:
-    """SIGTERM, ten seconds, SIGKILL."""
+    """Send SIGTERM, wait ten seconds, then send SIGKILL."""
     os.kill(pid, signal.SIGTERM)
     for _ in range(100):
         if process_started(pid) is None:
@@ -139,34 +135,19 @@ def end_process(pid: int) -> None:
 
 
 def install(stack: Stack) -> None:
-    """The emulator's virtual environment, made anew when its lock changed."""
-    lock = HERE / "requirements.txt"
-    mark = stack.venv / "installed-from.txt"
-    if mark.exists() and mark.read_text() == lock.read_text():
-        return
-    say("installing MiniStack into its own virtual environment")
-    shutil.rmtree(stack.venv, ignore_errors=True)
-    remedy = "look at the lines above (no network?), then make up again"
-    run([sys.executable, "-m", "venv", stack.venv], remedy=remedy, quiet=True)
-    run(
-        [
-            *(str(stack.venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"),
-            *("install", "--quiet", "--require-hashes", "--requirement", str(lock)),
-        ],
-        remedy=remedy,
-        quiet=True,
-    )
-    mark.write_text(lock.read_text())
+    """Install MiniStack, with boto3 and the AWS command line."""
+    remedy = "read the lines above (no network?), then make up"
+    install_locked("MiniStack", stack.venv, HERE / "requirements.txt", remedy=remedy)
 
 
 def start_ministack(stack: Stack) -> None:
-    """MiniStack with our extension, on loopback only."""
+    """Start MiniStack with our extension, on loopback only."""
     temporary = stack.state / "tmp"
     temporary.mkdir(exist_ok=True)
     environment = {
         key: value
         for key, value in os.environ.items()
-        # A function must not see what happens to be set in this shell.
+        # A function must not see the other variables of this shell.
         if key in ("PATH", "HOME", "LANG", "DOCKER_HOST", "DOCKER_CONFIG")
     } | {
         "TMPDIR": str(temporary),
@@ -183,32 +164,28 @@ def start_ministack(stack: Stack) -> None:
     }
     if stack.postgres_image:
         environment["STACK_POSTGRES_IMAGE"] = stack.postgres_image
-    with log(stack).open("w") as written:
+    with log(stack).open("w") as log_file:
         process = subprocess.Popen(
             [stack.venv / "bin" / "python", HERE / "ministack_extension.py"],
             cwd=stack.state,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=written,
+            stdout=log_file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    note(stack, pid=process.pid, started=process_started(process.pid))
+    write(stack, pid=process.pid, started=process_started(process.pid))
 
 
 def start_localstack(stack: Stack) -> None:
-    """LocalStack in a container; the token goes by the environment, never by a command line."""
+    """Start LocalStack in a container. No command line shows the token: Docker inherits it."""
     if not docker.pull(stack.localstack_image):
         raise StackError(
-            f"The image {stack.localstack_image} cannot be fetched.",
-            "check the network, or name another: make up EMULATOR=localstack LOCALSTACK_IMAGE=...",
+            f"Docker cannot fetch the image {stack.localstack_image}.",
+            "check the network, or use another: make up EMULATOR=localstack LOCALSTACK_IMAGE=...",
         )
     if succeeds(["docker", "inspect", stack.container]):
-        run(
-            ["docker", "rm", "--force", "--volumes", stack.container],
-            remedy="make down",
-            quiet=True,
-        )
+        docker.remove(stack.container)
     run(
         [
             *("docker", "run", "--detach", "--name", stack.container),
@@ -221,14 +198,14 @@ def start_localstack(stack: Stack) -> None:
         remedy="make up EMULATOR=localstack",
         quiet=True,
     )
-    note(stack, container=stack.container)
-    wait_for("LocalStack's licence", 90, lambda: answers_or_refused(stack), "make up")
+    write(stack, container=stack.container)
+    wait_for("LocalStack's licence", 90, lambda: accepts_token(stack), "make up")
 
 
-def answers_or_refused(stack: Stack) -> bool:
-    """Whether LocalStack is up; StackError when it refused the token."""
-    said = output(["docker", "logs", stack.container]) or ""
-    if "License activation failed" in said or "license.not_found" in said:
+def accepts_token(stack: Stack) -> bool:
+    """Whether LocalStack is up. Raises StackError if it refused the token."""
+    printed = output(["docker", "logs", stack.container]) or ""
+    if "License activation failed" in printed or "license.not_found" in printed:
         raise StackError(
             "LocalStack refused LOCALSTACK_AUTH_TOKEN (wrong, expired, or without a licence).",
             "copy it again from the LocalStack web application (Auth Tokens), "
@@ -238,7 +215,7 @@ def answers_or_refused(stack: Stack) -> bool:
 
 
 def functions_python(stack: Stack) -> str:
-    """The Python that runs the functions, as 3.11: MiniStack runs them with its own."""
+    """The version of Python that runs the functions, for example 3.11: MiniStack uses its own."""
     if stack.emulator == "localstack":
         return LOCALSTACK_PYTHON
     return f"{sys.version_info.major}.{sys.version_info.minor}"

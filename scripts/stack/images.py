@@ -1,7 +1,7 @@
-"""The reporting service's image, and stand-ins for its base where no registry answers.
+"""The reporting service's image, and stand-ins for its base image if no registry answers.
 
-A stand-in is made of Debian's packages, has a name of its own, and is handed to the Dockerfile
-as a build argument: the Dockerfile itself never changes.
+A stand-in consists of Debian's packages and has its own name. The Dockerfile takes it as a build
+argument, so the Dockerfile is always the same.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def build_reports(stack: Stack) -> str:
-    """Build the image; its name, with a tag that says what is inside."""
+    """Build the image and return its name, with a tag that identifies the content."""
     base = stack.base_image or base_image()
     say(f"base image {base}")
     run(
@@ -37,7 +37,7 @@ def build_reports(stack: Stack) -> str:
             *("--build-arg", f"BASE_IMAGE={base}", "--tag", f"{REPORTS}:built", str(ROOT)),
         ],
         environment={**os.environ, "DOCKER_BUILDKIT": "1" if has_buildx() else "0"},
-        remedy="look at the lines above, then make image",
+        remedy="read the lines above, then make image",
         quiet=True,
     )
     inspect = ["docker", "image", "inspect", f"{REPORTS}:built", "--format"]
@@ -50,15 +50,15 @@ def build_reports(stack: Stack) -> str:
 
 
 def has_buildx() -> bool:
-    """Whether the newer builder is there; Debian's package comes without."""
+    """Whether Docker has its newer builder, which Debian's package lacks."""
     return output(["docker", "buildx", "version"]) is not None
 
 
 def base_image() -> str:
-    """Python's own image, or its stand-in where no registry answers."""
+    """The official Python image, or a stand-in if no registry answers."""
     if docker.pull(BASE_IMAGE):
         return BASE_IMAGE
-    say(f"no registry answers for {BASE_IMAGE}; a stand-in takes its place")
+    say(f"no registry answers for {BASE_IMAGE}: using a stand-in")
     build_stand_in(
         STAND_IN_PYTHON, ["ca-certificates", "python3", "python3-venv"], python_settings()
     )
@@ -66,7 +66,7 @@ def base_image() -> str:
 
 
 def postgres_image(major_version: int) -> str | None:
-    """None where the emulator can fetch PostgreSQL's own image, else its stand-in."""
+    """None if the emulator can fetch the official PostgreSQL image, else a stand-in."""
     if docker.pull(f"postgres:{major_version}-alpine"):
         return None
     build_stand_in(
@@ -83,29 +83,30 @@ def postgres_image(major_version: int) -> str | None:
 
 
 def python_settings() -> list[str]:
-    """What makes Debian's Python behave like the official image, behind this machine's network."""
+    """The settings that make Debian's Python behave like the official image on this network."""
     return [
         "ENV LANG=C.UTF-8 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore",
-        # pip brings certificates of its own; a network that inspects TLS needs the machine's.
+        # pip has its own certificates; on a network that inspects TLS it needs this machine's.
         f"ENV PIP_CERT={CERTIFICATES}",
         'CMD ["python3"]',
     ]
 
 
 def build_stand_in(name: str, packages: list[str], settings: list[str]) -> None:
-    """An image of Debian's packages, made once; its recipe is in its label."""
+    """Build an image of Debian's packages, unless one with the same recipe exists."""
     recipe = hashlib.sha256(
         "\n".join([DEBIAN, *packages, *settings, entrypoint().read_text()]).encode()
     ).hexdigest()[:12]
     label = '{{index .Config.Labels "recipe"}}'
     if (output(["docker", "image", "inspect", name, "--format", label]) or "").strip() == recipe:
-        say(f"{name} is there")
+        say(f"{name} exists already")
         return
     if os.geteuid() != 0 or shutil.which("debootstrap") is None:
         raise StackError(
-            f"No image registry answers, and a stand-in ({name}) needs root and debootstrap.",
+            f"No image registry answers, and building a stand-in ({name}) needs root and "
+            "debootstrap.",
             "connect to a registry, or as root: bash scripts/stack/ci.sh docker, then make up; "
-            "or name images you have: make up BASE_IMAGE=... POSTGRES_IMAGE=...",
+            "or use images you have: make up BASE_IMAGE=... POSTGRES_IMAGE=...",
         )
     say(f"building {name} from Debian's packages")
     with tempfile.TemporaryDirectory(prefix="lead-billing-standin-") as folder:
@@ -115,7 +116,7 @@ def build_stand_in(name: str, packages: list[str], settings: list[str]) -> None:
                 *("debootstrap", "--variant=minbase", f"--include={','.join(packages)}"),
                 *(DEBIAN, str(root), *debian_mirror()),
             ],
-            remedy="check that Debian's packages can be reached (apt-get update), then make image",
+            remedy="check that apt-get update works, then make image",
             quiet=True,
         )
         clean(root)
@@ -123,52 +124,53 @@ def build_stand_in(name: str, packages: list[str], settings: list[str]) -> None:
 
 
 def entrypoint() -> Path:
-    """What starts the PostgreSQL stand-in the way the official image does."""
+    """The script that starts the PostgreSQL stand-in as the official image starts."""
     return HERE / "docker-entrypoint.sh"
 
 
 def debian_mirror() -> list[str]:
-    """The mirror this machine's apt uses, or none: debootstrap knows Debian's own."""
-    listed = run(
+    """The mirror that apt uses on this machine, or nothing: debootstrap knows Debian's own."""
+    mirrors = run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
         remedy="apt-get update",
         quiet=True,
     )
-    for mirror in listed.split():
+    for mirror in mirrors.split():
         if mirror.rstrip("/").endswith("/debian"):
             return [mirror]
     return []
 
 
 def clean(root: Path) -> None:
-    """Leave out what no container needs, and bring what this machine trusts."""
-    for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"):
-        shutil.rmtree(root / waste, ignore_errors=True)
-    for waste in ("usr/share/locale", "var/lib/postgresql/15", "etc/postgresql/15"):
-        shutil.rmtree(root / waste, ignore_errors=True)
+    """Delete what no container needs, and add this machine's certificates and the entrypoint."""
+    for folder in (
+        *("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"),
+        *("usr/share/locale", "var/lib/postgresql/15", "etc/postgresql/15"),
+    ):
+        shutil.rmtree(root / folder, ignore_errors=True)
     for source in (root / "etc/apt").glob("sources.list*"):
         if source.is_file():
             source.unlink()
     if CERTIFICATES.exists():
         shutil.copyfile(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
-    place = root / "usr/local/bin" / entrypoint().name
-    shutil.copyfile(entrypoint(), place)
-    place.chmod(0o755)
+    script = root / "usr/local/bin" / entrypoint().name
+    shutil.copyfile(entrypoint(), script)
+    script.chmod(0o755)
 
 
 def import_root(root: Path, name: str, settings: list[str]) -> None:
-    """A folder as an image."""
+    """Turn a folder into an image."""
     changes = [part for setting in settings for part in ("--change", setting)]
     with subprocess.Popen(
         ["tar", "-C", root, "--numeric-owner", "-c", "."], stdout=subprocess.PIPE
     ) as archive:
-        done = subprocess.run(
+        docker_import = subprocess.run(
             ["docker", "import", *changes, "-", name],
             stdin=archive.stdout,
             stdout=subprocess.DEVNULL,
             check=False,
         )
-    if done.returncode != 0 or archive.returncode != 0:
+    if docker_import.returncode != 0 or archive.returncode != 0:
         raise StackError(
-            f"{name} could not be made.", "check the free space (df -h), then make image"
+            f"Docker could not import {name}.", "check the free space (df -h), then make image"
         )

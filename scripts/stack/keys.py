@@ -1,6 +1,6 @@
-"""The stack's admin key: made here, of which only the hash goes into the deployment.
+"""Create the stack's admin key. Only its hash goes into the deployment.
 
-As a program it prints a key, its id and its hash, for a deployment elsewhere.
+As a program, print a key, its id and its hash for another deployment.
 """
 
 import os
@@ -11,11 +11,11 @@ from scripts.stack.report import StackError, say
 from scripts.stack.settings import Stack
 
 
-def have_admin_key(stack: Stack) -> None:
-    """Have a key that opens the stack's API, readable by this account alone."""
-    kept = stack.state / "admin-key"
-    if kept.exists():
-        say("kept from before")
+def create_admin_key(stack: Stack) -> None:
+    """Create an admin key unless there is one, in a file that only this account can read."""
+    file = stack.state / "admin-key"
+    if file.exists():
+        say("exists already")
         return
     token = Token.new()
     tasks.run_task(
@@ -27,19 +27,19 @@ def have_admin_key(stack: Stack) -> None:
             *("--key-id", token.key_id, "--key-hash", token.hash.hex()),
         ],
     )
-    descriptor = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.write(token.text)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="ascii") as key_file:
+        key_file.write(token.text)
 
 
 def authorization(stack: Stack) -> dict[str, str]:
-    """The header that opens the stack's API."""
-    kept = stack.state / "admin-key"
-    if not kept.exists():
+    """The Authorization header with the stack's admin key."""
+    file = stack.state / "admin-key"
+    if not file.exists():
         raise StackError("There is no admin key yet.", "make up")
-    return {"Authorization": f"Bearer {kept.read_text(encoding='ascii')}"}
+    return {"Authorization": f"Bearer {file.read_text(encoding='ascii')}"}
 
 
 if __name__ == "__main__":
-    made = Token.new()
-    print(f"key   {made.text}\nid    {made.key_id}\nhash  {made.hash.hex()}")
+    new = Token.new()
+    print(f"key   {new.text}\nid    {new.key_id}\nhash  {new.hash.hex()}")

@@ -1,4 +1,4 @@
-"""The functions as zips: our code and the locked packages, and nothing else.
+"""Build the functions' zips from our code and the locked packages.
 
 Invariant: the same sources and the same lock give the same bytes.
 """
@@ -20,21 +20,21 @@ from scripts.stack.settings import ROOT, Stack
 ZIP_LIMIT = 50 * 1024 * 1024
 UNZIPPED_LIMIT = 250 * 1024 * 1024
 
-# The oldest time a zip can say.
+# The earliest time that a zip can store.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
-# Never read at run time: records of the installation, headers, stubs, sources, tests.
+# No program reads these at run time: installation records, headers, stubs, sources, tests.
 WASTE_FOLDERS = {"__pycache__", "bin", "tests", "test"}
 WASTE_SUFFIXES = {".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".txt"}
 WASTE_NAMES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
-# boto3 brings the description of every AWS service; these are the ones our code calls.
+# boto3 brings the description of every AWS service. Our code calls only these services.
 AWS_SERVICES = {"secretsmanager", "sqs", "sts", "xray"}
 
 
 @dataclass(frozen=True)
 class Package:
-    """A function's zip: its lock, the code that goes in, and the modules that Lambda calls."""
+    """A function's zip: its lock, its code, and the modules that Lambda calls."""
 
     name: str
     lock: Path
@@ -51,15 +51,15 @@ INGEST = Package(
 REPORTS = Package(
     "reports",
     ROOT / "services" / "reports" / "requirements.txt",
-    # alembic, because readiness compares the schema with the newest migration. In a zip our
-    # folder and the package of that name are one folder; no file of theirs meets one of ours.
+    # alembic, because readiness compares the schema with the newest migration. In the zip, our
+    # folder and the package `alembic` are one folder; no file is in both.
     ("common", "services", "alembic", "pyproject.toml"),
     ("services.reports.app",),
 )
 
 
 def build(stack: Stack, package: Package) -> Path:
-    """Build a zip, check it by itself, and print its size."""
+    """Build a zip, import its handlers from it, and print its size."""
     target = stack.state / f"{package.name}.zip"
     target.parent.mkdir(parents=True, exist_ok=True)
     emulator.install(stack)
@@ -74,7 +74,7 @@ def build(stack: Stack, package: Package) -> Path:
     if size > ZIP_LIMIT or unzipped > UNZIPPED_LIMIT:
         raise StackError(
             f"{target.name} is too large for Lambda: {size:,} bytes, {unzipped:,} unzipped.",
-            f"look at what {package.lock.relative_to(ROOT)} brings",
+            f"find the large packages of {package.lock.relative_to(ROOT)}",
         )
     digest = hashlib.sha256(target.read_bytes()).hexdigest()[:12]
     say(f"{target.name}: {size / 1e6:.1f} MB, {unzipped / 1e6:.1f} MB unzipped, sha256 {digest}")
@@ -82,7 +82,7 @@ def build(stack: Stack, package: Package) -> Path:
 
 
 def install(stack: Stack, package: Package, contents: Path) -> None:
-    """The locked packages, as wheels for the function's Python and processor."""
+    """Install the locked packages, as wheels for the function's Python and processor."""
     python = emulator.functions_python(stack)
     platforms = wheel_platforms(python, stack.architecture)
     run(
@@ -93,26 +93,26 @@ def install(stack: Stack, package: Package, contents: Path) -> None:
             *(f"--platform={platform}" for platform in platforms),
             *("--require-hashes", "--requirement", package.lock),
         ],
-        remedy="look at the lines above (no network? no wheel for this Python?), then make package",
+        remedy="read the lines above (no network? no wheel for this Python?), then make package",
         quiet=True,
     )
 
 
 def add(source: Path, contents: Path) -> None:
-    """Our code beside the packages; StackError where a package holds a file of the same name."""
+    """Copy our code. Raises StackError if a package has a file with the same name."""
     for file in [source] if source.is_file() else sorted(source.rglob("*")):
         name = file.relative_to(ROOT)
         if not file.is_file() or is_waste(name):
             continue
-        place = contents / name
-        if place.exists():
+        target = contents / name
+        if target.exists():
             raise StackError(f"A package holds {name} too.", "rename ours, then make package")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, place)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
 
 
 def wheel_platforms(python: str, architecture: str) -> list[str]:
-    """Wheels that run on Lambda: Amazon Linux 2 to Python 3.11, Amazon Linux 2023 after that."""
+    """The wheels that run on Lambda: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023."""
     machine = "aarch64" if architecture == "arm64" else "x86_64"
     platforms = [f"manylinux2014_{machine}", f"manylinux_2_17_{machine}"]
     if tuple(int(part) for part in python.split(".")) >= (3, 12):
@@ -121,7 +121,7 @@ def wheel_platforms(python: str, architecture: str) -> list[str]:
 
 
 def write_zip(contents: Path, target: Path) -> int:
-    """Zip a folder: sorted, without times, owners or waste. The unzipped size."""
+    """Zip a folder in sorted order, without times, owners and waste. Returns the unzipped size."""
     unzipped = 0
     with zipfile.ZipFile(target, "w") as archive:
         for file in sorted(contents.rglob("*")):
@@ -138,7 +138,7 @@ def write_zip(contents: Path, target: Path) -> int:
 
 
 def is_waste(name: Path) -> bool:
-    """Whether a file is never read at run time."""
+    """Whether no program reads this file at run time."""
     folders = set(name.parts[:-1])
     if name.parts[:2] == ("botocore", "data") and len(name.parts) > 3:
         return name.parts[2] not in AWS_SERVICES
@@ -151,13 +151,13 @@ def is_waste(name: Path) -> bool:
 
 
 def check(stack: Stack, package: Package, target: Path) -> None:
-    """Import the handlers from the zip alone, beside what Lambda's own runtime brings.
+    """Import the handlers with only the packages of the zip and of Lambda's runtime.
 
-    MiniStack runs functions with packages of its own: there a missing one goes unnoticed.
+    MiniStack also gives functions its own packages, so it would hide a missing package.
     """
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if emulator.functions_python(stack) != here or sys.platform != "linux":
-        say(f"{target.name} is built for another Python than this one: not imported")
+        say(f"{target.name} is for another version of Python, so its import is not checked")
         return
     runtime = next((stack.venv / "lib").glob("python3.*")) / "site-packages"
     with tempfile.TemporaryDirectory(prefix="lead-billing-check-") as folder:
@@ -170,6 +170,6 @@ def check(stack: Stack, package: Package, target: Path) -> None:
         run(
             [sys.executable, "-I", "-S", "-c", program],
             environment={"PATH": "/usr/bin:/bin", "POWERTOOLS_SERVICE_NAME": "check"},
-            remedy=f"add what is missing to {package.lock.relative_to(ROOT)}",
+            remedy=f"add the missing package to {package.lock.relative_to(ROOT)}",
             quiet=True,
         )

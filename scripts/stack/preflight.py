@@ -1,4 +1,4 @@
-"""Is everything here that the stack needs? Every gap at once, each with the way to close it."""
+"""Check that this machine has all that the stack needs, and name every gap with its remedy."""
 
 import json
 import re
@@ -16,16 +16,16 @@ TERRAFORM = (1, 11)
 
 
 def check(stack: Stack) -> None:
-    """Print what was found; StackError with every gap."""
+    """Print the versions. Raises StackError with all gaps."""
     gaps = list(find_gaps(stack))
     if gaps:
         causes = "\n".join(f"  - {cause}\n      {remedy}" for cause, remedy in gaps)
-        raise StackError(f"Something is missing:\n{causes}", "the lines above, then make up again")
+        raise StackError(f"The stack needs more:\n{causes}", "the lines above, then make up")
 
 
 def find_gaps(stack: Stack) -> Iterator[tuple[str, str]]:
-    """What is missing, each with how to get it."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - nothing was installed that would have said so
+    """Each gap: its cause and its remedy."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - no installer has checked the version before
         yield ("Python 3.11 or newer is needed.", "https://www.python.org/downloads/")
     yield from terraform_gaps(stack)
     yield from docker_gaps()
@@ -33,18 +33,18 @@ def find_gaps(stack: Stack) -> Iterator[tuple[str, str]]:
 
 
 def terraform_gaps(stack: Stack) -> Iterator[tuple[str, str]]:
-    """Terraform, new enough; and where its provider comes from."""
-    said = output(["terraform", "version", "-json"])
-    if said is None:
+    """Terraform 1.11 or newer, and the provider's source."""
+    printed = output(["terraform", "version", "-json"])
+    if printed is None:
         yield (
             "Terraform is not installed.",
             "https://developer.hashicorp.com/terraform/install (1.11 or newer)",
         )
         return
-    version = str(json.loads(said)["terraform_version"])
+    version = str(json.loads(printed)["terraform_version"])
     if terraform_version(version) < TERRAFORM:
         yield (
-            f"Terraform {version} is too old: 1.11 brought write-only arguments, "
+            f"Terraform {version} is too old: only 1.11 and newer have write-only arguments, "
             "which keep passwords out of the state.",
             "https://developer.hashicorp.com/terraform/install",
         )
@@ -52,15 +52,15 @@ def terraform_gaps(stack: Stack) -> Iterator[tuple[str, str]]:
     if stack.plugin_mirror and mirror is None:
         yield (
             f"TF_PLUGIN_MIRROR={stack.plugin_mirror} holds no {terraform.PROVIDER}.",
-            "name the folder that holds it, or leave TF_PLUGIN_MIRROR out",
+            "set it to the folder that holds the provider, or leave it out",
         )
     say(f"terraform {version}, provider from {mirror or 'the Terraform registry'}")
 
 
 def terraform_version(text: str) -> tuple[int, int]:
-    """Major and minor of a version such as 1.11.4-rc1."""
-    found = re.match(r"(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    """The major and minor number of a version like 1.11.4-rc1."""
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def docker_gaps() -> Iterator[tuple[str, str]]:
@@ -69,26 +69,26 @@ def docker_gaps() -> Iterator[tuple[str, str]]:
         yield ("Docker is not installed.", "https://docs.docker.com/engine/install/")
     elif not docker.daemon_answers():
         yield (
-            "Docker's daemon does not answer (not running, or not allowed for this user).",
+            "Docker's daemon does not answer (it does not run, or this user has no access).",
             "start Docker, or: sudo systemctl start docker; "
             "as root without systemd: bash scripts/stack/ci.sh docker",
         )
     else:
-        said = output(["docker", "version", "--format", "{{.Server.Version}}"]) or ""
-        say(f"docker {said.strip()}")
+        version = output(["docker", "version", "--format", "{{.Server.Version}}"]) or ""
+        say(f"docker {version.strip()}")
 
 
 def emulator_gaps(stack: Stack) -> Iterator[tuple[str, str]]:
-    """A free port, and LocalStack's token where LocalStack is wanted."""
+    """A free port, and the token if the emulator is LocalStack."""
     if stack.emulator == "ministack" and sys.platform != "linux":
         yield (
-            "MiniStack reaches its containers by their own addresses, which only Linux routes.",
-            "make up EMULATOR=localstack, or run this in a Linux machine",
+            "MiniStack connects to its containers by their addresses, which only Linux routes.",
+            "make up EMULATOR=localstack, or use a Linux machine",
         )
     if stack.emulator == "localstack" and not stack.token:
         yield (
             "LocalStack's ECS, RDS and HTTP APIs need a licence: LOCALSTACK_AUTH_TOKEN is not set.",
-            "docs/deployment.md, 'LocalStack'; or make up EMULATOR=ministack, which needs none",
+            "docs/deployment.md, 'LocalStack'; or make up EMULATOR=ministack without a licence",
         )
     running = emulator.read(stack)
     if running and emulator.is_ours(running) and running["emulator"] != stack.emulator:
@@ -101,12 +101,12 @@ def emulator_gaps(stack: Stack) -> Iterator[tuple[str, str]]:
     elif port_is_taken(stack.port):
         yield (
             f"Port {stack.port} is taken by another program (not by this stack's emulator).",
-            f"stop it, or take another: make up GATEWAY_PORT={stack.port + 1}",
+            f"stop it, or use another port: make up GATEWAY_PORT={stack.port + 1}",
         )
 
 
 def port_is_taken(port: int) -> bool:
-    """Whether something listens on a port of this machine."""
+    """Whether a program listens on a port of this machine."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,10 +1,12 @@
-"""Other programs, run to their end."""
+"""Run other programs."""
 
+import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scripts.stack.report import StackError
+from scripts.stack.report import StackError, say
 
 
 def run(
@@ -15,12 +17,12 @@ def run(
     environment: Mapping[str, str] | None = None,
     quiet: bool = False,
 ) -> str:
-    """Run a command and return its standard output (empty unless `quiet`).
+    """Run a command. A `quiet` command prints nothing: its output is returned instead.
 
-    A command that fails raises StackError; `quiet` ones with the last lines they printed.
+    Raises StackError if the command fails, with the last lines of its output if it is `quiet`.
     """
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [str(part) for part in command],
             cwd=cwd,
             env=environment,
@@ -32,22 +34,41 @@ def run(
         )
     except FileNotFoundError:
         raise StackError(f"{command[0]} is not installed.", "make preflight") from None
-    if done.returncode != 0:
-        said = "\n".join((done.stdout or "").strip().splitlines()[-15:])
+    if result.returncode != 0:
+        lines = "\n".join((result.stdout or "").strip().splitlines()[-15:])
         name = " ".join(str(part) for part in command[:3])
-        raise StackError(f"`{name}` failed ({done.returncode}).\n{said}".rstrip(), remedy)
-    return done.stdout or ""
+        raise StackError(f"`{name}` failed ({result.returncode}).\n{lines}".rstrip(), remedy)
+    return result.stdout or ""
+
+
+def install_locked(name: str, venv: Path, lock: Path, *, remedy: str) -> None:
+    """Install the packages of `lock` into a new virtual environment, if the lock has changed."""
+    installed_from = venv / "installed-from.txt"
+    if installed_from.exists() and installed_from.read_text() == lock.read_text():
+        return
+    say(f"installing {name} into its own virtual environment")
+    shutil.rmtree(venv, ignore_errors=True)
+    run([sys.executable, "-m", "venv", venv], remedy=remedy, quiet=True)
+    run(
+        [
+            *(venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install"),
+            *("--quiet", "--require-hashes", "--requirement", lock),
+        ],
+        remedy=remedy,
+        quiet=True,
+    )
+    installed_from.write_text(lock.read_text())
 
 
 def succeeds(command: Sequence[str | Path]) -> bool:
-    """Whether a command exists and exits 0; it prints nothing."""
+    """Whether a command exists and exits with 0. Prints nothing."""
     return output(command) is not None
 
 
 def output(command: Sequence[str | Path]) -> str | None:
-    """A command's standard output, or None when it is missing or fails."""
+    """The standard output of a command, or None if the command is missing or fails."""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -57,4 +78,4 @@ def output(command: Sequence[str | Path]) -> str | None:
         )
     except (FileNotFoundError, PermissionError):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return result.stdout if result.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""What the steps say to the person who started them, and how they fail."""
+"""Messages of the steps to the terminal, and their error."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class StackError(Exception):
-    """A step that cannot go on: what is wrong, and the command that mends it."""
+    """Why a step cannot continue, and the command that fixes it."""
 
     def __init__(self, cause: str, remedy: str) -> None:
         super().__init__(cause)
@@ -16,13 +16,13 @@ class StackError(Exception):
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(f"    {text}", flush=True)
 
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Name a step when it begins and its time when it is done."""
+    """Print the title of a step when it begins, and its duration when it is done."""
     print(f"==> {title}", flush=True)
     started = time.monotonic()
     yield
@@ -30,6 +30,6 @@ def step(title: str) -> Iterator[None]:
 
 
 def fail(error: StackError) -> int:
-    """Print an error's two lines; the exit code."""
+    """Print the cause and the remedy of an error, and return the exit code."""
     print(f"\nerror: {error.cause}\n  try: {error.remedy}", file=sys.stderr, flush=True)
     return 1

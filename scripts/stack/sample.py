@@ -1,38 +1,26 @@
-"""The brief's sample through the gateway: customers, products and leads in, reports out."""
+"""Send the sample's customers, products and leads through the gateway, and fetch the reports."""
 
 import json
 from typing import Any
 
+from scripts.sample_data import CUSTOMERS, LEADS, PRODUCTS, REPORTS
 from scripts.stack import aws, keys, terraform
 from scripts.stack.report import StackError, say
-from scripts.stack.settings import ROOT, Stack
-
-LEADS = ROOT / "docs" / "samples" / "sample_leads.json"
-
-CUSTOMERS = {
-    "customer-123": {"name": "Acme Corporation", "email": "billing@acme.example"},
-    "customer-456": {"name": "Globex Corporation", "email": "billing@globex.example"},
-}
-PRODUCTS = {
-    "product-abc": {"name": "Product ABC"},
-    "product-def": {"name": "Product DEF"},
-    "product-xyz": {"name": "Product XYZ"},
-}
-REPORTS = (("customer-123", "2024-04"), ("customer-456", "2024-04"), ("customer-123", "2024-05"))
+from scripts.stack.settings import Stack
 
 
 def gateway(stack: Stack) -> str:
-    """The API's address."""
+    """The URL of the API."""
     return stack.gateway_url(str(terraform.outputs(stack)["api_id"]))
 
 
 def ask(stack: Stack, method: str, path: str, body: Any = None) -> aws.Answer:
-    """A request through the gateway, with the stack's admin key."""
+    """Send a request through the gateway, with the stack's admin key."""
     return aws.request(method, gateway(stack) + path, body, keys.authorization(stack))
 
 
 def wait_until_ready(stack: Stack) -> None:
-    """Until the service answers through the gateway with its database and its schema."""
+    """Wait until the service answers through the gateway and has its database and schema."""
     url = f"{gateway(stack)}/health/ready"
 
     def ready() -> bool:
@@ -45,18 +33,18 @@ def wait_until_ready(stack: Stack) -> None:
 
 
 def send(stack: Stack) -> None:
-    """Register the sample's customers and products and post its leads. Again without harm."""
+    """Register the sample's customers and products and post its leads. Safe to repeat."""
     wait_until_ready(stack)
-    for noun, known in (("customers", CUSTOMERS), ("products", PRODUCTS)):
-        for identifier, fields in known.items():
-            accepted(ask(stack, "PUT", f"/{noun}/{identifier}", fields), (200, 201))
-    answer = accepted(ask(stack, "POST", "/leads", LEADS.read_bytes()), (200, 201))
+    for noun, entries in (("customers", CUSTOMERS), ("products", PRODUCTS)):
+        for identifier, fields in entries.items():
+            json_of(ask(stack, "PUT", f"/{noun}/{identifier}", fields), (200, 201))
+    answer = json_of(ask(stack, "POST", "/leads", LEADS.read_bytes()), (200, 201))
     counts = {key: value for key, value in answer.items() if isinstance(value, int) and value}
     say("leads: " + ", ".join(f"{value} {key}" for key, value in counts.items()))
 
 
-def accepted(answer: aws.Answer, statuses: tuple[int, ...]) -> dict[str, Any]:
-    """The answer's JSON; StackError for another status."""
+def json_of(answer: aws.Answer, statuses: tuple[int, ...]) -> dict[str, Any]:
+    """The JSON of the answer. Raises StackError for other statuses."""
     if answer.status not in statuses:
         raise StackError(
             f"The gateway answered {answer.status}: {answer.body.decode(errors='replace')[:400]}",
@@ -69,7 +57,7 @@ def accepted(answer: aws.Answer, statuses: tuple[int, ...]) -> dict[str, Any]:
 def show(stack: Stack) -> None:
     """Fetch the sample's reports through the gateway and print them."""
     for customer, period in REPORTS:
-        report = accepted(ask(stack, "GET", f"/billing/reports/{customer}/{period}"), (200,))
+        report = json_of(ask(stack, "GET", f"/billing/reports/{customer}/{period}"), (200,))
         print("\n".join(table(report)), flush=True)
 
 

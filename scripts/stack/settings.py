@@ -1,6 +1,6 @@
-"""What one stack is: its folder, its emulator, its port. Read from the environment here only.
+"""The settings of one stack. Only this module reads them from the environment.
 
-Invariant: two stacks differ in their port, and nothing of one is named like the other's.
+Invariant: two stacks have different ports and share no names.
 """
 
 import os
@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 EMULATORS = ("ministack", "localstack")
 RUNTIMES = ("fargate", "lambda")
 
-# Newest of both that were tried; other ones go into the environment.
+# The newest versions that were tested; BASE_IMAGE and LOCALSTACK_IMAGE override them.
 BASE_IMAGE = "python:3.13-slim-bookworm"
 LOCALSTACK_IMAGE = "localstack/localstack-pro:4.14.0"
 
-# LocalStack runs functions in AWS's own images, so any of Lambda's Pythons will do there.
+# LocalStack runs functions in AWS's own images, so every Python version of Lambda works there.
 LOCALSTACK_PYTHON = "3.13"
 
 
@@ -43,7 +43,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the emulator answers."""
+        """The URL of the emulator."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -53,26 +53,26 @@ class Stack:
 
     @property
     def container(self) -> str:
-        """Name of LocalStack's container."""
+        """The name of LocalStack's container."""
         return f"{self.name}-localstack-{self.port}"
 
     @property
     def owner(self) -> str:
-        """What MiniStack labels its containers with: its host and its port."""
+        """The label of MiniStack's containers: its host and its port."""
         return f"{socket.gethostname()}:{self.port}"
 
     @property
     def architecture(self) -> str:
-        """This machine's processor by Lambda's and ECS's names."""
+        """This machine's processor, as Lambda and ECS name it."""
         machine = platform.machine().lower()
         return "arm64" if machine in ("arm64", "aarch64") else "x86_64"
 
     def gateway_url(self, api_id: str) -> str:
-        """The API's address for programs: no name to look up, no $ for a shell to expand."""
+        """The API's URL for programs: it needs no DNS and has no $ that a shell would expand."""
         return f"{self.url}/_aws/execute-api/{api_id}/%24default"
 
     def browser_url(self, api_id: str) -> str:
-        """The API's address for a browser, where links inside a page work."""
+        """The API's URL for a browser, where the links of a page work."""
         domain = "localhost" if self.emulator == "ministack" else "localhost.localstack.cloud"
         return f"http://{api_id}.execute-api.{domain}:{self.port}"
 
@@ -82,7 +82,7 @@ def stack() -> Stack:
     emulator = chosen("EMULATOR", EMULATORS)
     port = os.environ.get("GATEWAY_PORT") or "4566"
     if not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise StackError(f"GATEWAY_PORT={port} is no port.", "make up GATEWAY_PORT=4566")
+        raise StackError(f"GATEWAY_PORT={port} is not a port.", "make up GATEWAY_PORT=4566")
     mirror = os.environ.get("TF_PLUGIN_MIRROR")
     return Stack(
         emulator=emulator,
@@ -95,17 +95,17 @@ def stack() -> Stack:
         plugin_mirror=Path(mirror) if mirror else None,
         state=ROOT / ".data" / "stack" / port,
         environment=ROOT / "terraform" / "envs" / "local",
-        # MiniStack names containers by what is in them; a second stack must not meet the first.
+        # MiniStack derives container names from this; two stacks must not share a name.
         name="lead-billing" if port == "4566" else f"lead-billing-{port}",
     )
 
 
 def chosen(name: str, values: tuple[str, ...]) -> str:
-    """The value of the environment variable `name`, the first of `values` unless set."""
+    """The value of the environment variable `name`, or the first of `values` if it is not set."""
     value = os.environ.get(name) or values[0]
     if value not in values:
         raise StackError(
-            f"{name}={value} is not known; it is one of {', '.join(values)}.",
+            f"{name}={value} is not valid; use one of {', '.join(values)}.",
             f"make up {name}={values[0]}",
         )
     return value

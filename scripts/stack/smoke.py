@@ -1,6 +1,6 @@
-"""Every route of the contract through the gateway, each with the status and the sign it must show.
+"""Send requests to every route through the gateway, and check each status and a text of each body.
 
-Writes nothing but the brief's sample and one lead that stays in quarantine; again without harm.
+Stores only the sample and one lead that stays in quarantine. Safe to repeat.
 """
 
 import json
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.version import VERSION
+from scripts.sample_data import CUSTOMERS, LEADS, PRODUCTS
 from scripts.stack import aws, keys, sample
 from scripts.stack.report import StackError
 from scripts.stack.settings import Stack
 
-STRAY_LEAD = {
+QUARANTINED_LEAD = {
     "lead_id": "smoke-stray-lead",
     "customer_id": "smoke-unknown-customer",
     "product_id": "product-abc",
@@ -24,19 +25,19 @@ STRAY_LEAD = {
 
 @dataclass(frozen=True)
 class Probe:
-    """A request, the statuses that are right, and text its body must hold."""
+    """A request, its correct statuses, and a text that the answer must contain."""
 
     method: str
     path: str
     statuses: tuple[int, ...]
-    holds: str = ""
+    text: str = ""
     body: Any = None
     has_key: bool = True
 
 
 def probes() -> list[Probe]:
-    """One probe at least for each route."""
-    leads = sample.LEADS.read_bytes()
+    """At least one probe for each route."""
+    leads = LEADS.read_bytes()
     first = json.loads(leads)[0]
     report = "/billing/reports/customer-123/2024-04"
     return [
@@ -51,18 +52,16 @@ def probes() -> list[Probe]:
             "/customers/customer-123",
             (200,),
             "customer-123",
-            sample.CUSTOMERS["customer-123"],
+            CUSTOMERS["customer-123"],
         ),
         Probe("GET", "/customers", (200,), "customer-123"),
-        Probe(
-            "PUT", "/products/product-abc", (200,), "product-abc", sample.PRODUCTS["product-abc"]
-        ),
+        Probe("PUT", "/products/product-abc", (200,), "product-abc", PRODUCTS["product-abc"]),
         Probe("GET", "/products", (200,), "product-abc"),
         Probe("POST", "/leads", (200,), '"results"', leads),
         Probe("POST", "/leads", (200,), "unchanged", first),
         Probe("POST", "/leads", (422,), "errors", {**first, "lead_type": "Carrier Pigeon"}),
         Probe("POST", "/leads", (400,), "status", b"{"),
-        Probe("POST", "/leads", (202,), "quarantined", STRAY_LEAD),
+        Probe("POST", "/leads", (202,), "quarantined", QUARANTINED_LEAD),
         Probe("GET", "/leads?customer_id=customer-123&limit=1", (200,), "next_cursor"),
         Probe("GET", "/leads/uuid-1", (200,), "uuid-1"),
         Probe("GET", "/leads/no-such-lead", (404,), "status"),
@@ -95,7 +94,7 @@ def probes() -> list[Probe]:
 
 
 def check(stack: Stack) -> None:
-    """Send every probe; StackError with those that were answered wrongly."""
+    """Send every probe. Raises StackError with the routes that answered wrongly."""
     url = sample.gateway(stack)
     sample.send(stack)
     key = keys.authorization(stack)
@@ -106,17 +105,17 @@ def check(stack: Stack) -> None:
 
 
 def passes(url: str, probe: Probe, headers: dict[str, str]) -> bool:
-    """Send a probe and print its line."""
+    """Send a probe, print the result, and return whether it is correct."""
     try:
         answer = aws.request(probe.method, url + probe.path, probe.body, headers)
     except ConnectionError as error:
         print(f"    FAIL {probe.method:<6} {probe.path}: {error}", flush=True)
         return False
-    right = answer.status in probe.statuses and probe.holds.encode() in answer.body
+    correct = answer.status in probe.statuses and probe.text.encode() in answer.body
     print(
-        f"    {'ok  ' if right else 'FAIL'} {probe.method:<6} {probe.path} {answer.status}",
+        f"    {'ok  ' if correct else 'FAIL'} {probe.method:<6} {probe.path} {answer.status}",
         flush=True,
     )
-    if not right:
+    if not correct:
         print(f"         {answer.body.decode(errors='replace')[:300]}", flush=True)
-    return right
+    return correct

@@ -1,4 +1,4 @@
-# The stack on this machine: Terraform on an emulator of AWS. Included by the Makefile.
+# The stack on this machine: Terraform and an emulator of AWS. The Makefile includes this file.
 # EMULATOR=ministack|localstack  GATEWAY_PORT=4566  REPORTS_RUNTIME=fargate|lambda
 # BASE_IMAGE=  POSTGRES_IMAGE=  LOCALSTACK_IMAGE=  TF_PLUGIN_MIRROR=
 
@@ -11,16 +11,16 @@ STACK_TARGETS := up down preflight emulator image package tf-init tf-plan tf-app
 	stack-migrate stack-seed stack-report address smoke invoke logs test-infra test-e2e module-readmes
 .PHONY: $(STACK_TARGETS)
 
-up: ## Deploy everything locally, bill the sample, print the addresses (EMULATOR=, REPORTS_RUNTIME=)
+up: ## Deploy everything on this machine, bill the sample, print the addresses (EMULATOR=, REPORTS_RUNTIME=)
 	$(stack) up
 
-down: ## Take the local stack away again, nothing left behind
+down: ## Remove the stack and everything that it started
 	$(stack) down
 
-preflight: ## Say what the local stack still needs and how to get it
+preflight: ## List what this machine lacks for the stack, with remedies
 	$(stack) preflight
 
-emulator: ## Start the emulator of AWS alone
+emulator: ## Start only the emulator of AWS
 	$(stack) emulator
 
 image: ## Build the reporting service's image
@@ -29,48 +29,48 @@ image: ## Build the reporting service's image
 package: ## Build the functions' zips and print their sizes
 	$(stack) package
 
-tf-init: ## Get Terraform's provider and modules
+tf-init: ## Install Terraform's provider and modules
 	$(stack) tf-init
 
-tf-plan: ## Show what tf-apply would change
+tf-plan: ## Show the changes that tf-apply would make
 	$(stack) tf-plan
 
 tf-apply: ## Deploy into the emulator
 	$(stack) tf-apply
 
-tf-destroy: ## Take the deployment out of the emulator, which stays up
+tf-destroy: ## Remove the deployment, but keep the emulator running
 	$(stack) tf-destroy
 
 stack-migrate: ## Bring the stack's schema up to date, as a one-off ECS task
 	$(stack) migrate
 
-stack-seed: ## Send the brief's sample through the gateway
+stack-seed: ## Send the sample leads through the gateway
 	$(stack) sample
 
 stack-report: ## Fetch the sample's reports through the gateway
 	$(stack) sample-report
 
-address: ## Print the addresses of the running stack
+address: ## Print the addresses of the stack
 	$(stack) address
 
-smoke: ## Try every route of the contract through the gateway
+smoke: ## Send a request to every route through the gateway
 	$(stack) smoke
 
-invoke: ## Call the ingest function directly (EVENT=post_sample_leads, a file of functions/ingest/events)
+invoke: ## Call the ingest function directly (EVENT=post_sample_leads, a file in functions/ingest/events)
 	$(stack) invoke
 
-replay-dlq: ## Put the dead letters back on the queue (of the stack, or DEAD_LETTERS_URL= and QUEUE_URL=)
+replay-dlq: ## Move the dead letters back to the queue (of the stack, or DEAD_LETTERS_URL= and QUEUE_URL=)
 	$(if $(and $(DEAD_LETTERS_URL),$(QUEUE_URL)),@$(PY) -m scripts.replay_dead_letters \
 		"$(DEAD_LETTERS_URL)" "$(QUEUE_URL)",$(stack) replay-dlq)
 
-logs: ## Print the stack's logs (PART=gateway, ingest, queue, reports or migrate)
+logs: ## Print the logs of the stack (PART=gateway, ingest, queue, reports or migrate)
 	$(stack) logs
 
-test-infra: ## Test the Terraform without a cloud: format, validity, module tests, checkov
+test-infra: ## Test the Terraform code without a cloud: format, validity, module tests, checkov
 	$(stack) test-infra
 
 test-e2e: $(VENV)/dev ## Test a whole stack: up, every route, a killed task, an empty plan, down
 	@$(PY) -m pytest -p no:cacheprovider -p no:xdist -x -v tests/e2e
 
-module-readmes: ## Write the tables of the Terraform modules' READMEs anew
+module-readmes: ## Generate the tables in the Terraform modules' READMEs
 	$(stack) module-readmes

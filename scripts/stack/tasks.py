@@ -1,4 +1,4 @@
-"""One-off tasks of the reporting image: the migrations, and closing what is due."""
+"""Run one-off tasks in the reporting image: the migrations, and closing the due months."""
 
 from typing import Any
 
@@ -8,29 +8,29 @@ from scripts.stack.settings import Stack
 
 
 def migrate(stack: Stack) -> None:
-    """Bring the schema to the newest version, where the service's own image runs."""
+    """Bring the schema up to date, in the image of the service."""
     run_task(stack, "migrate", ["python", "-m", "alembic", "upgrade", "head"])
 
 
 def close_due(stack: Stack) -> None:
-    """Close the months that are due, by the command and in the task that the schedule names."""
+    """Close the due months, with the command and the task of the schedule."""
     run_task(stack, "reports", terraform.outputs(stack)["close_command"])
 
 
 def run_task(stack: Stack, part: str, command: list[str]) -> list[str]:
-    """Run a command once as an ECS task and give the end of what it printed.
+    """Run a command as an ECS task and return the last 20 lines of its log.
 
-    `part`: whose database role it works in, of Terraform's output `tasks`. StackError with its log
-    unless it exits 0.
+    `part` is a key of Terraform's output `tasks`; it determines the database role. Raises
+    StackError unless the command exits with 0.
     """
     deployed = terraform.outputs(stack)
-    as_part = deployed["tasks"][part]
+    definition = deployed["tasks"][part]
     started = aws.ecs(
         stack,
         "RunTask",
         {
             "cluster": deployed["cluster_name"],
-            "taskDefinition": as_part["definition_arn"],
+            "taskDefinition": definition["definition_arn"],
             "launchType": "FARGATE",
             "count": 1,
             "startedBy": "make",
@@ -42,7 +42,7 @@ def run_task(stack: Stack, part: str, command: list[str]) -> list[str]:
                 }
             },
             "overrides": {
-                "containerOverrides": [{"name": as_part["container_name"], "command": command}]
+                "containerOverrides": [{"name": definition["container_name"], "command": command}]
             },
         },
     )
@@ -52,17 +52,17 @@ def run_task(stack: Stack, part: str, command: list[str]) -> list[str]:
     task: dict[str, Any] = {}
 
     def stopped() -> bool:
-        found = aws.ecs(
+        answer = aws.ecs(
             stack, "DescribeTasks", {"cluster": deployed["cluster_name"], "tasks": [arn]}
         )
-        task.update(found["tasks"][0])
+        task.update(answer["tasks"][0])
         return bool(task["lastStatus"] == "STOPPED")
 
     aws.wait_for(f"The end of `{' '.join(command)}`", 180, stopped, f"make logs PART={part}")
     exit_code = task["containers"][0].get("exitCode")
     printed = [
         line
-        for stream, line in aws.log_lines(stack, as_part["log_group_name"])
+        for stream, line in aws.log_lines(stack, definition["log_group_name"])
         if stream.endswith(arn.rsplit("/", 1)[-1])
     ]
     for line in printed[-20:]:
@@ -70,7 +70,7 @@ def run_task(stack: Stack, part: str, command: list[str]) -> list[str]:
     if exit_code != 0:
         reason = task.get("stoppedReason") or "see the lines above"
         raise StackError(
-            f"`{' '.join(command)}` ended with {exit_code} as an ECS task ({reason}).",
+            f"`{' '.join(command)}` exited with {exit_code} as an ECS task ({reason}).",
             f"make logs PART={part}, then make {part if part == 'migrate' else 'up'}",
         )
     return printed[-20:]

@@ -1,4 +1,4 @@
-"""Terraform in envs/local: where its provider comes from, its variables, its state."""
+"""Run Terraform in envs/local, with its provider, its variables and its state."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from scripts.stack.settings import Stack
 
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 
-# Where a filesystem mirror is looked for, besides TF_PLUGIN_MIRROR. Terraform looks into the
-# first three by itself, but asks the registry too unless it is told not to.
+# The folders that may hold a mirror of the provider, unless TF_PLUGIN_MIRROR is set. Terraform
+# itself searches the first four, but asks the registry too unless its configuration forbids it.
 MIRRORS = (
     "~/.terraform.d/plugins",
     "~/.local/share/terraform/plugins",
@@ -31,7 +31,7 @@ MIRRORS = (
 
 
 def find_mirror(stack: Stack) -> Path | None:
-    """The folder that holds the provider, or None: then it comes from the registry."""
+    """The folder that holds the provider, or None if Terraform must ask the registry."""
     candidates = [stack.plugin_mirror] if stack.plugin_mirror else [Path(p) for p in MIRRORS]
     for candidate in candidates:
         folder = candidate.expanduser()
@@ -41,7 +41,7 @@ def find_mirror(stack: Stack) -> Path | None:
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """Terraform's environment: our own configuration, and no credentials of this shell's."""
+    """Terraform's environment: its own configuration, and no credentials from this shell."""
     stack.state.mkdir(parents=True, exist_ok=True)
     configuration = stack.state / "terraform.rc"
     mirror = find_mirror(stack)
@@ -56,8 +56,10 @@ def environment(stack: Stack) -> dict[str, str]:
         cache = stack.state.parent / "terraform-plugins"
         cache.mkdir(exist_ok=True)
         configuration.write_text(f'plugin_cache_dir = "{cache}"\n')
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "TF_"))}
-    return kept | {
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))
+    }
+    return inherited | {
         "TF_CLI_CONFIG_FILE": str(configuration),
         "TF_IN_AUTOMATION": "1",
         "TF_INPUT": "0",
@@ -68,16 +70,14 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 def state_file(stack: Stack) -> Path:
-    """The state, apart for each stack."""
+    """The state of this stack."""
     return stack.state / "terraform.tfstate"
 
 
 def drop_state(stack: Stack) -> None:
-    """Forget what is in an emulator that is gone."""
-    for left in stack.state.glob("terraform.tfstate*"):
-        left.unlink()
-    for left in stack.state.glob("*.tfplan"):
-        left.unlink()
+    """Delete the state, after the emulator with the deployment has ended."""
+    for file in stack.state.glob("terraform.tfstate*"):
+        file.unlink()
 
 
 def terraform(stack: Stack, *arguments: str, remedy: str, quiet: bool = False) -> str:
@@ -91,14 +91,14 @@ def terraform(stack: Stack, *arguments: str, remedy: str, quiet: bool = False) -
 
 
 def change(stack: Stack, verb: str, remedy: str) -> None:
-    """Apply or destroy: one line for each thing done, everything else in a log."""
+    """Apply or destroy. Prints a line for each resource; the log has the whole output."""
     log = stack.state / f"terraform-{verb}.log"
     command = ["terraform", f"-chdir={stack.environment}", verb, "-input=false", "-auto-approve"]
-    # The emulator is one process. Called ten times at once, as Terraform would, it can answer too
-    # late, and a call made twice finds what the first one made.
+    # The emulator is one process. With ten calls at once, Terraform's default, it can answer too
+    # late; then Terraform repeats the call and fails on the resource of the first call.
     command += ["-no-color", "-compact-warnings", "-parallelism=4", *variables(stack)]
     with (
-        log.open("w") as written,
+        log.open("w") as log_file,
         subprocess.Popen(
             command,
             env=environment(stack),
@@ -109,21 +109,21 @@ def change(stack: Stack, verb: str, remedy: str) -> None:
         ) as process,
     ):
         for line in process.stdout or ():
-            written.write(line)
-            done = re.match(r"(\S+: \w+ complete(?: after \w+)?|\w+ complete!.*)", line)
-            if done:
-                say(done[1])
+            log_file.write(line)
+            progress = re.match(r"(\S+: \w+ complete(?: after \w+)?|\w+ complete!.*)", line)
+            if progress:
+                say(progress[1])
     if process.returncode != 0:
         errors = [part.strip() for part in log.read_text().split("\nError: ")[1:]]
         shown = [f"  - {error.splitlines()[0][:200]}" for error in errors[:3]]
         if len(errors) > len(shown):
             shown.append(f"  - and {len(errors) - len(shown)} more")
         cause = "\n".join(shown)
-        raise StackError(f"terraform {verb} failed:\n{cause}\n  (all of it: {log})", remedy)
+        raise StackError(f"terraform {verb} failed:\n{cause}\n  (whole output: {log})", remedy)
 
 
 def init(stack: Stack) -> None:
-    """The provider and the modules."""
+    """Install the provider and the modules."""
     terraform(
         stack,
         "init",
@@ -136,35 +136,35 @@ def init(stack: Stack) -> None:
     )
 
 
-def initialised(stack: Stack) -> None:
-    """Have `init` done."""
+def require_init(stack: Stack) -> None:
+    """Run `init` unless it has run before."""
     if not (stack.state / "terraform" / "modules" / "modules.json").exists():
         init(stack)
 
 
 def plan(stack: Stack) -> None:
-    """Show what `apply` would do."""
-    initialised(stack)
+    """Show the changes that `apply` would make."""
+    require_init(stack)
     terraform(
         stack, "plan", "-input=false", *variables(stack), remedy="make tf-init, then make tf-plan"
     )
 
 
 def apply(stack: Stack) -> None:
-    """Make the emulator hold what envs/local says. Again and again without harm."""
-    initialised(stack)
-    change(stack, "apply", "make tf-apply goes on from here; make down starts over")
+    """Deploy envs/local into the emulator. Safe to repeat."""
+    require_init(stack)
+    change(stack, "apply", "make tf-apply, which continues from here; or make down to start again")
 
 
 def destroy(stack: Stack) -> None:
-    """Take everything out of the emulator again."""
-    initialised(stack)
-    change(stack, "destroy", "make down, which also stops the emulator and forgets the state")
+    """Remove the deployment from the emulator."""
+    require_init(stack)
+    change(stack, "destroy", "make down, which also stops the emulator and deletes the state")
 
 
 def has_changes(stack: Stack) -> bool:
     """Whether a plan would change anything."""
-    done = subprocess.run(
+    plan = subprocess.run(
         [
             *("terraform", f"-chdir={stack.environment}", "plan", "-input=false", "-no-color"),
             *("-detailed-exitcode", *variables(stack)),
@@ -172,13 +172,13 @@ def has_changes(stack: Stack) -> bool:
         env=environment(stack),
         check=False,
     )
-    if done.returncode == 1:
+    if plan.returncode == 1:
         raise StackError("terraform plan failed.", "make tf-plan")
-    return done.returncode == 2
+    return plan.returncode == 2
 
 
 def variables(stack: Stack) -> list[str]:
-    """Terraform's variables, written by the steps before: one file, readable by its owner only."""
+    """The option with the file of variables that the steps before wrote."""
     file = stack.state / "variables.tfvars.json"
     if not file.exists():
         raise StackError("The image and the packages are not built yet.", "make image package")
@@ -186,14 +186,17 @@ def variables(stack: Stack) -> list[str]:
 
 
 def set_variables(stack: Stack, **values: Any) -> None:
-    """Note variables for Terraform. Secrets are made once and stay while the stack lives."""
+    """Write variables for Terraform to a file that only this account can read.
+
+    Secrets are created once and stay the same while the stack exists.
+    """
     stack.state.mkdir(parents=True, exist_ok=True)
     file = stack.state / "variables.tfvars.json"
-    known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    variables: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     for role in ("database", "function", "service"):
-        known.setdefault(f"{role}_password", secrets.token_urlsafe(24))
-    known.setdefault("user_hash_key", secrets.token_urlsafe(32))
-    known |= {
+        variables.setdefault(f"{role}_password", secrets.token_urlsafe(24))
+    variables.setdefault("user_hash_key", secrets.token_urlsafe(32))
+    variables |= {
         "emulator_url": stack.url,
         "region": stack.region,
         "name": stack.name,
@@ -203,14 +206,14 @@ def set_variables(stack: Stack, **values: Any) -> None:
         "autoscaling": stack.emulator == "localstack",
     }
     file.touch(mode=0o600)
-    file.write_text(json.dumps(known | values, indent=2))
+    file.write_text(json.dumps(variables | values, indent=2))
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
-    """Terraform's outputs by name; StackError when nothing was applied."""
-    initialised(stack)
-    said = terraform(stack, "output", "-json", remedy="make up", quiet=True)
-    found = {name: output["value"] for name, output in json.loads(said).items()}
-    if "api_id" not in found:
+    """Terraform's outputs by name. Raises StackError if nothing is deployed."""
+    require_init(stack)
+    printed = terraform(stack, "output", "-json", remedy="make up", quiet=True)
+    values = {name: output["value"] for name, output in json.loads(printed).items()}
+    if "api_id" not in values:
         raise StackError("Nothing is deployed.", "make up")
-    return found
+    return values

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from scripts.sample_data import LEADS, REPORTS
 from scripts.stack import aws, docker, emulator, sample, tasks, terraform
 from scripts.stack.report import StackError
 from scripts.stack.settings import Stack
@@ -73,7 +74,7 @@ def test_reports_through_the_gateway_are_exact(stack: Stack) -> None:
 
     reports = {
         (customer, period): sample.ask(stack, "GET", f"/billing/reports/{customer}/{period}").json()
-        for customer, period in sample.REPORTS
+        for customer, period in REPORTS
     }
 
     billed = {key: report["totals"]["billed"] for key, report in reports.items()}
@@ -107,13 +108,13 @@ def test_post_ran_in_the_function_and_get_in_the_container(stack: Stack) -> None
 
 
 def test_function_and_service_sign_in_as_themselves_and_never_as_the_owner(stack: Stack) -> None:
-    sample.ask(stack, "POST", "/leads", json.loads(sample.LEADS.read_bytes())[0])
+    sample.ask(stack, "POST", "/leads", json.loads(LEADS.read_bytes())[0])
     sample.ask(stack, "GET", "/customers")
 
     said = tasks.run_task(stack, "migrate", ["python", "-c", WHO_IS_SIGNED_IN])
 
     assert "signed in: lead_billing_function lead_billing_service" in said
-    with pytest.raises(StackError, match="ended with"):
+    with pytest.raises(StackError, match="exited with"):
         tasks.run_task(stack, "reports", ["python", "-c", CHANGE_A_LEAD])
 
 
@@ -250,7 +251,7 @@ def messages_in(stack: Stack, queue_url: str) -> int:
 def test_lead_posted_while_the_database_is_away_is_stored_once_when_it_is_back(
     stack: Stack, quick_queue: dict[str, str]
 ) -> None:
-    lead = json.loads(sample.LEADS.read_bytes())[0] | {"lead_id": "while-it-was-away"}
+    lead = json.loads(LEADS.read_bytes())[0] | {"lead_id": "while-it-was-away"}
     filters = ["--filter", f"label={docker.LABEL}={stack.owner}", "--filter", "label=ministack=rds"]
     database = docker_says("ps", "--quiet", *filters)
 
@@ -287,7 +288,7 @@ def test_lead_posted_while_the_database_is_away_is_stored_once_when_it_is_back(
 def test_bad_message_becomes_a_dead_letter_and_can_be_replayed(
     stack: Stack, quick_queue: dict[str, str]
 ) -> None:
-    lead = json.loads(sample.LEADS.read_bytes())[0]
+    lead = json.loads(LEADS.read_bytes())[0]
     stray = lead | {"lead_id": "of-a-new-type", "lead_type": "Podcast"}
     body = {"QueueUrl": quick_queue["queue_url"], "MessageBody": json.dumps([stray])}
     aws.call(stack, "sqs", "AmazonSQS.SendMessage", body)
@@ -335,7 +336,7 @@ def test_container_stops_by_itself_when_asked(stack: Stack) -> None:
 
 
 def test_failing_migration_ends_with_its_cause(stack: Stack) -> None:
-    with pytest.raises(StackError, match="ended with") as raised:
+    with pytest.raises(StackError, match="exited with") as raised:
         tasks.run_task(stack, "migrate", ["python", "-m", "alembic", "upgrade", "no-such-revision"])
 
     assert "make migrate" in raised.value.remedy

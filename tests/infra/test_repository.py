@@ -21,7 +21,7 @@ def test_readme_of_a_module_explains_every_variable_and_output() -> None:
     for module in checks.modules():
         for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
             for name, body in checks.blocks(module / file, kind):
-                assert checks.described(body), f"{module.name}: {name}"
+                assert checks.description(body), f"{module.name}: {name}"
 
 
 def test_only_the_environment_knows_an_endpoint() -> None:

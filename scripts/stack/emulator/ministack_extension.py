@@ -1,7 +1,8 @@
-"""MiniStack with the few pieces this project's Terraform needs and MiniStack lacks.
+"""Start MiniStack with the few features that this project's Terraform needs and MiniStack lacks.
 
-Everything is patched in this process; the package stays as it was installed. Each section
-says why it is there. A symbol that is missing (another MiniStack) ends the start with its name.
+This process patches MiniStack's modules in memory; the installed package does not change. Each
+section says why it exists. If another version of MiniStack lacks a patched name, the start fails
+and tells the name.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ links = AccountRegionScopedDict()
 
 
 def replace(module: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in the place of `module.name`, in the module's action table too."""
+    """Replace `module.name` by `make(original)`, also in the module's action table."""
     if not hasattr(module, name):
         sys.exit(
             f"ministack_extension: {module.__name__}.{name} is missing; "
@@ -41,11 +42,11 @@ def replace(module: Any, name: str, make: Callable[[Any], Any]) -> None:
             table[action] = wrapped
 
 
-# --- API Gateway: VPC links. MiniStack has none; ours is the one way to the load balancer.
+# --- API Gateway: VPC links, which MiniStack lacks. The gateway reaches the load balancer by one.
 
 
 def vpc_link_request(method: str, link_id: str | None, data: dict[str, Any]) -> Response:
-    """The four VPC link operations Terraform uses."""
+    """Answer the VPC link operations that Terraform uses."""
     if link_id is None and method == "POST":
         link = {
             "vpcLinkId": secrets.token_hex(4),
@@ -98,8 +99,8 @@ def with_vpc_links(original: Handler) -> Handler:
     return handle_request
 
 
-def keeping_connection(status: int) -> Callable[[Any], Any]:
-    """An integration as answered by `original`, with the connection it was given."""
+def keep_connection(status: int) -> Callable[[Any], Any]:
+    """Add the connection of the request to the integration that `original` answers."""
 
     def make(original: Any) -> Any:
         def save_integration(api_id: str, *arguments: Any) -> Response:
@@ -120,7 +121,7 @@ def keeping_connection(status: int) -> Callable[[Any], Any]:
 
 
 def request_ids(integration: dict[str, Any]) -> dict[str, str]:
-    """The headers that the integration has set to the request's id; no other is mapped here."""
+    """The headers that the integration sets to the id of the request, the only mapping we use."""
     return {
         name.removeprefix("overwrite:header."): secrets.token_hex(8)
         for name, value in (integration.get("requestParameters") or {}).items()
@@ -128,7 +129,7 @@ def request_ids(integration: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def through_load_balancer(original: Any) -> Any:
+def invoke_through_load_balancer(original: Any) -> Any:
     async def invoke(  # noqa: PLR0917 - MiniStack's signature
         integration: dict[str, Any],
         path: str,
@@ -144,7 +145,7 @@ def through_load_balancer(original: Any) -> Any:
         balancer = alb._lbs.get(listener["LoadBalancerArn"]) if listener else None
         if balancer is None:
             return 503, {"Content-Type": "application/json"}, b'{"message":"Service Unavailable"}'
-        return await whole(
+        return await read_body(
             await alb.dispatch_request(
                 balancer,
                 method,
@@ -165,8 +166,8 @@ def through_load_balancer(original: Any) -> Any:
 HOP_HEADERS = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 
 
-async def whole(response: Response) -> Response:
-    """A response with its body read: the gateway hands on bytes, the load balancer streams."""
+async def read_body(response: Response) -> Response:
+    """The response with its whole body: the load balancer streams, but the gateway needs bytes."""
     status, headers, body = response
     if isinstance(body, StreamingResponse):
         chunks: list[bytes] = []
@@ -176,17 +177,17 @@ async def whole(response: Response) -> Response:
                 chunks.append(message.get("body", b""))
 
         async def receive() -> None:
-            await asyncio.Event().wait()  # a caller that never goes away
+            await asyncio.Event().wait()  # the caller never disconnects
 
         await body.runner(send, receive)
         body = b"".join(chunks)
     return status, {k: v for k, v in headers.items() if k.lower() not in HOP_HEADERS}, body
 
 
-# --- EC2: what Terraform reads back after it wrote it. Without this every plan shows a change.
+# --- EC2: fields that Terraform writes and reads again. Without them every plan shows a change.
 
 
-def remembering_interface_endpoint(original: Any) -> Any:
+def store_endpoint_fields(original: Any) -> Any:
     def create_vpc_endpoint(parameters: Any) -> Response:
         before = set(ec2._vpc_endpoints)
         response: Response = original(parameters)
@@ -199,7 +200,7 @@ def remembering_interface_endpoint(original: Any) -> Any:
     return create_vpc_endpoint
 
 
-def telling_interface_endpoint(original: Any) -> Any:
+def show_endpoint_fields(original: Any) -> Any:
     def endpoint_xml(endpoint: dict[str, Any], tag: str = "item") -> str:
         xml: str = original(endpoint, tag)
         if endpoint.get("VpcEndpointType") != "Interface":
@@ -217,7 +218,7 @@ def telling_interface_endpoint(original: Any) -> Any:
     return endpoint_xml
 
 
-def keeping_prefix_lists(original: Any) -> Any:
+def store_prefix_lists(original: Any) -> Any:
     def parse_ip_permissions(parameters: Any, prefix: str) -> list[dict[str, Any]]:
         rules: list[dict[str, Any]] = original(parameters, prefix)
         for number, rule in enumerate(rules, 1):
@@ -235,11 +236,11 @@ def keeping_prefix_lists(original: Any) -> Any:
     return parse_ip_permissions
 
 
-def telling_prefix_lists(original: Any) -> Any:
+def show_prefix_lists(original: Any) -> Any:
     def rule_xml(group: str, rule: dict[str, Any], is_egress: bool = False) -> str:
         if not rule.get("PrefixListIds"):
-            plain: str = original(group, rule, is_egress=is_egress)
-            return plain
+            unchanged: str = original(group, rule, is_egress=is_egress)
+            return unchanged
         prefix_list = rule["PrefixListIds"][0]
         as_range = {
             **rule,
@@ -248,13 +249,13 @@ def telling_prefix_lists(original: Any) -> Any:
             "PrefixListIds": [],
         }
         xml: str = original(group, as_range, is_egress=is_egress)
-        told = f"<prefixListId>{escape(prefix_list['PrefixListId'])}</prefixListId>"
-        return xml.replace("<cidrIpv4>-</cidrIpv4>", told)
+        element = f"<prefixListId>{escape(prefix_list['PrefixListId'])}</prefixListId>"
+        return xml.replace("<cidrIpv4>-</cidrIpv4>", element)
 
     return rule_xml
 
 
-def tagging_egress_rules(original: Any) -> Any:
+def tag_egress_rules(original: Any) -> Any:
     def authorize_egress(parameters: Any) -> Response:
         response: Response = original(parameters)
         tags = ec2._sg_rule_tag_specifications(parameters)
@@ -267,10 +268,10 @@ def tagging_egress_rules(original: Any) -> Any:
     return authorize_egress
 
 
-# --- CloudWatch: DescribeAlarms leaves out half of an alarm; same reason.
+# --- CloudWatch: DescribeAlarms answers only half of an alarm's fields. The reason is the same.
 
 
-def telling_whole_alarms(original: Handler) -> Handler:
+def show_whole_alarms(original: Handler) -> Handler:
     async def handle_request(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
     ) -> Response:
@@ -295,7 +296,7 @@ def alarm_xml(alarm: dict[str, Any]) -> str:
     for key in ("AlarmActions", "OKActions", "InsufficientDataActions"):
         members = "".join(f"<member>{escape(arn)}</member>" for arn in alarm.get(key) or [])
         actions += f"<{key}>{members}</{key}>"
-    # An alarm has one of the two; MiniStack gives one with a percentile an Average beside it.
+    # An alarm has either of the two; MiniStack adds the Average to an alarm on a percentile.
     statistic = "ExtendedStatistic" if alarm.get("ExtendedStatistic") else "Statistic"
     optional = "".join(
         f"<{key}>{escape(str(alarm[key]))}</{key}>"
@@ -310,10 +311,10 @@ def alarm_xml(alarm: dict[str, Any]) -> str:
     )
 
 
-# --- ECS: one field for Terraform to read back, and a container as the task definition wants it.
+# --- ECS: one more field that Terraform reads again, and the task definition's read-only root.
 
 
-def telling_zone_rebalancing(original: Any) -> Any:
+def store_zone_rebalancing(original: Any) -> Any:
     def create_service(data: dict[str, Any]) -> Response:
         response: Response = original(data)
         cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
@@ -328,7 +329,7 @@ def telling_zone_rebalancing(original: Any) -> Any:
 
 
 def with_read_only_root(original: Any) -> Any:
-    """MiniStack starts every container writable; what is deployed must be what is tested."""
+    """Start a container as its definition says; MiniStack makes every root file system writable."""
 
     def build_run_kwargs(container: dict[str, Any], *arguments: Any) -> dict[str, Any]:
         kwargs: dict[str, Any] = original(container, *arguments)
@@ -338,11 +339,11 @@ def with_read_only_root(original: Any) -> Any:
     return build_run_kwargs
 
 
-# --- RDS: never open to the network of a laptop, an image that can be had without a registry,
-# and one more field for Terraform to read back.
+# --- RDS: a database on loopback only, so that the network of a laptop cannot reach it; an image
+# for machines without a registry; and one more field that Terraform reads again.
 
 
-def on_loopback(original: Any) -> Any:
+def publish_on_loopback(original: Any) -> Any:
     def run_container(
         client: Any, engine: str, kwargs: dict[str, Any], *rest: Any, **named: Any
     ) -> Any:
@@ -352,7 +353,7 @@ def on_loopback(original: Any) -> Any:
     return run_container
 
 
-def remembering_log_exports(original: Any) -> Any:
+def store_log_exports(original: Any) -> Any:
     def create_instance(parameters: Any) -> Response:
         response: Response = original(parameters)
         instance = rds._instances.get(rds._p(parameters, "DBInstanceIdentifier"))
@@ -365,7 +366,7 @@ def remembering_log_exports(original: Any) -> Any:
     return create_instance
 
 
-def telling_log_exports(original: Any) -> Any:
+def show_log_exports(original: Any) -> Any:
     def instance_xml(instance: dict[str, Any]) -> str:
         xml: str = original(instance)
         members = "".join(
@@ -378,7 +379,7 @@ def telling_log_exports(original: Any) -> Any:
     return instance_xml
 
 
-def with_given_image(original: Any) -> Any:
+def use_stand_in_image(original: Any) -> Any:
     def image_for_engine(*arguments: Any) -> Any:
         image, *others = original(*arguments)
         return (os.environ.get("STACK_POSTGRES_IMAGE") or image, *others)
@@ -386,17 +387,17 @@ def with_given_image(original: Any) -> Any:
     return image_for_engine
 
 
-# --- Its sweep at start would also take unlabelled containers, which may be another project's.
+# --- At its start MiniStack also removes containers without a label, which may belong to others.
 
 
-def sparing_others(original: Any) -> Any:
+def keep_unlabelled(original: Any) -> Any:
     def reap_all(client: Any, stop_timeout: int = 2, include_unlabelled: bool = False) -> Any:
         return original(client, stop_timeout=stop_timeout, include_unlabelled=False)
 
     return reap_all
 
 
-def forgetting_links(original: Any) -> Any:
+def clear_links(original: Any) -> Any:
     def reset() -> None:
         links.clear()
         original()
@@ -405,25 +406,25 @@ def forgetting_links(original: Any) -> Any:
 
 
 def install() -> None:
-    """Put every piece in its place."""
+    """Apply every patch."""
     replace(apigateway, "handle_request", with_vpc_links)
-    replace(apigateway, "_create_integration", keeping_connection(201))
-    replace(apigateway, "_update_integration", keeping_connection(200))
-    replace(apigateway, "_invoke_http_proxy", through_load_balancer)
-    replace(apigateway, "reset", forgetting_links)
-    replace(ec2, "_create_vpc_endpoint", remembering_interface_endpoint)
-    replace(ec2, "_vpce_fields_xml", telling_interface_endpoint)
-    replace(ec2, "_parse_ip_permissions", keeping_prefix_lists)
-    replace(ec2, "_sg_rule_xml", telling_prefix_lists)
-    replace(ec2, "_authorize_sg_egress", tagging_egress_rules)
-    replace(cloudwatch, "handle_request", telling_whole_alarms)
-    replace(ecs, "_create_service", telling_zone_rebalancing)
+    replace(apigateway, "_create_integration", keep_connection(201))
+    replace(apigateway, "_update_integration", keep_connection(200))
+    replace(apigateway, "_invoke_http_proxy", invoke_through_load_balancer)
+    replace(apigateway, "reset", clear_links)
+    replace(ec2, "_create_vpc_endpoint", store_endpoint_fields)
+    replace(ec2, "_vpce_fields_xml", show_endpoint_fields)
+    replace(ec2, "_parse_ip_permissions", store_prefix_lists)
+    replace(ec2, "_sg_rule_xml", show_prefix_lists)
+    replace(ec2, "_authorize_sg_egress", tag_egress_rules)
+    replace(cloudwatch, "handle_request", show_whole_alarms)
+    replace(ecs, "_create_service", store_zone_rebalancing)
     replace(ecs, "_build_run_kwargs", with_read_only_root)
-    replace(rds, "_run_rds_container", on_loopback)
-    replace(rds, "_docker_image_for_engine", with_given_image)
-    replace(rds, "_create_db_instance", remembering_log_exports)
-    replace(rds, "_instance_xml", telling_log_exports)
-    replace(container_reaper, "reap_all", sparing_others)
+    replace(rds, "_run_rds_container", publish_on_loopback)
+    replace(rds, "_docker_image_for_engine", use_stand_in_image)
+    replace(rds, "_create_db_instance", store_log_exports)
+    replace(rds, "_instance_xml", show_log_exports)
+    replace(container_reaper, "reap_all", keep_unlabelled)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Starts the PostgreSQL stand-in as the official image's entrypoint does: the environment's
-# POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB, and arguments handed to the server.
+# Start the PostgreSQL stand-in as the entrypoint of the official image does: with POSTGRES_USER,
+# POSTGRES_PASSWORD and POSTGRES_DB of the environment, and with the arguments for the server.
 set -euo pipefail
 
 : "${PGDATA:=/var/lib/postgresql/data}"
@@ -23,7 +23,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   initdb -D "$PGDATA" -U "$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") \
     --auth-host=scram-sha-256 --auth-local=trust -E UTF8 --locale=C.UTF-8 >/dev/null
   echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
-  # Without TCP: nobody may meet a server that is only half set up.
+  # Without TCP: no client may connect before the setup is complete.
   pg_ctl -D "$PGDATA" -o "-c listen_addresses=''" -w start >/dev/null
   if [ "$POSTGRES_DB" != postgres ]; then
     createdb -U "$POSTGRES_USER" "$POSTGRES_DB"
