@@ -1,4 +1,4 @@
-# Every command of the project; `make help` lists them. Needs Python 3.11 or newer and make.
+# All commands of the project; `make help` lists them. They need make and Python 3.11 or newer.
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(shell command -v uv 2>/dev/null)
-# The gateway of a stack that is up (make up), else the local server.
+# The gateway of a running stack (make up), or else the local server.
 stack_is_up := $(wildcard .data/stack/$(or $(GATEWAY_PORT),4566)/gateway-url)
 API ?= $(if $(stack_is_up),$(shell cat $(stack_is_up)),http://127.0.0.1:8080)
 CUSTOMER ?= customer-123
@@ -14,13 +14,13 @@ PERIOD ?= 2024-04
 LEADS ?= 2000
 SEED ?= 1
 
-# Options of the commands below, passed on only when given.
+# Options of the commands below, if they are set.
 port := $(if $(PORT),--port "$(PORT)")
 data_dir := $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
-# A customer that was named; not the one that `make report` takes unless told otherwise.
+# CUSTOMER if the user sets it, but not the default of `make report`.
 given_customer := $(if $(filter-out file,$(origin CUSTOMER)),$(CUSTOMER))
-# On a stack that is up, or an API= that was named, over HTTP; else on the database.
+# Not empty if scripts.manage calls the API: if API= is set or a stack is running. Else it uses the database.
 over_http := $(or $(filter-out file,$(origin API)),$(if $(DATA_DIR)$(DATABASE_URL),,$(stack_is_up)))
 manage = $(PY) -m scripts.manage $(if $(over_http),--api "$(API)",$(data_dir))
 
@@ -32,13 +32,13 @@ help: ## List the targets
 	@echo "usage: make TARGET [NAME=value ...]"
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MADE_OF)
 
-demo: $(VENV)/demo ## Start everything, bill the sample leads, keep serving (PORT=, DATA_DIR=, ONCE=1)
+demo: $(VENV)/demo ## Start the API, bill the sample leads, serve until Ctrl-C (PORT=, DATA_DIR=, ONCE=1)
 	@$(PY) -m scripts.demo $(port) $(data_dir) $(if $(ONCE),--once)
 
-run: $(VENV)/demo ## Serve the API until Ctrl-C (PORT=8080, HOST=127.0.0.1, DATA_DIR=.data/run, or DATABASE_URL)
+run: $(VENV)/demo ## Serve the API until Ctrl-C (PORT=8080, HOST=127.0.0.1, DATA_DIR=.data/run or DATABASE_URL)
 	@exec $(PY) -m scripts.local_server $(if $(HOST),--host "$(HOST)") $(port) $(data_dir)
 
-seed: $(VENV)/demo ## Send made-up leads to a running API (LEADS=2000, SEED=1, UNTIL=2024-07-01, API=)
+seed: $(VENV)/demo ## Send invented leads to a running API (LEADS=2000, SEED=1, UNTIL=2024-07-01, API=)
 	@$(PY) -m scripts.seed --leads "$(LEADS)" --seed "$(SEED)" $(if $(UNTIL),--until "$(UNTIL)") --api "$(API)"
 
 report: $(VENV)/demo ## Print a customer's report of a month (CUSTOMER=customer-123, PERIOD=2024-04, API=)
@@ -47,32 +47,32 @@ report: $(VENV)/demo ## Print a customer's report of a month (CUSTOMER=customer-
 close: $(VENV)/demo ## Make a month's reports final (PERIOD=2024-04, CUSTOMERS="acme,beta" or all, API=)
 	@$(PY) -m scripts.close "$(PERIOD)" $(if $(CUSTOMERS),--customers "$(CUSTOMERS)") --api "$(API)"
 
-close-due: $(VENV)/demo ## Make final what is over since GRACE_DAYS days, 3 unless set (of a stack that is up, DATA_DIR= or DATABASE_URL)
+close-due: $(VENV)/demo ## Close every month that ended GRACE_DAYS=3 days ago or earlier (a running stack, DATA_DIR= or DATABASE_URL)
 	@$(if $(and $(stack_is_up),$(if $(DATA_DIR)$(DATABASE_URL),,none named)),\
 		python3 -m scripts.stack close-due,\
 		$(PY) -m scripts.close_due $(if $(GRACE_DAYS),--grace-days "$(GRACE_DAYS)") $(data_dir))
 
-add-lead-type: $(VENV)/demo ## Accept another lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
+add-lead-type: $(VENV)/demo ## Add a lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
 	@$(PY) -m scripts.add_lead_type "$(NAME)" $(data_dir)
 
-key-create: $(VENV)/demo ## Make an API key, shown this once (NAME=, ROLE=ingest|viewer|admin, CUSTOMER= or all; DATA_DIR=)
+key-create: $(VENV)/demo ## Create an API key and show it once (NAME=, ROLE=ingest|viewer|admin, CUSTOMER= or all; DATA_DIR=)
 	@$(manage) key-create --name "$(NAME)" --role "$(ROLE)" $(if $(given_customer),--customer "$(CUSTOMER)")
 
-key-list: $(VENV)/demo ## List the API keys (DATA_DIR=, DATABASE_URL or a stack that is up)
+key-list: $(VENV)/demo ## List the API keys (a running stack, DATA_DIR= or DATABASE_URL)
 	@$(manage) key-list
 
-key-rotate: $(VENV)/demo ## Make another key in a key's place (KEY=its id, OVERLAP_HOURS=24)
+key-rotate: $(VENV)/demo ## Replace an API key by a new one (KEY=its id, OVERLAP_HOURS=24)
 	@$(manage) key-rotate "$(KEY)" $(if $(OVERLAP_HOURS),--overlap-hours "$(OVERLAP_HOURS)")
 
-key-revoke: $(VENV)/demo ## End an API key (KEY=its id)
+key-revoke: $(VENV)/demo ## Revoke an API key (KEY=its id)
 	@$(manage) key-revoke "$(KEY)"
 
-erase: $(VENV)/demo ## Erase a user, and keep every total (CUSTOMER=acme, USER=an email, phone or external id)
+erase: $(VENV)/demo ## Erase a user and keep all totals (CUSTOMER=acme, USER=an email, phone or external id)
 	@$(if $(and $(given_customer),$(filter command,$(firstword $(origin USER)))),\
 		$(manage) erase --customer "$(CUSTOMER)" --user "$(USER)",\
-		echo "Name both: make erase CUSTOMER=acme USER=ann@people.example" >&2; exit 2)
+		echo "Set both: make erase CUSTOMER=acme USER=ann@people.example" >&2; exit 2)
 
-migrate: $(VENV)/demo ## Bring the schema up to date (of a stack that is up, DATA_DIR= or DATABASE_URL)
+migrate: $(VENV)/demo ## Bring the schema up to date (a running stack, DATA_DIR= or DATABASE_URL)
 	@$(if $(and $(stack_is_up),$(if $(DATA_DIR)$(DATABASE_URL),,none named)),\
 		python3 -m scripts.stack migrate,$(PY) -m scripts.migrate $(data_dir))
 
@@ -87,7 +87,7 @@ test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium 
 	@$(install_axe)
 	@$(PY) -m pytest tests/console $(ARGS)
 
-screenshots: $(VENV)/dev ## Take docs/screenshots anew (needs chromium, poppler-utils)
+screenshots: $(VENV)/dev ## Take the pictures of docs/screenshots again (needs chromium, poppler-utils)
 	@$(PY) -m tests.console.screenshots
 
 test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes (WRITE=1 for docs/reliability.md, ARGS=)
@@ -95,7 +95,7 @@ test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes 
 	@$(PY) -m pytest -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
 	$(if $(WRITE),@$(PY) -m tests.faults.document)
 
-check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this file and generated docs
+check: $(VENV)/dev ## Check style, types, imports, migrations, shell scripts, make targets and generated docs
 	@echo "ruff: style and format"
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -103,11 +103,11 @@ check: $(VENV)/dev ## Check style, types, imports, migrations, scripts, this fil
 	@$(PY) -m mypy
 	@echo "import-linter: the direction of imports"
 	@$(VENV)/bin/lint-imports
-	@echo "alembic: migrations against models"
+	@echo "alembic: migrations match the models"
 	@$(PY) -m scripts.migrate --check
 	@echo "shellcheck: shell scripts"
 	@git ls-files -z --cached --others --exclude-standard -- .ci/run '*.sh' | xargs -0 $(VENV)/bin/shellcheck
-	@echo "make: every target can be made"
+	@echo "make: every target has valid commands"
 	@for target in $(filter-out check,$(TARGETS)); do $(MAKE) -n "$$target" > /dev/null || exit; done
 	@echo "docs: generated files are current"
 	@$(PY) -m scripts.generate_docs --check
@@ -117,43 +117,43 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets, the image; make the SBOM
+audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets and the image; write the SBOM
 	@$(PY) -m scripts.supply_chain
 
-sbom: $(VENV)/dev ## Write a CycloneDX bill of materials of each deployable to .data/sbom
+sbom: $(VENV)/dev ## Write a CycloneDX bill of materials per deployable to .data/sbom
 	@$(PY) -m scripts.supply_chain --sbom
 
-fuzz: $(VENV)/dev ## Throw hostile input at a server of its own (FUZZ_SECONDS=60, FUZZ_SEED=1)
+fuzz: $(VENV)/dev ## Send hostile input to a server that this command starts (FUZZ_SECONDS=60, FUZZ_SEED=1)
 	@$(PY) -m fuzz $(if $(FUZZ_SECONDS),--seconds "$(FUZZ_SECONDS)") $(if $(FUZZ_SEED),--seed "$(FUZZ_SEED)")
 
-bench-load: $(VENV)/dev ## Load a server with sixteen clients (SECONDS=600, WRITE=1 for docs/reliability.md, OUT=)
+bench-load: $(VENV)/dev ## Load a server with 16 clients (SECONDS=600, WRITE=1 for docs/reliability.md, OUT=)
 	@$(PY) -m benchmarks.load --seconds "$(or $(SECONDS),600)" $(if $(OUT),--out "$(OUT)") $(if $(WRITE),--write)
 
-bench: $(VENV)/dev ## Measure ingest and reports, as ratios within one run
+bench: $(VENV)/dev ## Measure ingestion and reports, as ratios within one run
 	@$(PY) -m benchmarks
 
-samples: $(VENV)/dev ## Write docs/samples and docs/database.dbml anew
+samples: $(VENV)/dev ## Generate docs/samples, docs/database.dbml and the tables of the docs
 	@$(PY) -m scripts.generate_docs
 	@$(PY) -m scripts.schema_diagram
 
-lock: $(VENV)/dev ## Write every requirements.txt anew from pyproject.toml
+lock: $(VENV)/dev ## Generate every requirements.txt from pyproject.toml
 	@$(call lock,dev,tests)
 	@$(call lock,demo,scripts,--constraints tests/requirements.txt)
 	@$(call lock,ingest,functions/ingest,--constraints tests/requirements.txt)
 	@$(call lock,reports,services/reports,--constraints tests/requirements.txt)
 
-release: $(VENV)/dev ## Make a release: check, test, date the changelog, commit, tag; no push (VERSION=1.2.3)
+release: $(VENV)/dev ## Check, test, date the changelog, commit and tag, without a push (VERSION=1.2.3)
 	@$(PY) -m scripts.release "$(VERSION)"
 
 clean: ## Remove the virtual environment, the caches and all local data (after make down)
-	@if [ -n "$(stack_is_up)" ]; then echo "A stack is up: make down first." >&2; exit 1; fi
+	@if [ -n "$(stack_is_up)" ]; then echo "A stack is running: run make down first." >&2; exit 1; fi
 	@echo "Removing $(VENV), .data and caches"
 	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 include scripts/stack/stack.mk
 
-# What finds violations of accessibility; without npm the tests that need it say so.
+# Installs axe, which finds violations of accessibility. Without npm, the tests that need axe are skipped.
 define install_axe
 if command -v npm > /dev/null; then \
 	npm ci --prefix tests/console --ignore-scripts --no-audit --no-fund --silent; \
@@ -166,7 +166,7 @@ echo "Locking $(2)/requirements.txt" && $(or $(UV),$(VENV)/bin/uv) pip compile p
 	$(3) --output-file $(2)/requirements.txt
 endef
 
-# Prints the first Python of at least 3.11 that can do the job, or says what is missing.
+# Sets $python to the first Python of at least 3.11 that can create an environment, or names what is missing.
 define find_python
 python=; no_venv=; \
 for candidate in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11); do \
@@ -177,16 +177,16 @@ done; \
 if [ -z "$$python" ] && [ -n "$$no_venv" ]; then \
 	echo "$$no_venv has no venv module: install it (Debian and Ubuntu: apt-get install python3-venv), or uv." >&2; exit 1; \
 elif [ -z "$$python" ]; then \
-	echo "Python 3.11 or newer is needed and none was found; name one with PYTHON=/path/to/python." >&2; exit 1; \
+	echo "Found no Python 3.11 or newer; set PYTHON=/path/to/python." >&2; exit 1; \
 fi
 endef
 
-# The Python that the environment was made with may be gone since.
+# Somebody may have removed the Python that created the environment.
 ifeq ($(wildcard $(PY)),)
 $(shell rm -f $(VENV)/created $(VENV)/demo $(VENV)/dev)
 endif
 
-# $(1): the lock. Both ways keep what the lock does not name, so demo and dev share $(VENV).
+# $(1): the lock. uv and pip both keep packages that the lock lacks, so demo and dev share $(VENV).
 define install
 $(if $(UV),$(UV) pip install --compile-bytecode --python $(PY),$(PY) -m pip install --quiet --disable-pip-version-check) --require-hashes -r $(1)
 endef
@@ -198,11 +198,11 @@ $(VENV)/created:
 	@touch $@
 
 $(VENV)/demo: scripts/requirements.txt | $(VENV)/created
-	@echo "Installing what the demo needs (the first time takes a minute)"
+	@echo "Installing the packages of the demo (the first time takes a minute)"
 	@$(call install,$<)
 	@touch $@
 
 $(VENV)/dev: tests/requirements.txt | $(VENV)/created
-	@echo "Installing what development needs (the first time takes a minute)"
+	@echo "Installing the packages for development (the first time takes a minute)"
 	@$(call install,$<)
 	@touch $(VENV)/demo $@
