@@ -26,8 +26,9 @@ create function tenant() returns uuid language sql stable parallel safe as $$
     select nullif(current_setting('lead_billing.customer', true), '')::uuid
 $$;
 
--- The lines of a block, one row each. Not declared immutable, which it is: PostgreSQL would write it
--- into the statement around it, expect ten rows of it, and join them in loops.
+-- The lines of a block, one row each. In plpgsql: PostgreSQL would write a function in SQL into the
+-- statement around it, expect ten rows of it, and join them in loops. Immutable: a common table
+-- expression with a volatile function is computed whole, also where one row of it is asked for.
 create function lines_of_block(
     uuid[], uuid[], uuid[], uuid[], text[], text[], engagement_level[], timestamptz[], int[], int[],
     int[], text[], uuid[], uuid[], timestamptz[]
@@ -38,8 +39,10 @@ returns table (
     cap_used_before_cents int, rate text, duplicate_of_lead_id uuid, duplicate_of_action_id uuid,
     duplicate_of_timestamp timestamptz, place bigint
 )
-language sql rows 250 as $$
+language plpgsql immutable parallel safe rows 250 as $$
+begin
+    return query
     select *
     from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-        with ordinality
-$$;
+        with ordinality;
+end $$;

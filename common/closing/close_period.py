@@ -46,12 +46,7 @@ def close_period(
     # In a statement of its own: the next one's snapshot must come after the wait.
     lock_customer(connection, customer_id)
     found = BEFORE_CLOSING.execute(
-        connection,
-        {
-            "customer_id": str(customer_id),
-            "customer_ids": [str(customer_id)],
-            "period": period.start,
-        },
+        connection, {"customer_id": str(customer_id), "period": period.start}
     ).one()
     if found.closed_through is not None and period.start <= found.closed_through:
         return None

@@ -8,9 +8,7 @@ from sqlalchemy import TextClause, text
 
 from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement
-from common.rating.card_in_force import CARDS_IN_FORCE
 from common.rating.rated_lines import RATED, RATED_FLAT
-from common.rating.scope import Scope
 
 # What the steps behind deciding are made of, for any months on any cards ...
 _ANY_MONTHS = {
@@ -65,15 +63,6 @@ def _closing(
     return PreparedStatement(
         name,
         _behind(decided, numbering + steps, pieces | {"block_hashes": hashes}),
-        Scope.TYPES
-        | {
-            "report_id": "uuid",
-            "run_id": "uuid",
-            "customer_id": "uuid",
-            "period": "date",
-            "rate_card_id": "uuid",
-            "issuer": "text",
-        },
         NOT_PLANNED_WITH,
     )
 
@@ -82,11 +71,7 @@ def _closing(
 # join what is decided by hashes, however much it is.
 NOT_PLANNED_WITH = ("nestloop", "mergejoin")
 
-BEFORE_CLOSING = PreparedStatement(
-    "before_closing",
-    load_statement("closing", "before_closing").replace("{cards_in_force}", CARDS_IN_FORCE),
-    {"customer_id": "uuid", "customer_ids": "uuid[]", "period": "date"},
-)
+BEFORE_CLOSING = PreparedStatement("before_closing", load_statement("closing", "before_closing"))
 CLOSE = _closing("close_period", RATED, ["number_lines", "count_lines"], _ANY_MONTHS)
 CLOSE_PLAINLY = _closing("close_period_plainly", RATED_FLAT, ["number_lines"], _PLAIN_MONTH)
 VERIFY = _verifying()

@@ -6,23 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult
 
+from common.database.sql_loader import parameter_types
+
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 
 
 class PreparedStatement:
     """A statement that each connection plans once, for those that take longer to plan than to run.
 
-    `types`: of its `:named` parameters, as PostgreSQL calls them. `planned_without`: ways to join
+    The statement declares the types of its parameters (sql_loader). `planned_without`: ways to join
     that it is not to be planned with, nor whatever follows it in its transaction.
     """
 
-    def __init__(
-        self,
-        name: str,
-        statement: str,
-        types: Mapping[str, str],
-        planned_without: Iterable[str] = (),
-    ) -> None:
+    def __init__(self, name: str, statement: str, planned_without: Iterable[str] = ()) -> None:
+        types = parameter_types(statement)
         self._name = name
         self._order = list(types)
         numbered = _PARAMETER.sub(
@@ -37,11 +34,15 @@ class PreparedStatement:
             + f"execute {name} ({', '.join(['%s'] * len(types))})"
         )
 
-    def execute(self, connection: Connection, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-        """Runs it in the connection's transaction."""
+    def prepare(self, connection: Connection) -> None:
+        """Plans it, where this connection has not yet."""
         if self._name not in connection.info:
             connection.exec_driver_sql(self._prepare)
             connection.info[self._name] = True
+
+    def execute(self, connection: Connection, parameters: Mapping[str, Any]) -> CursorResult[Any]:
+        """Runs it in the connection's transaction."""
+        self.prepare(connection)
         values = tuple(_as_literal(parameters[name]) for name in self._order)
         return connection.exec_driver_sql(self._execute, values)
 

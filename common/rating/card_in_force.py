@@ -31,8 +31,7 @@ def rate_card_in_force(
     return rate_cards_in_force(connection, [customer_id], period).get(customer_id)
 
 
-CARDS_IN_FORCE = load_statement("rating", "rate_cards_in_force")
-_CARDS_IN_FORCE = text(CARDS_IN_FORCE)
+_CARDS_IN_FORCE = text(load_statement("rating", "rate_cards_in_force"))
 
 
 def rate_cards_in_force(

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which customers' months are decided, whose actions, and which part of them is shown.
+    """Which customers' periods are rated, for which user, and which part of them is shown.
 
     `start` and `end` are instants, or bare dates that mean midnight in each customer's zone;
-    `start` is inclusive, `end` exclusive. `as_of`: the month of a final report, to decide again
-    what it decided. `as_if_open`: closed months are decided whole, as if they never had been
-    closed. `proposed_card`: a card that prices all of them in place of the ones in force, as
+    `start` is inclusive, `end` exclusive. `as_of`: the period of a final report, to rate its
+    actions again. `as_if_open`: closed periods are rated whole, as if nobody had closed them.
+    `proposed_card`: a card that prices all of them in place of the ones in force, as
     common/rating/rate_cards.py writes it.
     """
 
@@ -25,19 +25,6 @@ class Scope:
     as_of: date | None = None
     as_if_open: bool = False
     proposed_card: str | None = None
-
-    TYPES: ClassVar[dict[str, str]] = {
-        "customer_ids": "uuid[]",
-        "periods": "date[]",
-        "user_key": "uuid",
-        "as_of": "date",
-        "as_if_open": "boolean",
-        "proposed_card": "jsonb",
-        "from_instant": "timestamptz",
-        "from_date": "date",
-        "to_instant": "timestamptz",
-        "to_date": "date",
-    }
 
     def parameters(self) -> dict[str, Any]:
         return {

@@ -1,4 +1,6 @@
--- All that decides whether a customer's :period can be closed, and how; asked under its lock.
+-- params: customer_id uuid, period date
+--
+-- Whether the customer's period can be closed, and how; asked under the customer's lock.
 select
     customers.timezone,
     closed.through as closed_through,
@@ -31,5 +33,5 @@ cross join lateral (
     from billing_reports
     where billing_reports.customer_id = customers.customer_id
 ) as closed
-left join ({cards_in_force}) as card using (customer_id)
+left join lateral rate_card_in_force(customers.customer_id, :period) as card on true
 where customers.customer_id = :customer_id

@@ -1,3 +1,6 @@
+-- params: report_id uuid, run_id uuid, customer_id uuid, period date, rate_card_id uuid
+-- params: issuer text
+--
 -- Stores the final report of what is numbered, behind the common table expressions of
 -- store_blocks.sql, sum_lines.sql and pending_credits.sql, in one statement.
 stored_breakdown as (

@@ -1,5 +1,5 @@
 -- include: rating/named_lines materialized
--- params: period date, product text, lead_type text, "user" text, lead text
+-- params: period date, product text, lead_type text, user text, lead text
 -- params: level engagement_level, outcome text, sort text, is_descending boolean
 -- params: after_timestamp timestamptz, after_created timestamptz, after_lead uuid
 -- params: after_key text, after_level engagement_level, after_occurrence int

@@ -1,5 +1,5 @@
 -- params: customer_id uuid, report_id uuid, own_lines int, after_line int, last_line int
--- params: product text, lead_type text, "user" text, lead text
+-- params: product text, lead_type text, user text, lead text
 -- params: level engagement_level, outcome text, sort text, is_descending boolean
 -- params: max_lines int, skipped_lines int
 --
