@@ -1,1 +1,1 @@
-"""What the product costs, as ratios within one run (`make bench`)."""
+"""The speed of the product, measured as ratios within one run (`make bench`)."""

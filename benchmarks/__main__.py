@@ -1,6 +1,6 @@
-"""Measures the product and tells what it reached (`make bench`).
+"""Measure the product and print the findings (`make bench`).
 
-Everything runs on one embedded PostgreSQL with the durable settings of `make run`.
+All parts use one embedded PostgreSQL with the durable settings of `make run`.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks import billing, closing, ingest, versus
 from benchmarks import console as console_pages
-from benchmarks.measure import Finding, wanted
+from benchmarks.measure import Finding, target_text
 from benchmarks.servers import Databases, databases, server_facts
 
 _MILLION = 1_000_000
@@ -26,12 +26,12 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured, how often."""
+    """How many objects and repetitions each part measures."""
 
     batches: int
     singles: int
     month: int  # actions; a second month holds ten times as many
-    decided: int
+    ratings: int
     closed: int  # actions of a month
     closes: int
     readings: int
@@ -46,7 +46,7 @@ FULL = Sizes(
     batches=30,
     singles=500,
     month=_MILLION,
-    decided=4,
+    ratings=4,
     closed=_MILLION,
     closes=3,
     readings=10,
@@ -60,7 +60,7 @@ QUICK = Sizes(
     batches=8,
     singles=100,
     month=_MILLION // 10,
-    decided=2,
+    ratings=2,
     closed=_MILLION // 5,
     closes=1,
     readings=3,
@@ -74,43 +74,43 @@ QUICK = Sizes(
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller, for use while developing")
-    parser.add_argument("--out", type=Path, help="where to write the findings as JSON")
+    parser.add_argument("--quick", action="store_true", help="small sizes, for development")
+    parser.add_argument("--out", type=Path, help="file for the findings, as JSON")
     parser.add_argument(
         "--only",
         choices=list(PARTS),
         nargs="+",
         default=list(PARTS),
-        help="parts to measure; what --out holds of the others is kept",
+        help="parts to measure; the --out file keeps its findings of other parts",
     )
-    parser.add_argument("--strict", action="store_true", help="end with 1 when a target is missed")
-    arguments = parser.parse_args()
-    if _kept(arguments.out).get("quick", arguments.quick) != arguments.quick:
-        parser.error(f"{arguments.out} holds findings of another size")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
+    args = parser.parse_args()
+    if _read(args.out).get("quick", args.quick) != args.quick:
+        parser.error(f"{args.out} holds findings of another size")
     console = Console()
     with databases() as available:
         facts = machine() | server_facts(available)
-        sizes = QUICK if arguments.quick else FULL
-        findings = measured(Months(available), sizes, arguments.only, console)
-    if arguments.out is not None:
-        _keep(arguments.out, {"quick": arguments.quick, "machine": facts}, findings)
+        sizes = QUICK if args.quick else FULL
+        findings = measure(Months(available), sizes, args.only, console)
+    if args.out is not None:
+        _write(args.out, {"quick": args.quick, "machine": facts}, findings)
     console.print(table(findings))
-    short = [finding for finding in findings if finding.is_short]
-    for finding in short:
-        console.print(f"[bold red]short[/] {finding.what}")
-    if short and arguments.strict:
+    missed = [finding for finding in findings if finding.misses_target]
+    for finding in missed:
+        console.print(f"[bold red]missed[/] {finding.title}")
+    if missed and args.strict:
         sys.exit(1)
 
 
 class Months:
-    """The databases of one run, with months that several parts read and none changes."""
+    """The databases of one run, and months of actions that several parts read without a change."""
 
     def __init__(self, available: Databases) -> None:
         self.available = available
         self._urls: dict[int, str] = {}
 
     def of(self, actions: int) -> str:
-        """The URL of a database that holds a month of that many actions."""
+        """The URL of a database with a month of `actions` actions."""
         if actions not in self._urls:
             self._urls[actions] = billing.stored_month(self.available, actions)
         return self._urls[actions]
@@ -123,8 +123,8 @@ PARTS: dict[str, Part] = {
     "batches": lambda months, sizes: [
         versus.measure_batches(months.available, sizes.baseline_batches)
     ],
-    "deciding": lambda months, sizes: billing.measure_deciding(
-        {actions: months.of(actions) for actions in (sizes.month, sizes.month * 10)}, sizes.decided
+    "rating": lambda months, sizes: billing.measure_rating(
+        {actions: months.of(actions) for actions in (sizes.month, sizes.month * 10)}, sizes.ratings
     ),
     "closing": lambda months, sizes: closing.measure(
         months.available, sizes.closed, sizes.closes, sizes.readings
@@ -132,7 +132,7 @@ PARTS: dict[str, Part] = {
     "report": lambda months, sizes: billing.measure_report(
         months.of(_MILLION), sizes.reports, sizes.streams
     ),
-    "console": lambda months, sizes: console_pages.measure(months.of(_MILLION), sizes.decided),
+    "console": lambda months, sizes: console_pages.measure(months.of(_MILLION), sizes.ratings),
     "reports": lambda months, sizes: versus.measure_reports(
         months.available,
         months.of(sizes.month),
@@ -143,8 +143,8 @@ PARTS: dict[str, Part] = {
 }
 
 
-def measured(months: Months, sizes: Sizes, parts: Sequence[str], console: Console) -> list[Finding]:
-    """The findings of these parts, each measured while nothing else of ours runs."""
+def measure(months: Months, sizes: Sizes, parts: Sequence[str], console: Console) -> list[Finding]:
+    """Measure these parts one after the other."""
     findings: list[Finding] = []
     for part in parts:
         load = os.getloadavg()[0]
@@ -152,30 +152,30 @@ def measured(months: Months, sizes: Sizes, parts: Sequence[str], console: Consol
         for finding in PARTS[part](months, sizes):
             findings.append(replace(finding, part=part, load=round(load, 1)))
             reached = f"{finding.reached:.2f}{finding.unit}"
-            console.print(f"  {finding.name}: {reached}, wanted {wanted(finding)}")
+            console.print(f"  {finding.name}: {reached}, target {target_text(finding)}")
     return findings
 
 
-def _keep(file: Path, run: dict[str, Any], findings: list[Finding]) -> None:
-    """Writes the findings in the order of their parts; what the file holds of others stays."""
-    found = {finding.part for finding in findings}
-    before = map(Finding.read, _kept(file).get("findings", []))
-    kept = [each for each in before if each.part not in found]
+def _write(file: Path, run: dict[str, Any], findings: list[Finding]) -> None:
+    """Write the findings in the order of the parts, and keep those of parts that did not run."""
+    measured_parts = {finding.part for finding in findings}
+    before = map(Finding.read, _read(file).get("findings", []))
+    kept = [finding for finding in before if finding.part not in measured_parts]
     ordered = sorted([*kept, *findings], key=lambda finding: list(PARTS).index(finding.part))
     document = run | {"findings": [finding.document() for finding in ordered]}
     file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _kept(file: Path | None) -> dict[str, Any]:
-    """What an earlier run wrote there, if one did."""
+def _read(file: Path | None) -> dict[str, Any]:
+    """The content of a file that an earlier run wrote; empty if there is none."""
     if file is None or not file.exists():
         return {}
-    written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return written
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def machine() -> dict[str, Any]:
-    """What the findings depend on; nothing that names a machine."""
+    """The facts on which the findings depend; none of them identifies a machine."""
     return {
         "cores": os.cpu_count(),
         "architecture": platform.machine(),
@@ -185,20 +185,20 @@ def machine() -> dict[str, Any]:
 
 
 def table(findings: list[Finding]) -> Table:
-    """The findings for a terminal."""
-    made = Table(title="Speed, as ratios within one run", title_justify="left")
-    made.add_column("what")
-    made.add_column("reached", justify="right")
-    made.add_column("wanted", justify="right")
-    made.add_column("")
+    """The findings as a table for a terminal."""
+    rows = Table(title="Speed, as ratios within one run", title_justify="left")
+    rows.add_column("figure")
+    rows.add_column("reached", justify="right")
+    rows.add_column("target", justify="right")
+    rows.add_column("")
     for finding in findings:
-        made.add_row(
-            finding.what,
+        rows.add_row(
+            finding.title,
             f"{finding.reached:.2f}{finding.unit}",
-            wanted(finding),
-            "" if finding.wanted is None else "[red]short[/]" if finding.is_short else "ok",
+            target_text(finding),
+            finding.verdict.replace("missed", "[red]missed[/]"),
         )
-    return made
+    return rows
 
 
 if __name__ == "__main__":

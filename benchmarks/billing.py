@@ -1,4 +1,4 @@
-"""Deciding a month, and one customer's report of it over HTTP."""
+"""Measure the rating of a month, and a customer's report of that month over HTTP."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from common.rating.scope import Scope
 
 _MONTH = date(2024, 4, 1)
 _MEBIBYTE = 1024 * 1024
-_MAX_GROWTH = 64.0  # of a server that sends 100,000 lines, in MiB
+_MAX_GROWTH = 64.0  # MiB that a server may gain while it sends 100,000 lines
 _SCAN = (
     "select sum(case engagement_level when 'High' then 1000 when 'Medium' then 500 else 200 end) "
     "from actions"
@@ -36,7 +36,7 @@ _SCAN = (
 
 
 def stored_month(databases: Databases, actions: int, name: str = "month") -> str:
-    """The URL of a new database that holds a month of that many actions."""
+    """The URL of a new database with a month of `actions` actions."""
     url = databases.migrated(f"{name}_{actions}")
     with product_engine(url).begin() as connection:
         workload.store_month(connection, actions)
@@ -44,26 +44,26 @@ def stored_month(databases: Databases, actions: int, name: str = "month") -> str
     return url
 
 
-def measure_deciding(urls: dict[int, str], rounds: int) -> list[Finding]:
-    """`urls`: two databases by their number of actions, ten times as many in the second."""
+def measure_rating(urls: dict[int, str], rounds: int) -> list[Finding]:
+    """`urls`: two databases by their number of actions; the second has ten times as many."""
     few, many = sorted(urls)
     engines = {actions: product_engine(url) for actions, url in urls.items()}
     medians = in_turns(
         rounds,
         {
             "scan_few": lambda _: scan(engines[few]),
-            "decide_few": lambda _: _decide(engines[few], few),
+            "rate_few": lambda _: _rate(engines[few], few),
             "scan_many": lambda _: scan(engines[many]),
-            "decide_many": lambda _: _decide(engines[many], many),
+            "rate_many": lambda _: _rate(engines[many], many),
         },
         warm_up=0,
     )
     details = milliseconds(medians) | {"rounds": rounds, "few": few, "many": many}
     findings = [
         Finding(
-            f"decide_{actions}",
-            f"Deciding {actions:,} actions of a month, against a serial scan-and-sum of them",
-            medians[f"decide_{name}"] / medians[f"scan_{name}"],
+            f"rate_{actions}",
+            f"Rating {actions:,} actions of a month, against a serial scan and sum of them",
+            medians[f"rate_{name}"] / medians[f"scan_{name}"],
             20.0,
             details=details,
         )
@@ -72,9 +72,9 @@ def measure_deciding(urls: dict[int, str], rounds: int) -> list[Finding]:
     return [
         *findings,
         Finding(
-            "decide_growth",
-            f"Deciding {many:,} actions, against deciding {few:,}",
-            medians["decide_many"] / medians["decide_few"],
+            "rate_growth",
+            f"Rating {many:,} actions, against rating {few:,}",
+            medians["rate_many"] / medians["rate_few"],
             12.0,
             details=details,
         ),
@@ -82,7 +82,7 @@ def measure_deciding(urls: dict[int, str], rounds: int) -> list[Finding]:
 
 
 def measure_report(url: str, rounds: int, streams: int) -> list[Finding]:
-    """`url`: a database of a million actions."""
+    """`url`: a database with a million actions."""
     engine = product_engine(url)
     statement, parameters = _lines_statement(engine, _scope(workload.MIDDLE_CUSTOMER))
     bare = driver_connection(engine).cursor()
@@ -117,11 +117,11 @@ def _memory(server: Server, client: Client, streams: int) -> list[Finding]:
     large = _path(workload.LARGE_CUSTOMER)
     client.drain(f"{_path(workload.MIDDLE_CUSTOMER)}.csv")
     findings = []
-    ways: dict[str, tuple[str, Callable[[], int]]] = {
+    formats: dict[str, tuple[str, Callable[[], int]]] = {
         "csv": ("streams 100,000 lines as CSV", lambda: client.drain(f"{large}.csv")),
-        "json": ("pages through 100,000 lines as JSON", lambda: _page_through(client, large)),
+        "json": ("sends 100,000 lines as JSON pages", lambda: _page_through(client, large)),
     }
-    for name, (what, read) in ways.items():
+    for name, (verb, read) in formats.items():
         growths, before = [], server.resident_bytes()
         for _ in range(streams):
             with MemoryWatch(server) as watch:
@@ -130,7 +130,7 @@ def _memory(server: Server, client: Client, streams: int) -> list[Finding]:
         findings.append(
             Finding(
                 f"memory_{name}",
-                f"Most memory that the server gains while it {what}",
+                f"Memory that the server gains while it {verb}",
                 max(growths),
                 _MAX_GROWTH,
                 unit=" MiB",
@@ -143,8 +143,8 @@ def _memory(server: Server, client: Client, streams: int) -> list[Finding]:
 def _page_through(client: Client, path: str) -> int:
     lines, cursor = 0, None
     while True:
-        at = f"&cursor={quote(cursor)}" if cursor else ""
-        page = json.loads(client.get(f"{path}?limit=10000{at}"))
+        parameter = f"&cursor={quote(cursor)}" if cursor else ""
+        page = json.loads(client.get(f"{path}?limit=10000{parameter}"))
         lines += len(page["lines"])
         cursor = page["next_cursor"]
         if cursor is None:
@@ -152,21 +152,21 @@ def _page_through(client: Client, path: str) -> int:
 
 
 def scan(engine: Engine) -> None:
-    """What closing and deciding are held against: one process reads all actions and sums up."""
+    """The measure for rating and closing: one process reads all actions and sums their prices."""
     with engine.begin() as connection:
         connection.exec_driver_sql("set local max_parallel_workers_per_gather = 0")
         connection.exec_driver_sql(_SCAN).one()
 
 
-def _decide(engine: Engine, actions: int) -> None:
+def _rate(engine: Engine, actions: int) -> None:
     with engine.begin() as connection:
         entries = draft_entries(connection, _scope(*workload.CUSTOMERS))
     if sum(entry.totals.actions for entry in entries) != actions:
-        raise RuntimeError("not every action of the month was decided")
+        raise RuntimeError("the totals do not contain every action of the month")
 
 
 def _lines_statement(engine: Engine, scope: Scope) -> tuple[str, Any]:
-    """The statement of a report's lines, and its parameters, as the driver gets them."""
+    """The statement of a report's lines and its parameters, as the driver gets them."""
     with statements_sent(engine) as sent, engine.connect() as connection:
         next(rated_lines.lines(connection, scope))
     return sent[-1]

@@ -1,4 +1,4 @@
-"""Closing a month of all customers over HTTP, and reading a final report of it page by page."""
+"""Measure the closing of a month of all customers over HTTP, and the pages of a final report."""
 
 import statistics
 import time
@@ -24,13 +24,13 @@ from common.reports.final import final_report
 from common.reports.months import find_month
 
 _MEBIBYTE = 1024 * 1024
-_MAX_GROWTH = 64.0  # of the server while it closes, in MiB
-_LINES_A_PAGE = 1_000
-_SCANS = 5  # before a close, and as many behind it
+_MAX_GROWTH = 64.0  # MiB that the server may gain while it closes
+_LINES_PER_PAGE = 1_000
+_SCANS = 5  # before each close, and again after it
 
 
 def measure(databases: Databases, actions: int, rounds: int, readings: int) -> list[Finding]:
-    """Each round closes a month of its own; the last one's is read."""
+    """Each round closes another month; the readings read a report of the last month."""
     scans, closes, growths = [], [], []
     for number in range(rounds):
         url = stored_month(databases, actions, f"closing_{number}")
@@ -39,7 +39,7 @@ def measure(databases: Databases, actions: int, rounds: int, readings: int) -> l
         scans += [_timed_scan(engine) for _ in range(_SCANS)]
         with product_server(url) as server:
             client = Client(server)
-            client.get("/health/ready")  # as a load balancer does before anybody else
+            client.get("/health/ready")  # a load balancer asks this before the first request
             with MemoryWatch(server) as watch:
                 began = time.perf_counter()
                 client.post(f"/billing/periods/{workload.PERIOD}/close")
@@ -51,14 +51,14 @@ def measure(databases: Databases, actions: int, rounds: int, readings: int) -> l
         Finding(
             "close",
             f"Closing {actions:,} actions of 100 customers over HTTP, against a serial "
-            "scan-and-sum of them",
+            "scan and sum of them",
             medians["close"] / medians["scan"],
             35.0,
             details=milliseconds(medians) | {"rounds": rounds, "actions": actions},
         ),
         Finding(
             "memory_close",
-            f"Most memory that the server gains while it closes {actions:,} actions",
+            f"Memory that the server gains while it closes {actions:,} actions",
             max(growths),
             _MAX_GROWTH,
             unit=" MiB",
@@ -75,7 +75,7 @@ def _timed_scan(engine: Engine) -> float:
 
 
 def _reading(engine: Engine, readings: int) -> Finding:
-    """What the statements of a page take, all their rows fetched; the median over all pages."""
+    """The median time over all pages to execute a page's statements and fetch all rows."""
     pages = list(_pages(engine))
     cursor = driver_connection(engine).cursor()
     seconds = []
@@ -86,12 +86,11 @@ def _reading(engine: Engine, readings: int) -> Finding:
                 cursor.execute(statement, parameters)
                 cursor.fetchall()
             seconds.append(time.perf_counter() - began)
-    milliseconds_a_page = statistics.median(seconds) * 1000
     return Finding(
         "read_final",
-        f"Database time of a page of {_LINES_A_PAGE:,} lines of a final report of "
-        f"{_LINES_A_PAGE * len(pages):,}, at the median",
-        milliseconds_a_page,
+        f"Median database time of a page of {_LINES_PER_PAGE:,} lines, in a final report of "
+        f"{_LINES_PER_PAGE * len(pages):,} lines",
+        statistics.median(seconds) * 1000,
         20.0,
         unit=" ms",
         details={"pages": len(pages), "readings": readings},
@@ -105,6 +104,6 @@ def _pages(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
         with engine.connect() as connection, statements_sent(engine) as sent:
             period = Period.parse(workload.PERIOD)
             month = find_month(connection, workload.MIDDLE_CUSTOMER, period)
-            report, after = final_report(connection, month, after=after, most=_LINES_A_PAGE)
+            report, after = final_report(connection, month, after=after, most=_LINES_PER_PAGE)
             list(report.lines)
         yield list(sent)

@@ -1,4 +1,4 @@
-"""The console's pages of a customer with 100,000 actions in the month, against their statements."""
+"""Measure the console's pages of a customer with 100,000 actions, against their statements."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -24,7 +24,7 @@ _MONTH = Period(date(2024, 4, 1))
 
 
 def measure(url: str, rounds: int) -> list[Finding]:
-    """`url`: a database of a million actions, a tenth of them of one customer."""
+    """`url`: a database with a million actions; one customer has a tenth of them."""
     engine = product_engine(url)
     lead = _lead(engine)
     pages: dict[str, tuple[str, str, Callable[[Connection], object]]] = {
@@ -39,15 +39,15 @@ def measure(url: str, rounds: int) -> list[Finding]:
             lambda connection: list_entries(connection, _large()),
         ),
         "report": (
-            "page of a report, narrowed and sorted",
+            "page of a report, filtered and sorted",
             f"/billing/reports/{workload.LARGE_CUSTOMER}/{_MONTH}.html"
             "?outcome=billed&sort=lead&order=desc&page=2",
-            _decide_month,
+            _rate_month,
         ),
         "lead": (
             "page of a lead",
             f"/console/lead?id={quote(lead, safe='')}",
-            lambda connection: _decide_lead(connection, lead),
+            lambda connection: _rate_lead(connection, lead),
         ),
         "close": (
             "preview of a close",
@@ -58,18 +58,18 @@ def measure(url: str, rounds: int) -> list[Finding]:
     with product_server(url) as server:
         client = Client(server)
         findings = []
-        for name, (what, path, statement) in pages.items():
+        for name, (title, path, statement) in pages.items():
             medians = in_turns(
                 rounds,
                 {
-                    "statement": _in_a_snapshot(engine, statement),
-                    "page": _fetched(client, path),
+                    "statement": _run_statement(engine, statement),
+                    "page": _get_page(client, path),
                 },
             )
             findings.append(
                 Finding(
                     f"console_{name}",
-                    f"The console's {what}, against its statements",
+                    f"The console's {title}, against its statements",
                     medians["page"] / medians["statement"],
                     _MAX_FACTOR,
                     details=milliseconds(medians) | {"rounds": rounds},
@@ -78,7 +78,7 @@ def measure(url: str, rounds: int) -> list[Finding]:
     return findings
 
 
-def _in_a_snapshot(
+def _run_statement(
     engine: Engine, statement: Callable[[Connection], object]
 ) -> Callable[[int], None]:
     def run(_: int) -> None:
@@ -88,11 +88,8 @@ def _in_a_snapshot(
     return run
 
 
-def _fetched(client: Client, path: str) -> Callable[[int], None]:
-    def fetch(_: int) -> None:
-        client.get(path)
-
-    return fetch
+def _get_page(client: Client, path: str) -> Callable[[int], object]:
+    return lambda _: client.get(path)
 
 
 def _large() -> EntryFilter:
@@ -100,17 +97,17 @@ def _large() -> EntryFilter:
 
 
 def _lead(engine: Engine) -> str:
-    wanted = LeadFilter(customer_id=workload.LARGE_CUSTOMER)
+    filters = LeadFilter(customer_id=workload.LARGE_CUSTOMER)
     with engine.connect() as connection:
-        (found,) = find_leads(connection, wanted, b"", None, 1)
-        return found.lead.external_id
+        (match,) = find_leads(connection, filters, b"", None, 1)
+        return match.lead.external_id
 
 
-def _decide_month(connection: Connection) -> object:
+def _rate_month(connection: Connection) -> object:
     month = find_month(connection, workload.LARGE_CUSTOMER, _MONTH)
     return draft_report(connection, month, most=1)
 
 
-def _decide_lead(connection: Connection, external_id: str) -> object:
+def _rate_lead(connection: Connection, external_id: str) -> object:
     lead = get_lead(connection, external_id).lead
     return lead_lines(connection, lead)

@@ -1,33 +1,37 @@
-"""Writes a run's findings into docs/performance.md: `python -m benchmarks.document FILE`."""
+"""Write the findings of a run into docs/performance.md: `python -m benchmarks.document FILE`."""
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Finding, wanted
+from benchmarks.measure import Finding, target_text
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-_BEGIN, _END = "<!-- findings: begin -->\n", "<!-- findings: end -->\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.document", description=__doc__)
-    parser.add_argument("file", type=Path, help="what `python -m benchmarks --out FILE` wrote")
+    parser.add_argument("file", type=Path, help="the output of `python -m benchmarks --out FILE`")
     run = json.loads(parser.parse_args().file.read_text(encoding="utf-8"))
-    page = _PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    text = "".join(f"{line}\n" for line in _lines(run))
-    _PAGE.write_text(f"{before}{_BEGIN}{text}{_END}{after}", encoding="utf-8")
+    replace_section(_PAGE, "findings", _lines(run))
+
+
+def replace_section(page: Path, name: str, lines: Iterable[str]) -> None:
+    """Write `lines` between the two markers of this name."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    text = "".join(f"{line}\n" for line in lines)
+    page.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
 
 
 def _lines(run: dict[str, Any]) -> Iterator[str]:
-    yield "| what | reached | wanted | | load | medians |"
+    yield "| figure | reached | target | | load | medians |"
     yield "|---|---:|---:|---|---:|---|"
     for finding in map(Finding.read, run["findings"]):
-        verdict = "" if finding.wanted is None else "**short**" if finding.is_short else "ok"
+        verdict = finding.verdict.replace("missed", "**missed**")
         reached = f"{finding.reached:.2f}{finding.unit}"
         medians = ", ".join(
             f"{name.removesuffix('_ms').replace('_', ' ')} {value:,.1f} ms"
@@ -35,8 +39,8 @@ def _lines(run: dict[str, Any]) -> Iterator[str]:
             if name.endswith("_ms")
         )
         load = "" if finding.load is None else f"{finding.load:.1f}"
-        target = wanted(finding)
-        yield f"| {finding.what} | {reached} | {target} | {verdict} | {load} | {medians} |"
+        target = target_text(finding)
+        yield f"| {finding.title} | {reached} | {target} | {verdict} | {load} | {medians} |"
     machine = run["machine"]
     settings = ", ".join(
         f"{name} {value}" for name, value in machine["postgresql_settings"].items()
@@ -45,8 +49,8 @@ def _lines(run: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{'Quick' if run['quick'] else 'Full'} size, on {machine['cores']} cores "
         f"({machine['architecture']}, {machine['system']}), Python {machine['python']}, "
-        f"PostgreSQL {machine['postgresql']} ({settings}). Load: the average before that part "
-        "was measured; a busy machine is above 0."
+        f"PostgreSQL {machine['postgresql']} ({settings}). Load: the machine's load average before "
+        "the part; 0 is an idle machine."
     )
 
 

@@ -1,4 +1,4 @@
-"""Taking leads in: batches against COPY, and a single lead over HTTP against its bare statement."""
+"""Measure ingestion: batches against COPY, and a single lead over HTTP against its statement."""
 
 import io
 from collections.abc import Mapping
@@ -24,7 +24,6 @@ from common.settings import settings
 LEADS_PER_BATCH = 1_000
 _WARM_UP_BATCHES = 3
 _WARM_UP_LEADS = 30
-_EXECUTE = "execute record_leads (%s)"
 _COPIED = {
     "leads": (
         "lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, "
@@ -40,13 +39,13 @@ _COPIED = {
 
 
 def measure(databases: Databases, batches: int, singles: int) -> list[Finding]:
-    """The statement and the whole way over HTTP, each over a database of its own."""
+    """Measure the statement, COPY and HTTP, each in its own database."""
     engines = {
-        name: _registered(databases.migrated(f"ingest_{name}"))
+        name: _engine_with_customers(databases.migrated(f"ingest_{name}"))
         for name in ("draft", "statement", "copy")
     }
     http_url = databases.migrated("ingest_http")
-    _registered(http_url)
+    _engine_with_customers(http_url)
     with product_server(http_url) as server:
         client = Client(server)
         return [
@@ -55,7 +54,7 @@ def measure(databases: Databases, batches: int, singles: int) -> list[Finding]:
         ]
 
 
-def _registered(url: str) -> Engine:
+def _engine_with_customers(url: str) -> Engine:
     engine = product_engine(url)
     with engine.begin() as connection:
         workload.register(connection)
@@ -65,18 +64,18 @@ def _registered(url: str) -> Engine:
 def _batches_against_copy(
     engines: Mapping[str, Engine], client: Client, batches: int
 ) -> list[Finding]:
-    posted = [
+    bodies = [
         workload.body(workload.batch(seed, LEADS_PER_BATCH))
         for seed in range(_WARM_UP_BATCHES + batches)
     ]
-    prepare, executions = _statements(engines["draft"], posted)
-    stored = _Prepared(engines["statement"], prepare)
-    drafted = driver_connection(engines["draft"])
-    rows = [_rows_to_copy(drafted, parameters) for _, parameters in executions]
-    copying = driver_connection(engines["copy"])
+    prepare, executions = _statements(engines["draft"], bodies)
+    prepared = _Prepared(engines["statement"], prepare)
+    draft = driver_connection(engines["draft"])
+    rows = [_rows_to_copy(draft, parameters) for _, parameters in executions]
+    target = driver_connection(engines["copy"])
 
     def copy(number: int) -> None:
-        with copying, copying.cursor() as cursor:
+        with target, target.cursor() as cursor:
             for (table, (columns, _)), data in zip(_COPIED.items(), rows[number], strict=True):
                 data.seek(0)
                 cursor.copy_expert(f"copy {table} ({columns}) from stdin", data)
@@ -85,8 +84,8 @@ def _batches_against_copy(
         batches,
         {
             "copy": copy,
-            "statement": lambda number: stored.execute(*executions[number]),
-            "http": lambda number: client.post_leads(posted[number]),
+            "statement": lambda number: prepared.execute(*executions[number]),
+            "http": lambda number: client.post_leads(bodies[number]),
         },
         warm_up=_WARM_UP_BATCHES,
     )
@@ -117,11 +116,11 @@ def _single_against_statement(
     leads = workload.batch(seed=1_000_000, leads=_WARM_UP_LEADS + singles)
     bodies = [workload.body(lead) for lead in leads]
     prepare, executions = _statements(engines["draft"], bodies)
-    stored = _Prepared(engines["statement"], prepare)
+    prepared = _Prepared(engines["statement"], prepare)
     medians = in_turns(
         singles,
         {
-            "statement": lambda number: stored.execute(*executions[number]),
+            "statement": lambda number: prepared.execute(*executions[number]),
             "http": lambda number: client.post_leads(bodies[number]),
         },
         warm_up=_WARM_UP_LEADS,
@@ -136,7 +135,7 @@ def _single_against_statement(
 
 
 class _Prepared:
-    """The product's statement on a connection of its own; each execution is a transaction."""
+    """The product's statement on its own connection. Each execution is a transaction."""
 
     def __init__(self, engine: Engine, prepare: str) -> None:
         connection = driver_connection(engine)
@@ -150,20 +149,20 @@ class _Prepared:
             raise RuntimeError("a lead of the benchmark was not new")
 
 
-def _statements(draft: Engine, posted: list[bytes]) -> tuple[str, list[tuple[str, tuple[str]]]]:
-    """What the product sends to store each body: how it prepares, and each execution."""
-    draft.dispose()  # so that the statement is prepared anew
+def _statements(draft: Engine, bodies: list[bytes]) -> tuple[str, list[tuple[str, tuple[str]]]]:
+    """Store the bodies; the PREPARE statement that the product sends, and each execution."""
+    draft.dispose()  # a new connection prepares the statement again
     with statements_sent(draft) as sent:
-        for body in posted:
+        for body in bodies:
             leads = read_leads(body, datetime.now(UTC)).leads
             with draft.begin() as connection:
                 ingest_leads(connection, leads, settings())
     (prepare,) = (statement for statement, _ in sent if statement.startswith("prepare"))
-    return prepare, [one for one in sent if one[0].startswith("execute")]
+    return prepare, [pair for pair in sent if pair[0].startswith("execute")]
 
 
 def _rows_to_copy(connection: Any, parameters: tuple[str]) -> list[io.StringIO]:
-    """What the statement has stored of those leads, in the order in which it wrote them."""
+    """The rows that the statement has stored for these leads, in the order of its inserts."""
     tables = []
     with connection.cursor() as cursor:
         for table, (columns, order) in _COPIED.items():

@@ -1,8 +1,9 @@
-"""Mixed load by sixteen clients on a server of `make run`: `make bench-load` (SECONDS=600).
+"""Put a server of `make run` under the mixed load of 16 clients (`make bench-load SECONDS=600`).
 
-Six of ten requests are single leads, one is a batch of a hundred of which thirty are in other
-clients' batches of the same moment too, three read. In turns the clients send keys of their own
-and, as this machine may, none. Invariant: every figure wanted is a ratio or a count within the run.
+Of ten requests, six post a single lead, three read, and one posts a batch of 100 leads, of which
+30 are also in batches that other clients post at the same time. The clients send their keys in
+one turn and no keys in another, which the server allows on this machine. Invariant: every target
+is a ratio or a count within the run.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from rich.console import Console
 
 from benchmarks import workload
 from benchmarks.__main__ import machine, table
-from benchmarks.measure import Finding, wanted
+from benchmarks.document import replace_section
+from benchmarks.measure import Finding, target_text
 from benchmarks.servers import Client, Server, databases, product_engine, product_server
 from common.access.api_keys import create_key
 from common.access.tokens import Token
@@ -34,32 +36,30 @@ _BATCH = 100
 _REPEATED = 30
 _WARM_UP_SECONDS = 5.0
 _MEMORY_EVERY_SECONDS = 1.0
-# One turn of each two has keys, by chance the first or the second: what comes and goes in a
-# rhythm of its own meets both alike.
+# Of every two turns, a random one has keys, so a disturbance in a fixed rhythm affects both alike.
 _TURN_SECONDS = 2.0
 _MAX_P99 = 8.0
-_LEAST_WITH_KEYS = 0.9
-# A neighbour of the machine's who wakes in the wrong moment is none of the product's doing: where a
-# ratio of the first run is short, two more follow, and the median of the three counts.
-_RUNS_IN_DOUBT = 3
-# Every ten requests of a client hold the same work, so that the turns do as well.
+_MIN_WITH_KEYS = 0.9
+# A busy neighbour of the machine can spoil a run. So if a ratio of the first run misses its target,
+# two more runs follow, and the median of the three counts.
+_MAX_RUNS = 3
+# Every ten requests of a client are the same work, so every turn is the same work too.
 _CYCLE = ["single"] * 6 + ["batch"] + ["read"] * 3
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
-_BEGIN, _END = "<!-- load: begin -->\n", "<!-- load: end -->\n"
 
 
 @dataclass
-class Taken:
-    """What the clients noted: seconds by kind of request, and what went wrong."""
+class Run:
+    """The measurements of a run: seconds by kind of request, memory and errors."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    by_turn: Counter[bool] = field(default_factory=Counter)  # requests with keys, and without
-    memory: list[int] = field(default_factory=list)  # bytes that the server held, each second
+    by_turn: Counter[bool] = field(default_factory=Counter)  # requests with and without keys
+    memory: list[int] = field(default_factory=list)  # bytes of the server, each second
     errors: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, kind: str, seconds: float, turn: bool | None) -> None:
+    def add(self, kind: str, seconds: float, turn: bool | None) -> None:
         with self.lock:
             self.seconds.setdefault(kind, []).append(seconds)
             if turn is not None:
@@ -80,30 +80,30 @@ class Taken:
 
     @property
     def with_keys(self) -> float:
-        """The requests of the turns with keys, against those of the turns without."""
+        """The number of requests in turns with keys, divided by those in turns without."""
         return self.by_turn[True] / self.by_turn[False]
 
     @property
     def growth(self) -> float:
-        """Of the memory. Caches fill in the first third; what grows after it goes on growing."""
+        """The memory of the last third, divided by the second's. Caches fill in the first third."""
         third = len(self.memory) // 3
         last, second = self.memory[-third:], self.memory[third : 2 * third]
         return statistics.median(last) / statistics.median(second)
 
     @property
-    def is_short(self) -> bool:
-        return self.p99_against_p50 > _MAX_P99 or self.with_keys < _LEAST_WITH_KEYS
+    def misses_target(self) -> bool:
+        return self.p99_against_p50 > _MAX_P99 or self.with_keys < _MIN_WITH_KEYS
 
 
-class Recent:
-    """The leads of the last few batches of all clients, of those still on their way too."""
+class RecentLeads:
+    """The leads of the last three batches of all clients, including unanswered ones."""
 
     def __init__(self) -> None:
         self._leads: deque[dict[str, Any]] = deque(maxlen=3 * _BATCH)
         self._lock = threading.Lock()
 
-    def mixed(self, new: Iterable[dict[str, Any]], chance: random.Random) -> list[dict[str, Any]]:
-        """A batch of new leads and some recent ones, in no order; the new ones are recent now."""
+    def mix(self, new: Iterable[dict[str, Any]], chance: random.Random) -> list[dict[str, Any]]:
+        """A batch of the new leads and some recent ones, in random order."""
         leads = list(new)
         with self._lock:
             repeated = chance.sample(self._leads, min(_REPEATED, len(self._leads)))
@@ -114,25 +114,25 @@ class Recent:
 
 
 class Sender:
-    """One client; `send` makes its next request and says of which kind it was."""
+    """One client. `send` sends its next request and returns the kind of that request."""
 
-    def __init__(self, server: Server, number: int, key: Token, recent: Recent) -> None:
+    def __init__(self, server: Server, number: int, key: Token, recent: RecentLeads) -> None:
         self._client = Client(server)
         self._key = {"Authorization": f"Bearer {key.text}"}
         self._chance = random.Random(number)
         self._seed = number * 1_000_000_000
         self._recent = recent
-        self._coming: list[str] = []
+        self._next_kinds: list[str] = []
 
     def send(self, has_key: bool) -> str:
         self._client.headers = self._key if has_key else {}
-        if not self._coming:
-            self._coming = self._chance.sample(_CYCLE, len(_CYCLE))
-        kind = self._coming.pop()
+        if not self._next_kinds:
+            self._next_kinds = self._chance.sample(_CYCLE, len(_CYCLE))
+        kind = self._next_kinds.pop()
         if kind == "single":
             self._client.post_leads(workload.body(self._new(1)[0]))
         elif kind == "batch":
-            leads = self._recent.mixed(self._new(_BATCH - _REPEATED), self._chance)
+            leads = self._recent.mix(self._new(_BATCH - _REPEATED), self._chance)
             self._client.post_leads(workload.body(leads))
         else:
             self._client.drain(self._page())
@@ -152,66 +152,66 @@ class Sender:
         return workload.batch(self._seed, leads)
 
 
-def load(server: Server, seconds: float, keys: list[Token], first: int) -> Taken:
-    """Sixteen clients for so long.
+def load(server: Server, seconds: float, keys: list[Token], first: int) -> Run:
+    """Run one client per key for `seconds`.
 
-    `first`: the number of the first client; each number sends leads of its own.
+    `first`: the number of the first client. Clients with different numbers send different leads.
     """
-    taken = Taken()
+    run = Run()
     began = time.monotonic()
     end = began + seconds
-    recent = Recent()
+    recent = RecentLeads()
     turns = list(_turns(seconds, first))
 
     def client(number: int, key: Token) -> None:
         sender = Sender(server, number, key, recent)
-        is_first = True  # all begin at once, in the first turn: that says nothing of it
+        is_first = True  # all clients begin in the first turn, so first requests count for no turn
         while (now := time.monotonic()) < end:
             has_key = turns[int((now - began) / _TURN_SECONDS)]
             started = time.perf_counter()
             try:
                 kind = sender.send(has_key)
             except Exception as error:
-                with taken.lock:
-                    taken.errors.append(f"{type(error).__name__}: {str(error)[:200]}")
+                with run.lock:
+                    run.errors.append(f"{type(error).__name__}: {str(error)[:200]}")
                 time.sleep(0.05)
                 continue
-            taken.note(kind, time.perf_counter() - started, None if is_first else has_key)
+            run.add(kind, time.perf_counter() - started, None if is_first else has_key)
             is_first = False
 
-    clients = [
+    threads = [
         threading.Thread(target=client, args=(first + number, key))
         for number, key in enumerate(keys)
     ]
-    for one in clients:
-        one.start()
+    for thread in threads:
+        thread.start()
     while time.monotonic() < end:
         time.sleep(_MEMORY_EVERY_SECONDS)
-        taken.memory.append(server.resident_bytes())
-    for one in clients:
-        one.join()
-    return taken
+        run.memory.append(server.resident_bytes())
+    for thread in threads:
+        thread.join()
+    return run
 
 
 def _turns(seconds: float, first: int) -> Iterator[bool]:
-    """Which turns of a run have keys; enough of them, always two and two."""
+    """Whether each turn of a run has keys; one of every two turns has."""
     chance = random.Random(first)
     for _ in range(int(seconds / _TURN_SECONDS / 2) + 1):
         has_key = chance.random() < 0.5
         yield from (has_key, not has_key)
 
 
-def findings(runs: list[Taken], errors: list[str], deadlocks: int, seconds: float) -> list[Finding]:
-    """Of one run, or of three of which the median counts; errors and deadlocks of all of them."""
-    requests = [sum(map(len, taken.seconds.values())) for taken in runs]
-    by_kind = {kind: sum(len(taken.seconds[kind]) for taken in runs) for kind in runs[0].seconds}
-    by_p99 = sorted(runs, key=lambda taken: taken.p99_against_p50)[len(runs) // 2]
-    by_keys = sorted(runs, key=lambda taken: taken.with_keys)[len(runs) // 2]
+def findings(runs: list[Run], errors: list[str], deadlocks: int, seconds: float) -> list[Finding]:
+    """The findings of one run, or the medians of three; `errors` and `deadlocks` of all runs."""
+    requests = [sum(map(len, run.seconds.values())) for run in runs]
+    by_kind = {kind: sum(len(run.seconds[kind]) for run in runs) for kind in runs[0].seconds}
+    by_p99 = sorted(runs, key=lambda run: run.p99_against_p50)[len(runs) // 2]
+    by_keys = sorted(runs, key=lambda run: run.with_keys)[len(runs) // 2]
     return [
-        Finding("errors", "Requests that were not answered with success", len(errors), 0, ""),
+        Finding("errors", "Requests without a successful answer", len(errors), 0, ""),
         Finding(
             "deadlocks",
-            "Deadlocks, with three in ten leads of a batch in others of the same moment",
+            "Deadlocks, while 30% of a batch's leads are in other batches at the same time",
             deadlocks,
             0,
             "",
@@ -232,15 +232,15 @@ def findings(runs: list[Taken], errors: list[str], deadlocks: int, seconds: floa
         ),
         Finding(
             "auth",
-            "Requests a second with keys, against without, in turns",
+            "Requests per second with keys, against without keys, in alternating turns",
             by_keys.with_keys,
-            _LEAST_WITH_KEYS,
+            _MIN_WITH_KEYS,
             at_least=True,
             details={"with": by_keys.by_turn[True], "without": by_keys.by_turn[False]},
         ),
         Finding(
             "throughput",
-            "Requests a second",
+            "Requests per second",
             sum(requests) / len(runs) / seconds,
             None,
             "",
@@ -251,28 +251,28 @@ def findings(runs: list[Taken], errors: list[str], deadlocks: int, seconds: floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600, help="(%(default)s)")
-    parser.add_argument("--out", type=Path, help="where to write the findings as JSON")
-    parser.add_argument("--write", action="store_true", help="into docs/reliability.md, too")
-    arguments = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=600, help="length of a run (%(default)s)")
+    parser.add_argument("--out", type=Path, help="file for the findings, as JSON")
+    parser.add_argument("--write", action="store_true", help="update docs/reliability.md")
+    args = parser.parse_args()
     console = Console()
-    found = measured(arguments.seconds, console.print)
-    console.print(table(found))
-    if arguments.out is not None:
+    results = measure(args.seconds, console.print)
+    console.print(table(results))
+    if args.out is not None:
         document = {
-            "seconds": arguments.seconds,
+            "seconds": args.seconds,
             "machine": machine(),
-            "findings": [finding.document() for finding in found],
+            "findings": [finding.document() for finding in results],
         }
-        arguments.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    if arguments.write:
-        _write(found, arguments.seconds)
-    if any(finding.is_short for finding in found):
+        args.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    if args.write:
+        replace_section(_PAGE, "load", _lines(results, args.seconds))
+    if any(finding.misses_target for finding in results):
         sys.exit(1)
 
 
-def measured(seconds: float, say: Callable[[str], None]) -> list[Finding]:
-    """Every finding of a run of so long, after a short warm-up that counts for errors alone."""
+def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
+    """Measure a run of `seconds`, after a warm-up of which only the errors count."""
     with databases() as available:
         url = available.migrated("load")
         with product_engine(url).begin() as connection:
@@ -285,60 +285,54 @@ def measured(seconds: float, say: Callable[[str], None]) -> list[Finding]:
         settings.cache_clear()
         with product_server(url) as server:
             say(f"{CLIENTS} clients for {seconds:.0f} seconds")
-            _require_keys_are_asked_for(server)
+            _require_key_check(server)
             warm_up = load(server, _WARM_UP_SECONDS, keys, first=CLIENTS)
             runs = [load(server, seconds, keys, first=0)]
-            while runs[0].is_short and len(runs) < _RUNS_IN_DOUBT:
-                say("once more, since a ratio was short: the median of three runs counts")
+            while runs[0].misses_target and len(runs) < _MAX_RUNS:
+                say("running again, as a ratio missed its target: the median of three runs counts")
                 runs.append(load(server, seconds, keys, first=CLIENTS * (len(runs) + 1)))
         with product_engine(url).connect() as connection:
             deadlocks = connection.exec_driver_sql(
                 "select deadlocks from pg_stat_database where datname = current_database()"
             ).scalar_one()
         product_engine(url).dispose()
-    errors = [error for taken in (warm_up, *runs) for error in taken.errors]
+    errors = [error for run in (warm_up, *runs) for error in run.errors]
     for error in errors[:5]:
         say(f"error: {error}")
     return findings(runs, errors, deadlocks, seconds)
 
 
-def _require_keys_are_asked_for(server: Server) -> None:
-    """A key that is sent is looked at, though a server on this machine needs none."""
-    stranger = Client(server)
-    stranger.headers = {"Authorization": f"Bearer {Token.new().text}"}
+def _require_key_check(server: Server) -> None:
+    """Raises RuntimeError unless the server refuses an unknown key, though it requires none."""
+    client = Client(server)
+    client.headers = {"Authorization": f"Bearer {Token.new().text}"}
     try:
-        stranger.get("/customers")
-    except RuntimeError as refused:
-        if "401" in str(refused):
+        client.get("/customers")
+    except RuntimeError as error:
+        if "401" in str(error):
             return
-    raise RuntimeError("a key that nobody made was not refused")
+    raise RuntimeError("the server accepted an unknown key")
 
 
-def _write(found: list[Finding], seconds: float) -> None:
-    before, _, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    text = "".join(f"{line}\n" for line in _lines(found, seconds))
-    _PAGE.write_text(f"{before}{_BEGIN}{text}{_END}{after}", encoding="utf-8")
-
-
-def _lines(found: list[Finding], seconds: float) -> Iterator[str]:
-    yield "| what | reached | wanted | | |"
+def _lines(results: list[Finding], seconds: float) -> Iterator[str]:
+    yield "| figure | reached | target | | |"
     yield "|---|---:|---:|---|---|"
-    for finding in found:
-        verdict = "" if finding.wanted is None else "**short**" if finding.is_short else "ok"
-        told = ", ".join(
+    for finding in results:
+        verdict = finding.verdict.replace("missed", "**missed**")
+        details = ", ".join(
             f"{name.removesuffix('_ms')} {value:,.0f} ms"
             if name.endswith("_ms")
             else f"{name} {value:,}"
             for name, value in finding.details.items()
         )
         reached = f"{finding.reached:.2f}{finding.unit}" if finding.reached else "0"
-        yield f"| {finding.what} | {reached} | {wanted(finding)} | {verdict} | {told} |"
-    on = machine()
+        target = target_text(finding)
+        yield f"| {finding.title} | {reached} | {target} | {verdict} | {details} |"
+    facts = machine()
     yield ""
     yield (
-        f"A run of {seconds:.0f} seconds on {on['cores']} cores ({on['architecture']}, "
-        f"{on['system']}), Python {on['python']}."
+        f"A run of {seconds:.0f} seconds on {facts['cores']} cores ({facts['architecture']}, "
+        f"{facts['system']}), Python {facts['python']}."
     )
 
 

@@ -1,7 +1,7 @@
-"""Times as ratios: both sides of each in turns, within one run, by their medians.
+"""Measure ratios of times: run both sides in turns, within one run, and divide their medians.
 
-Invariant: no finding is a time by itself. A machine's speed cancels out of a ratio, and a
-neighbour who slows it down for a while slows both sides.
+Invariant: no target is an absolute speed of the machine. A ratio does not depend on it, and a
+busy neighbour slows both sides.
 """
 
 import statistics
@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-Side = Callable[[int], object]  # takes the number of the round
+Side = Callable[[int], object]  # its argument is the number of the round
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured figure beside what is wanted of it; None: nothing is, it is only told.
+    """One measured figure and its target; a figure without a target is for information.
 
-    `part` of the benchmarks that it is of; `load`: the machine's load average before that part.
+    `part`: the part of the benchmarks; `load`: the load average of the machine before that part.
     """
 
     name: str
-    what: str
+    title: str
     reached: float
-    wanted: float | None
+    target: float | None
     unit: str = "x"
     at_least: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -31,33 +31,38 @@ class Finding:
     load: float | None = None
 
     @property
-    def is_short(self) -> bool:
-        if self.wanted is None:
+    def misses_target(self) -> bool:
+        if self.target is None:
             return False
-        return self.reached < self.wanted if self.at_least else self.reached > self.wanted
+        return self.reached < self.target if self.at_least else self.reached > self.target
+
+    @property
+    def verdict(self) -> str:
+        """`ok`, `missed`, or nothing without a target."""
+        return "" if self.target is None else "missed" if self.misses_target else "ok"
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
-        """From what `document` gave."""
-        return cls(**{name: value for name, value in document.items() if name != "short"})
+        """The finding that `document` was called on."""
+        return cls(**{name: value for name, value in document.items() if name != "missed"})
 
     def document(self) -> dict[str, Any]:
         return {
             "part": self.part,
             "name": self.name,
-            "what": self.what,
+            "title": self.title,
             "reached": round(self.reached, 3),
-            "wanted": self.wanted,
+            "target": self.target,
             "unit": self.unit,
             "at_least": self.at_least,
-            "short": self.is_short,
+            "missed": self.misses_target,
             "load": self.load,
             "details": dict(self.details),
         }
 
 
 def in_turns(rounds: int, sides: Mapping[str, Side], warm_up: int = 1) -> dict[str, float]:
-    """The median seconds of every side. Each round begins with another one."""
+    """The median seconds of each side. Each round begins with the next side."""
     names = list(sides)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(warm_up + rounds):
@@ -72,12 +77,12 @@ def in_turns(rounds: int, sides: Mapping[str, Side], warm_up: int = 1) -> dict[s
 
 
 def milliseconds(medians: Mapping[str, float]) -> dict[str, float]:
-    """Medians as a finding's details tell them."""
+    """Medians in the form of a finding's details."""
     return {f"{name}_ms": round(seconds * 1000, 2) for name, seconds in medians.items()}
 
 
-def wanted(finding: Finding) -> str:
-    """A target in words."""
-    if finding.wanted is None:
+def target_text(finding: Finding) -> str:
+    """The target in words."""
+    if finding.target is None:
         return "-"
-    return f"at {'least' if finding.at_least else 'most'} {finding.wanted:g}{finding.unit}"
+    return f"at {'least' if finding.at_least else 'most'} {finding.target:g}{finding.unit}"

@@ -1,6 +1,6 @@
-"""What is measured: databases of one PostgreSQL, and servers as processes of their own.
+"""The databases and servers that the benchmarks measure; each server is its own process.
 
-Invariant: whatever is started here is stopped when its context ends.
+Invariant: this module stops everything that it starts when the context ends.
 """
 
 import http.client
@@ -29,7 +29,7 @@ from scripts.migrate import upgrade_schema
 
 _TEMPLATE = "migrated"
 _START_TIMEOUT_SECONDS = 60
-_KEPT_ALIVE_SECONDS = 3  # uvicorn closes a connection that rests for 5
+_KEEP_ALIVE_SECONDS = 3  # uvicorn closes an idle connection after 5 seconds
 _BYTES_PER_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -62,36 +62,38 @@ class Databases:
         return self._server.set(database=name).render_as_string(hide_password=False)
 
 
-_TOLD_SETTINGS = (
+_SHOWN_SETTINGS = (
     "fsync",
     "synchronous_commit",
     "full_page_writes",
     "shared_buffers",
     "max_parallel_workers_per_gather",
+    "work_mem",
+    "jit",
 )
 
 
 def server_facts(available: Databases) -> dict[str, Any]:
-    """The PostgreSQL's version and the settings that the findings depend on."""
+    """The version and the settings of PostgreSQL on which the findings depend."""
     with product_engine(available.migrated("facts")).connect() as connection:
         return {
             "postgresql": connection.exec_driver_sql("show server_version").scalar_one(),
             "postgresql_settings": {
                 name: connection.exec_driver_sql(f"show {name}").scalar_one()
-                for name in (*_TOLD_SETTINGS, "work_mem", "jit")
+                for name in _SHOWN_SETTINGS
             },
         }
 
 
 @contextmanager
 def databases() -> Iterator[Databases]:
-    """An embedded PostgreSQL with the settings that `make run` gives it, over new data."""
+    """An embedded PostgreSQL with the settings of `make run` and an empty data directory."""
     with tempfile.TemporaryDirectory() as data_dir, EmbeddedPostgres(Path(data_dir)) as url:
         yield Databases(url)
 
 
 def product_engine(url: str) -> Engine:
-    """An engine over that database with the product's own settings."""
+    """An engine on this database with the product's settings."""
     os.environ["DATABASE_URL"] = url
     settings.cache_clear()
     get_engine.cache_clear()
@@ -99,7 +101,7 @@ def product_engine(url: str) -> Engine:
 
 
 def driver_connection(engine: Engine) -> Any:
-    """psycopg2's own connection, which the engine never sees again."""
+    """A connection of psycopg2 that no longer belongs to the engine."""
     pooled = engine.raw_connection()
     connection = pooled.driver_connection
     pooled.detach()
@@ -108,7 +110,7 @@ def driver_connection(engine: Engine) -> Any:
 
 @contextmanager
 def statements_sent(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
-    """Every statement that reaches the driver meanwhile, with its parameters."""
+    """Every statement that the engine sends within the context, with its parameters."""
     sent: list[tuple[str, Any]] = []
 
     def note(
@@ -124,7 +126,7 @@ def statements_sent(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
 
 
 def tidy(url: str) -> None:
-    """Leave nothing for autovacuum and the checkpointer to do while others are measured."""
+    """Vacuum and checkpoint now, so that PostgreSQL does neither during a measurement."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("vacuum analyze")
@@ -140,20 +142,20 @@ class Server:
     port: int
 
     def resident_bytes(self) -> int:
-        """The memory that its process holds now."""
+        """The memory of the process now."""
         try:
             pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
             return int(pages) * _BYTES_PER_PAGE
         except FileNotFoundError:
-            listed = subprocess.run(
+            ps = subprocess.run(
                 ["ps", "-o", "rss=", "-p", str(self.pid)], check=True, capture_output=True
             )
-            return int(listed.stdout) * 1024
+            return int(ps.stdout) * 1024
 
 
 @contextmanager
 def product_server(url: str) -> Iterator[Server]:
-    """The local server of `make run` over that database."""
+    """The local server of `make run` on this database."""
     with tempfile.TemporaryDirectory() as data_dir:
         command = ["-m", "scripts.local_server", "--port", "0", "--data-dir", data_dir]
         with _process(command, url) as process:
@@ -167,7 +169,7 @@ def product_server(url: str) -> Iterator[Server]:
 
 
 def baseline_database(url: str) -> None:
-    """Have the baseline create its tables there."""
+    """Create the baseline's tables in this database."""
     create = "from benchmarks.baseline import create_tables; create_tables()"
     with _process(["-c", create], url) as process:
         if process.wait() != 0:
@@ -176,7 +178,7 @@ def baseline_database(url: str) -> None:
 
 @contextmanager
 def baseline_server(url: str) -> Iterator[Server]:
-    """The baseline behind uvicorn as its command line starts it, over that database."""
+    """The baseline on this database, started by the command line of uvicorn."""
     port = _free_port()
     command = ["-m", "uvicorn", "benchmarks.baseline:app", "--port", str(port)]
     with _process([*command, "--log-level", "warning", "--no-access-log"], url) as process:
@@ -209,10 +211,7 @@ def _process(arguments: list[str], url: str) -> Iterator[subprocess.Popen[str]]:
 
 
 class Client:
-    """One kept-alive connection; little of its own to be measured.
-
-    `headers` go with every request.
-    """
+    """An HTTP client with one connection and little overhead. Each request carries `headers`."""
 
     def __init__(self, server: Server) -> None:
         self.headers: Mapping[str, str] = {}
@@ -229,7 +228,7 @@ class Client:
         return self._send("POST", path).read()
 
     def drain(self, path: str) -> int:
-        """How many bytes an answer holds, of which little is kept at a time."""
+        """Read an answer in small pieces and return its length."""
         response = self._send("GET", path)
         return sum(map(len, iter(lambda: response.read(65536), b"")))
 
@@ -240,7 +239,7 @@ class Client:
         body: bytes | None = None,
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> http.client.HTTPResponse:
-        if time.monotonic() - self._last_used > _KEPT_ALIVE_SECONDS:
+        if time.monotonic() - self._last_used > _KEEP_ALIVE_SECONDS:
             self._connection.close()
         self._connection.request(method, path, body, {**self.headers, **headers})
         response = self._connection.getresponse()
@@ -251,11 +250,11 @@ class Client:
 
 
 class MemoryWatch:
-    """The most memory that a server held while the context lasted."""
+    """Records the peak of a server's memory within the context."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch)
         self.before = self.peak = server.resident_bytes()
 
@@ -273,11 +272,11 @@ class MemoryWatch:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._over.set()
+        self._ended.set()
         self._watcher.join()
 
     def _watch(self) -> None:
-        while not self._over.wait(0.01):
+        while not self._ended.wait(0.01):
             self.peak = max(self.peak, self._server.resident_bytes())
 
 

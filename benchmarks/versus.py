@@ -1,4 +1,4 @@
-"""The product against the baseline: both over HTTP, on one PostgreSQL, with the same data."""
+"""Compare the product with the baseline: over HTTP, on one PostgreSQL, with the same data."""
 
 import json
 import tempfile
@@ -18,8 +18,8 @@ from benchmarks.servers import (
     tidy,
 )
 
-# The product's tables as the baseline keeps them.
-_MOVED = {
+# The baseline's tables, and the queries that select their rows from the product's tables.
+_COPIED = {
     "customers (id, name, email, timezone)": (
         "select external_id, name, email, timezone from customers"
     ),
@@ -37,21 +37,21 @@ _MOVED = {
 
 
 def measure_batches(databases: Databases, batches: int) -> Finding:
-    """New batches of 1,000 leads into both, as `make run` and uvicorn serve them."""
+    """Post new batches of 1,000 leads to both."""
     product_url = databases.migrated("versus_product")
     with product_engine(product_url).begin() as connection:
         workload.register(connection)
     baseline_url = databases.empty("versus_baseline")
     baseline_database(baseline_url)
-    _move(product_url, baseline_url)
-    posted = [workload.body(workload.batch(seed, LEADS_PER_BATCH)) for seed in range(batches + 1)]
-    with product_server(product_url) as product, baseline_server(baseline_url) as baseline:
-        ours, theirs = Client(product), Client(baseline)
+    _copy(product_url, baseline_url)
+    bodies = [workload.body(workload.batch(seed, LEADS_PER_BATCH)) for seed in range(batches + 1)]
+    with product_server(product_url) as ours, baseline_server(baseline_url) as theirs:
+        product, baseline = Client(ours), Client(theirs)
         medians = in_turns(
             batches,
             {
-                "product": lambda number: ours.post_leads(posted[number]),
-                "baseline": lambda number: theirs.post_leads(posted[number]),
+                "product": lambda number: product.post_leads(bodies[number]),
+                "baseline": lambda number: baseline.post_leads(bodies[number]),
             },
         )
     return Finding(
@@ -67,33 +67,33 @@ def measure_batches(databases: Databases, batches: int) -> Finding:
 def measure_reports(
     databases: Databases, url: str, actions: int, rounds: int, report_rounds: int
 ) -> list[Finding]:
-    """The reports of all customers, and of one; `url`: a database of that many actions."""
+    """Fetch the reports of all customers, and of one; `url`: a database with `actions` actions."""
     baseline_url = databases.empty(f"versus_month_{actions}")
     baseline_database(baseline_url)
-    _move(url, baseline_url)
+    _copy(url, baseline_url)
     tidy(baseline_url)
     month = f"/billing/reports?period={workload.PERIOD}&limit=500"
     one = f"/billing/reports/{workload.MIDDLE_CUSTOMER}/{workload.PERIOD}"
-    with product_server(url) as product, baseline_server(baseline_url) as baseline:
-        ours, theirs = Client(product), Client(baseline)
-        billed = json.loads(ours.get(month))["totals"]["billed"]
+    with product_server(url) as ours, baseline_server(baseline_url) as theirs:
+        product, baseline = Client(ours), Client(theirs)
+        billed = json.loads(product.get(month))["totals"]["billed"]
         single = in_turns(
             report_rounds,
             {
-                "product": lambda _: ours.get(f"{one}?limit=10000"),
-                "baseline": lambda _: theirs.get(one),
+                "product": lambda _: product.get(f"{one}?limit=10000"),
+                "baseline": lambda _: baseline.get(one),
             },
         )
 
-        def ask_baseline(_: int) -> None:
-            entries = json.loads(theirs.get(month))
+        def get_baseline_month(_: int) -> None:
+            entries = json.loads(baseline.get(month))
             total = sum(Decimal(entry["totals"]["billed"]) for entry in entries)
             if total != Decimal(billed):
                 raise RuntimeError(f"the product bills {billed}, the baseline {total}")
 
         whole = in_turns(
             rounds,
-            {"product": lambda _: ours.get(month), "baseline": ask_baseline},
+            {"product": lambda _: product.get(month), "baseline": get_baseline_month},
             warm_up=0,
         )
     return [
@@ -117,13 +117,13 @@ def measure_reports(
     ]
 
 
-def _move(product_url: str, baseline_url: str) -> None:
-    """Give the baseline what the product has stored."""
+def _copy(product_url: str, baseline_url: str) -> None:
+    """Copy the product's rows to the baseline's database."""
     source = driver_connection(product_engine(product_url))
     target = driver_connection(product_engine(baseline_url))
-    with source.cursor() as reading, target, target.cursor() as writing:
-        for table, query in _MOVED.items():
+    with source.cursor() as reader, target, target.cursor() as writer:
+        for table, query in _COPIED.items():
             with tempfile.TemporaryFile() as data:
-                reading.copy_expert(f"copy ({query}) to stdout", data)
+                reader.copy_expert(f"copy ({query}) to stdout", data)
                 data.seek(0)
-                writing.copy_expert(f"copy {table} from stdin", data)
+                writer.copy_expert(f"copy {table} from stdin", data)

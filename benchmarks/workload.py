@@ -1,6 +1,6 @@
-"""What is measured with: batches of leads as senders post them, and a month of stored actions.
+"""The data of the benchmarks: batches of leads as senders post them, and a month of actions.
 
-Invariant: the same arguments give the same data, so that every side of a ratio works on equals.
+Invariant: the same arguments give the same data, so both sides of a ratio do the same work.
 """
 
 import json
@@ -30,20 +30,20 @@ ACTION_TYPES = (
 )
 PRODUCTS = [f"product-{number}" for number in range(1, 9)]
 CUSTOMERS = [f"customer-{number}" for number in range(1, 101)]
-LARGE_CUSTOMER, MIDDLE_CUSTOMER = CUSTOMERS[:2]  # hold a tenth and a hundredth of all actions
+LARGE_CUSTOMER, MIDDLE_CUSTOMER = CUSTOMERS[:2]  # with a tenth and a hundredth of all actions
 ACTIONS_PER_LEAD = 5
 
 _START = datetime(2024, 4, 1, tzinfo=UTC)
 
 
 def batch(seed: int, leads: int) -> list[dict[str, Any]]:
-    """New leads of April 2024 with five actions each; one in ten names no user."""
+    """New leads of April 2024 with five actions each; one lead in ten has no user."""
     chance = random.Random(seed)
     return [_lead(chance) for _ in range(leads)]
 
 
 def body(leads: list[dict[str, Any]] | dict[str, Any]) -> bytes:
-    """Leads as they travel."""
+    """The leads as a request body."""
     return json.dumps(leads, separators=(",", ":")).encode()
 
 
@@ -54,11 +54,11 @@ def _lead(chance: random.Random) -> dict[str, Any]:
         "customer_id": chance.choice(CUSTOMERS),
         "product_id": chance.choice(PRODUCTS),
         "lead_type": chance.choice(LEAD_TYPES),
-        "created_at": _written(created_at),
+        "created_at": _timestamp(created_at),
         "actions": [
             {
                 "action_type": chance.choice(ACTION_TYPES),
-                "timestamp": _written(created_at + timedelta(days=4) * chance.random()),
+                "timestamp": _timestamp(created_at + timedelta(days=4) * chance.random()),
                 "engagement_level": chance.choice(LEVELS),
             }
             for _ in range(ACTIONS_PER_LEAD)
@@ -69,12 +69,12 @@ def _lead(chance: random.Random) -> dict[str, Any]:
     return lead
 
 
-def _written(moment: datetime) -> str:
+def _timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def register(connection: Connection) -> None:
-    """The customers and products of the workload, straight into the product's tables."""
+    """Insert the customers and products of the workload into the product's tables."""
     connection.execute(
         text(
             "insert into customers (customer_id, external_id, name, email) "
@@ -91,9 +91,9 @@ def register(connection: Connection) -> None:
     )
 
 
-# A user has about twenty actions in the month, some a few and some hundreds; leads are stored in
-# the order they were created, as they would have arrived. Their keys are not keyed hashes, which
-# no statement here could tell.
+# A user has about twenty actions in the month; some have a few and some hundreds. Leads are stored
+# in the order of their creation, as if they had arrived then. The user keys are plain MD5 hashes
+# instead of keyed hashes, which makes no difference for the measured statements.
 _LEADS = """
 insert into leads (
     lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, user_email,
@@ -146,9 +146,9 @@ from (
 
 
 def store_month(connection: Connection, actions: int) -> None:
-    """`actions` stored actions of April 2024, of all customers, five to a lead.
+    """Store `actions` actions of April 2024 for all customers, five per lead.
 
-    Indexes are built behind them: nothing is measured here.
+    Drops the indexes first and builds them afterwards, which is faster.
     """
     register(connection)
     parameters: dict[str, Any] = {
@@ -171,7 +171,7 @@ def store_month(connection: Connection, actions: int) -> None:
 
 
 def _dropped_indexes(connection: Connection, table: str) -> list[str]:
-    """Drops the table's indexes; gives the statements that make them again."""
+    """Drop the table's indexes and return the statements that create them again."""
     rows = connection.execute(
         text(
             "select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition, "
@@ -182,14 +182,14 @@ def _dropped_indexes(connection: Connection, table: str) -> list[str]:
         ),
         {"table": table},
     ).all()
-    made_again = []
+    statements = []
     for row in rows:
         if row.constraint_definition is None:
             connection.exec_driver_sql(f"drop index {row.name}")
-            made_again.append(row.definition)
+            statements.append(row.definition)
         else:
             connection.exec_driver_sql(f"alter table {table} drop constraint {row.name}")
-            made_again.append(
+            statements.append(
                 f"alter table {table} add constraint {row.name} {row.constraint_definition}"
             )
-    return made_again
+    return statements
