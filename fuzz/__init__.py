@@ -1,4 +1,4 @@
-"""Fuzzing: hostile input against the whole product, and what every answer must still be.
+"""Fuzzing: send hostile input to the whole product and check every answer.
 
-Invariant: whatever is sent, the server answers in time, by its contract, within its memory.
+Invariant: for any input, the server answers in time, as its contract says, within its memory.
 """

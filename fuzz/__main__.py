@@ -1,7 +1,7 @@
-"""`make fuzz`: throws hostile input at a server of its own, for a bounded time.
+"""Start a server and send it hostile input for a limited time (`make fuzz`).
 
-The server is the one of `make run`, so a body passes the gateway's event and the function's
-handler as it does anywhere. The same seed gives the same input.
+It is the server of `make run`: a body passes through the gateway's event and the function's
+handler, as in a deployment. The same seed gives the same input.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from fuzz.description import MAX_ANSWER_SECONDS, fuzz_description
 from tests.support.api import action, check_shape, lead, register
 
 _STATUSES = {200, 201, 202, 207, 400, 409, 413, 422}
-_MAX_MEMORY = 512 * 1024 * 1024  # what the function has unless told otherwise
-_BODIES_A_ROUND = 100
+_MAX_MEMORY = 512 * 1024 * 1024  # the function's default memory
+_BODIES_PER_ROUND = 100
 
 
 @dataclass
 class BodyFuzzer:
-    """Posts bodies, and keeps count of them and of the worst of what came back."""
+    """Posts bodies, counts them, and keeps the slowest and the largest answer."""
 
     client: httpx.Client
     end: float  # by time.monotonic()
@@ -37,28 +37,28 @@ class BodyFuzzer:
     largest_answer: int = 0
 
     def run(self, first_seed: int) -> None:
-        """Posts until the time is up. Raises AssertionError on an answer that breaks a rule."""
+        """Post until the time is over. Raises AssertionError if an answer breaks a rule."""
         for number in count(first_seed):
             if time.monotonic() > self.end:
                 return
-            self._round(small_bodies, _BODIES_A_ROUND, number)
-            self._round(large_bodies, _BODIES_A_ROUND // 5, number)
+            self._round(small_bodies, _BODIES_PER_ROUND, number)
+            self._round(large_bodies, _BODIES_PER_ROUND // 5, number)
 
-    def _round(self, bodies: SearchStrategy[bytes | Large], most: int, number: int) -> None:
+    def _round(self, bodies: SearchStrategy[bytes | Large], examples: int, number: int) -> None:
         @seed(number)
         @settings(
-            max_examples=most,
+            max_examples=examples,
             database=None,
             deadline=None,
             phases=[Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         )
         @given(bodies, content_types)
-        def is_answered_by_the_rules(drawn: bytes | Large, content_type: str) -> None:
+        def answer_keeps_the_rules(body: bytes | Large, content_type: str) -> None:
             if time.monotonic() < self.end:
-                self._post(drawn if isinstance(drawn, bytes) else drawn.body(), content_type)
+                self._post(body if isinstance(body, bytes) else body.content(), content_type)
 
-        is_answered_by_the_rules()
+        answer_keeps_the_rules()
 
     def _post(self, body: bytes, content_type: str) -> None:
         headers = {"content-type": content_type} if content_type else {}
@@ -69,25 +69,25 @@ class BodyFuzzer:
         self.slowest_seconds = max(self.slowest_seconds, seconds)
         self.largest_answer = max(self.largest_answer, len(answer.content))
         assert answer.status_code in _STATUSES, (answer.status_code, answer.text[:300])
-        assert len(answer.content) <= MAX_BODY_BYTES, "AWS hands back no answer of this length"
+        assert len(answer.content) <= MAX_BODY_BYTES, "the answer is too long for Lambda"
         assert seconds < MAX_ANSWER_SECONDS, f"the answer took {seconds:.1f} s"
         check_shape(answer)
 
 
-def _is_sound(client: httpx.Client) -> None:
-    """After it all, every stored action is on exactly one line, and work goes on."""
-    reconciled = client.get("/billing/reconciliation").json()
-    assert reconciled["reconciled"], reconciled
+def _check_state(client: httpx.Client) -> None:
+    """Check that every stored action is on exactly one line, and that the API accepts a lead."""
+    reconciliation = client.get("/billing/reconciliation").json()
+    assert reconciliation["reconciled"], reconciliation
     answer = client.post("/leads", json=lead("the last", action()))
     assert answer.status_code in {200, 201}, answer.text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60, help="in all (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="where to begin (%(default)s)")
-    arguments = parser.parse_args()
-    half = max(1, arguments.seconds // 2)
+    parser.add_argument("--seconds", type=int, default=60, help="total time (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="first random seed (%(default)s)")
+    args = parser.parse_args()
+    half = max(1, args.seconds // 2)
     with (
         databases() as available,
         product_server(available.migrated("fuzzed")) as server,
@@ -98,20 +98,20 @@ def main() -> None:
     ):
         register(client)
         fuzzer = BodyFuzzer(client, time.monotonic() + half)
-        fuzzer.run(arguments.seed)
-        keeps_its_word = fuzz_description(str(client.base_url).rstrip("/"), half, arguments.seed)
-        _is_sound(client)
+        fuzzer.run(args.seed)
+        matches = fuzz_description(str(client.base_url).rstrip("/"), half, args.seed)
+        _check_state(client)
     print(
-        f"{fuzzer.bodies} bodies posted, {fuzzer.stored} wholly stored; slowest answer "
+        f"{fuzzer.bodies} bodies posted, {fuzzer.stored} stored completely; slowest answer "
         f"{fuzzer.slowest_seconds:.2f} s, largest {fuzzer.largest_answer / 1e6:.2f} MB; "
-        f"memory {memory.before / 1e6:.0f} MB before, {memory.peak / 1e6:.0f} MB at the most"
+        f"memory {memory.before / 1e6:.0f} MB before, {memory.peak / 1e6:.0f} MB at its peak"
     )
     if not fuzzer.bodies:
-        sys.exit("error: there was no time to post a single body; raise FUZZ_SECONDS")
+        sys.exit("error: the time was too short to post one body; raise FUZZ_SECONDS")
     if memory.peak > _MAX_MEMORY:
-        sys.exit("error: the server took more memory than the function has")
-    if not keeps_its_word:
-        sys.exit("error: an answer breaks what the description says; see above")
+        sys.exit("error: the server used more memory than the function has")
+    if not matches:
+        sys.exit("error: an answer does not match the OpenAPI description; see above")
 
 
 if __name__ == "__main__":

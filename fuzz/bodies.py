@@ -1,6 +1,6 @@
-"""Bodies of POST /leads that nobody should send: broken leads, broken bytes, and far too much.
+"""Hostile bodies of POST /leads: invalid leads, invalid bytes, and bodies that are too large.
 
-Hypothesis draws them, so that one that breaks something is shrunk to its least.
+Hypothesis generates them, and shrinks a body that breaks a rule to the smallest that does.
 """
 
 import json
@@ -27,7 +27,7 @@ _TIMES = (
     | st.text("0123456789-:TZ+. ", max_size=30)
 )
 
-# What parsers have stumbled over before, to be put anywhere in a body.
+# Tokens that have broken parsers before, for any place in a body.
 _TOKENS = st.sampled_from(
     [
         *(b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\u0000", b"\\ud800", b"\\"),
@@ -40,9 +40,9 @@ _TOKENS = st.sampled_from(
 
 
 @st.composite
-def _nearly_leads(draw: st.DrawFn) -> Any:
-    """A lead with something hostile in some of its places."""
-    made = lead(
+def _invalid_leads(draw: st.DrawFn) -> Any:
+    """A lead with hostile values in up to three places."""
+    hostile = lead(
         draw(_IDS),
         *(
             action(draw(st.sampled_from(["Call", "call ", ""])))
@@ -52,7 +52,7 @@ def _nearly_leads(draw: st.DrawFn) -> Any:
     )
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.sampled_from(["lead", "action", "user"]))
-        actions, user = made.get("actions"), made.get("user")
+        actions, user = hostile.get("actions"), hostile.get("user")
         if (
             place == "action"
             and isinstance(actions, list)
@@ -63,32 +63,32 @@ def _nearly_leads(draw: st.DrawFn) -> Any:
         elif place == "user" and isinstance(user, dict):
             user[draw(st.sampled_from([*_USER_MEMBERS, "more"]))] = draw(_VALUES)
         elif draw(st.booleans()):
-            made[draw(st.sampled_from([*_LEAD_MEMBERS, "more"]))] = draw(_VALUES | _TIMES)
+            hostile[draw(st.sampled_from([*_LEAD_MEMBERS, "more"]))] = draw(_VALUES | _TIMES)
         else:
-            made.pop(draw(st.sampled_from(_LEAD_MEMBERS)), None)
-    return made
+            hostile.pop(draw(st.sampled_from(_LEAD_MEMBERS)), None)
+    return hostile
 
 
 @st.composite
 def _broken_bytes(draw: st.DrawFn) -> bytes:
-    """A written body with bytes cut out, repeated, or put in."""
-    body = json.dumps(draw(st.lists(_nearly_leads(), min_size=1, max_size=3))).encode()
+    """A JSON body with bytes removed, repeated, inserted or replaced."""
+    body = json.dumps(draw(st.lists(_invalid_leads(), min_size=1, max_size=3))).encode()
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(body)))
         end = min(len(body), start + draw(st.integers(0, 40)))
-        how = draw(st.sampled_from(["cut", "repeat", "put", "replace"]))
-        if how == "cut":
+        edit = draw(st.sampled_from(["remove", "repeat", "insert", "replace"]))
+        if edit == "remove":
             body = body[:start] + body[end:]
-        elif how == "repeat":
+        elif edit == "repeat":
             body = body[:end] + body[start:end] * draw(st.integers(1, 50)) + body[end:]
         else:
-            rest = start if how == "put" else end
+            rest = start if edit == "insert" else end
             body = body[:start] + draw(_TOKENS | st.binary(max_size=8)) + body[rest:]
     return body
 
 
-def _filled(unit: bytes, before: bytes, after: bytes, size: int) -> bytes:
-    """About `size` bytes of one thing."""
+def _repeat(unit: bytes, before: bytes, after: bytes, size: int) -> bytes:
+    """About `size` bytes: `unit` again and again, with commas between."""
     times = max(1, (size - len(before) - len(after)) // (len(unit) + 1))
     return before + b",".join([unit] * times) + after
 
@@ -96,27 +96,27 @@ def _filled(unit: bytes, before: bytes, after: bytes, size: int) -> bytes:
 _START = json.dumps(lead("big") | {"actions": None}).encode().removesuffix(b"}")
 _ALL_BAD = _START.replace(b'"actions": null', b'"actions": [' + b"{}," * 998 + b"{}]") + b"}"
 _KINDS: dict[str, Callable[[int], bytes]] = {
-    "empty objects": lambda size: _filled(b"{}", b"[", b"]", size),
-    "empty arrays": lambda size: _filled(b"[]", b"[", b"]", size),
-    "numbers": lambda size: _filled(b"0", b"[", b"]", size),
-    "empty strings": lambda size: _filled(b'""', b"[", b"]", size),
-    "small objects": lambda size: _filled(b'{"a":1}', b"[", b"]", size),
-    "the same lead": lambda size: _filled(_START + b"}", b"[", b"]", size),
-    "leads of bad actions": lambda size: _filled(_ALL_BAD, b"[", b"]", size),
-    "bad actions of a lead": lambda size: _filled(b"{}", _START + b',"more":[', b"]}", size),
+    "empty objects": lambda size: _repeat(b"{}", b"[", b"]", size),
+    "empty arrays": lambda size: _repeat(b"[]", b"[", b"]", size),
+    "numbers": lambda size: _repeat(b"0", b"[", b"]", size),
+    "empty strings": lambda size: _repeat(b'""', b"[", b"]", size),
+    "small objects": lambda size: _repeat(b'{"a":1}', b"[", b"]", size),
+    "the same lead": lambda size: _repeat(_START + b"}", b"[", b"]", size),
+    "leads of bad actions": lambda size: _repeat(_ALL_BAD, b"[", b"]", size),
+    "bad actions of a lead": lambda size: _repeat(b"{}", _START + b',"more":[', b"]}", size),
     "deep arrays": lambda size: b"[" * size,
     "deep objects": lambda size: b'{"a":' * (size // 5),
     "deep both": lambda size: b'{"a":[' * (size // 6),
     "other members": lambda size: b"{" + b",".join(b'"%d":0' % n for n in range(size // 10)) + b"}",
-    "repeated members": lambda size: _filled(b'"a":0', b"{", b"}", size),
+    "repeated members": lambda size: _repeat(b'"a":0', b"{", b"}", size),
     "one long name": lambda size: b'{"' + b"~" * size + b'":0}',
-    "long names": lambda size: _filled(b'{"' + b"~" * 6_000 + b'":0}', b"[", b"]", size),
+    "long names": lambda size: _repeat(b'{"' + b"~" * 6_000 + b'":0}', b"[", b"]", size),
     "long id": lambda size: _START + b',"lead_id":"' + b"a" * size + b'"}',
     "long phone": lambda size: _START + b',"user":{"phone":"' + b" " * size + b'"}}',
     "long time": lambda size: b'{"created_at":"2024-04-01T10:00:00.' + b"1" * size + b'Z"}',
     "long number": lambda size: b"[" + b"1" * size + b"]",
     "spaces": lambda size: b" " * size,
-    "no text": lambda size: b"\xff" * size,
+    "not UTF-8": lambda size: b"\xff" * size,
     "escapes": lambda size: b'"' + b"\\u0000" * (size // 6) + b'"',
 }
 _SIZES = [1_000, 100_000, 3_000_000, 6_200_000, 7_000_000, 11_000_000]
@@ -124,18 +124,18 @@ _SIZES = [1_000, 100_000, 3_000_000, 6_200_000, 7_000_000, 11_000_000]
 
 @dataclass(frozen=True)
 class Large:
-    """A body of about `size` bytes, small to print."""
+    """A body of about `size` bytes that Hypothesis can print in one line."""
 
     kind: str
     size: int
 
-    def body(self) -> bytes:
+    def content(self) -> bytes:
         return _KINDS[self.kind](self.size)
 
 
 small_bodies = (
-    _nearly_leads().map(json.dumps).map(str.encode)
-    | st.lists(_nearly_leads() | _VALUES, max_size=6).map(json.dumps).map(str.encode)
+    _invalid_leads().map(json.dumps).map(str.encode)
+    | st.lists(_invalid_leads() | _VALUES, max_size=6).map(json.dumps).map(str.encode)
     | _VALUES.map(json.dumps).map(str.encode)
     | _broken_bytes()
     | st.binary(max_size=200)
