@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import groupby
 from typing import Any
@@ -11,11 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, text
 
 from common.billing_period import Period
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
+from common.database.sql_loader import load_statement
 from common.identifiers import customer_id, product_id
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
@@ -291,6 +293,36 @@ def test_sql_decides_every_line_as_the_oracle_does(
 
         expected = oracle.bills(batch, cards, zones, user_per_lead=missing_user == "per_lead")
         assert decided.lines() == expected
+
+
+def _flattened(card: oracle.Card) -> oracle.Card:
+    """The card with its prices by level only, no charged duplicates and one cap for each user."""
+    if card is oracle.DEFAULT_CARD:
+        return card
+    rates = tuple(rate for rate in card.rates if rate.product_id is None and rate.lead_type is None)
+    return replace(card, rates=rates, cap_scope="user", duplicates_charged_for=())
+
+
+@examples(30)
+@given(worlds())
+def test_both_statements_rate_a_month_on_a_flat_card_alike(
+    connection: Connection, example: Example
+) -> None:
+    batch, cards, zones = example
+
+    with world(connection, zones, [_flattened(card) for card in cards]) as rated:
+        rated.post(batch)
+
+        for owner, month in active_periods(rated.connection, None, None, None):
+            lines = rated.connection.execute(
+                text(load_statement("rating", "rate_month")), Scope([(owner, month)]).parameters()
+            )
+            lines_on_flat_card = rated.connection.execute(
+                text(load_statement("rating", "rate_flat_card_month")),
+                {"customer_id": str(owner), "period": month},
+            )
+            assert lines_on_flat_card.keys() == lines.keys()
+            assert {*lines_on_flat_card} == {*lines}
 
 
 @examples(15)
