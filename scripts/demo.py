@@ -45,7 +45,7 @@ def main() -> None:
     with (
         handle_exit(),
         open_listener(args.host, args.port, say) as listener,
-        local_api(listener, args.data_dir, say, admin_key) as server,
+        local_api(listener, args.data_dir, say, admin_key) as ended,
     ):
         # A server on every address also listens on loopback.
         address = address_of(listener).replace("//0.0.0.0:", "//127.0.0.1:")
@@ -63,7 +63,7 @@ def main() -> None:
             say(f"Sign in with the key {key}")
         say("Press Ctrl-C to stop")
         console.print(f"ready {address}")
-        server.join()
+        ended.wait()
         raise CommandError("the server stopped unexpectedly; the log above says why.")
 
 

@@ -43,8 +43,8 @@ class PortTakenError(CommandError):
 @contextmanager
 def local_api(
     listener: socket.socket, data_dir: Path, say: Say, admin_key: Path | None = None
-) -> Iterator[threading.Thread]:
-    """Serve the API on `listener` until the context ends; gives the thread that serves.
+) -> Iterator[threading.Event]:
+    """Serve the API on `listener` until the context ends; gives the event of the server's end.
 
     Sets DATABASE_URL and USER_HASH_KEY if the environment lacks them, and OPEN_ACCESS if only
     this machine reaches the listener: call it before anything reads the settings. If callers need
@@ -65,9 +65,9 @@ def local_api(
             # The function prints its metrics, and nothing collects them here.
             open(os.devnull, "w", encoding="utf-8") as nowhere,
             redirect_stdout(nowhere),
-            serve_in_thread(load_gateway(), listener) as thread,
+            serve_in_thread(load_gateway(), listener) as ended,
         ):
-            yield thread
+            yield ended
 
 
 def load_gateway() -> LocalGateway:
@@ -130,20 +130,32 @@ def _require_admin_key(listener: socket.socket, admin_key: Path | None) -> None:
 
 
 @contextmanager
-def serve_in_thread(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Thread]:
-    """Serve `app` in another thread, so that this module handles signals in the main thread."""
+def serve_in_thread(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Event]:
+    """Serve `app` in another thread, so that this module handles signals in the main thread.
+
+    Gives an event instead of the thread: if a signal interrupts Thread.join, Python takes the
+    thread for ended, and the next join does not wait for the last requests.
+    """
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="server")
+    ended = threading.Event()
+
+    def serve() -> None:
+        try:
+            server.run([listener])
+        finally:
+            ended.set()
+
+    thread = threading.Thread(target=serve, name="server")
     thread.start()
     try:
         while not server.started:
-            if not thread.is_alive():
+            if ended.is_set():
                 raise CommandError("the server did not start; the log above says why.")
             time.sleep(0.01)
-        yield thread
+        yield ended
     finally:
         server.should_exit = True
         thread.join()
@@ -182,10 +194,10 @@ def main() -> None:
     with (
         handle_exit(),
         listen_on(args.host, args.port) as listener,
-        local_api(listener, args.data_dir, say) as server,
+        local_api(listener, args.data_dir, say) as ended,
     ):
         say(f"ready {address_of(listener)}")
-        server.join()
+        ended.wait()
         raise CommandError("the server stopped unexpectedly; the log above says why.")
 
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,24 @@ from scripts.local_server import PortTakenError
 PROJECT = Path(__file__).resolve().parents[3]
 SAMPLE = (PROJECT / "docs" / "samples" / "sample_leads.json").read_bytes()
 JSON = {"content-type": "application/json"}
+SLOW_SERVER = """
+import asyncio
+from scripts.cli import handle_exit
+from scripts.local_server import address_of, listen_on, serve_in_thread
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+async def answer(request):
+    print("asked", flush=True)
+    await asyncio.sleep(1)
+    return PlainTextResponse("answered")
+
+app = Starlette(routes=[Route("/", answer)])
+with handle_exit(), listen_on("127.0.0.1", 0) as listener, serve_in_thread(app, listener) as ended:
+    print(address_of(listener), flush=True)
+    ended.wait()
+"""
 
 
 def command(module: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
@@ -93,6 +112,23 @@ def test_asked_to_stop_it_stops_its_database_too(
 
         assert process.wait(timeout=60) == status
         assert EmbeddedPostgres(tmp_path).running_url() is None
+
+
+def test_request_under_way_is_answered_when_the_server_is_asked_to_stop() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_SERVER], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(httpx.get, address, trust_env=False, timeout=30)
+        assert process.stdout.readline() == "asked\n"
+
+        process.terminate()
+
+        assert answer.result().text == "answered"
+    process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def test_acknowledged_leads_survive_a_killed_server(tmp_path: Path) -> None:
