@@ -29,9 +29,9 @@ from common.problems import (
 )
 from common.settings import Settings
 
-# How long a key that was good is still taken while the database cannot be asked.
+# While the database is away, a key that was valid is accepted for this long.
 _TRUSTED_WHILE_AWAY_SECONDS = 3600.0
-# Until it is asked again: each vain attempt would hold up a request for seconds.
+# After a failure, the database is not asked for this long: an attempt would delay a request.
 _REST_SECONDS = 3.0
 _NO_HASH = bytes(32)
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
@@ -39,7 +39,7 @@ _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a request is from. Without `customer_id` it is nobody's in particular."""
+    """Who a request acts as. With `customer_id`, it is limited to that customer: its tenant."""
 
     key_id: str
     name: str
@@ -49,19 +49,19 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """What the audit names."""
+        """How the audit log names it."""
         return f"key {self.key_id} ({self.name})" if self.key_id else self.name
 
 
-# On the developer's own machine, where keys are not asked for.
+# On a developer's own machine no key is needed.
 LOCAL_ADMIN = Principal("", "open access on this machine", Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedKey:
-    """What is cached of a key."""
+    """A key as the cache keeps it."""
 
-    caller: Principal
+    principal: Principal
     secret_hash: bytes
     expires_at: datetime | None
 
@@ -72,7 +72,7 @@ class CachedKey:
 
 
 class _Seen(NamedTuple):
-    """A key, when it was looked up, and when it is to be again; by the keyring's clock."""
+    """A key, when it was read from the database, and when to read it again; by the clock."""
 
     key: CachedKey
     at: float
@@ -80,10 +80,10 @@ class _Seen(NamedTuple):
 
 
 class ApiKeyCache:
-    """Tells callers by their keys, and remembers those it has seen for a few seconds.
+    """Finds the principal of a key, and caches keys for a few seconds.
 
-    A key that is remembered costs no look at the database. While that is away, keys that were
-    good within the last hour go on being so: what they send can still be put into a queue.
+    A cached key costs no statement. While the database is away, keys that were valid within the
+    last hour stay valid, so that their leads can be queued.
     """
 
     def __init__(
@@ -98,25 +98,25 @@ class ApiKeyCache:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._lock = Lock()
 
-    def caller(self, token: Token) -> Principal:
-        """Raises Unauthenticated, and DatabaseUnavailable where it cannot tell."""
+    def authenticate(self, token: Token) -> Principal:
+        """The holder of a key. Raises Unauthenticated, and DatabaseUnavailable."""
         known = self._known(token.key_id)
-        # An unknown id takes the time that a known one takes.
+        # An unknown id must take as long as a known one.
         if known is None:
             hmac.compare_digest(_NO_HASH, token.hash)
             raise _refused()
         if not known.opens_with(token):
             raise _refused()
-        return known.caller
+        return known.principal
 
     def by_id(self, key_id: str) -> Principal:
-        """The holder of a key that has proved itself before. Raises as `caller`."""
+        """The holder of a key that was authenticated before. Raises as `authenticate`."""
         known = self._known(key_id)
         if known is None or (
             known.expires_at is not None and datetime.now(UTC) >= known.expires_at
         ):
             raise _refused()
-        return known.caller
+        return known.principal
 
     def _known(self, key_id: str) -> CachedKey | None:
         now = self._clock()
@@ -143,20 +143,21 @@ class ApiKeyCache:
 
 
 class Authenticator:
-    """This process's keyring and rate limit, as its settings want them."""
+    """The API keys and the rate limit of this process, by its settings."""
 
     def __init__(self) -> None:
-        current = Settings()  # of the environment alone: no secret is needed to say no
+        current = Settings()  # from the environment only: refusing needs no secret
         self._is_open = current.open_access
-        self._keyring = ApiKeyCache(_find, current.key_cache_seconds)
+        self._keys = ApiKeyCache(_find, current.key_cache_seconds)
         self._limit = RateLimit(current.rate_limit_per_second)
 
-    def admit(self, authorization: str | None, address: str | None, host: str | None) -> Principal:
-        """Whom a request is from, by its Authorization header, or by the address it came from.
+    def authenticate(
+        self, authorization: str | None, address: str | None, host: str | None
+    ) -> Principal:
+        """Who a request is from, by its Authorization header, or by the address it came from.
 
-        `host` is what the caller takes us for: a page of another site that has its name lead to
-        this machine would be here too. Raises Unauthenticated, TooManyRequests, and
-        DatabaseUnavailable.
+        `host` is the name that the request asked for: the name of another site may lead to this
+        machine. Raises Unauthenticated, TooManyRequests, and DatabaseUnavailable.
         """
         if authorization is None:
             if self._is_open and (address or "").startswith(_LOOPBACK) and _names_this(host):
@@ -166,20 +167,20 @@ class Authenticator:
         token = Token.parse(text.strip())
         if scheme.lower() != "bearer" or token is None:
             raise _refused()
-        caller = self._keyring.caller(token)
-        self._limit.take(caller.key_id)
-        return caller
+        principal = self._keys.authenticate(token)
+        self._limit.take(principal.key_id)
+        return principal
 
-    def signed_in(self, key_id: str) -> Principal:
-        """The holder of a key that a session was opened with. Raises as `admit`."""
-        caller = self._keyring.by_id(key_id)
+    def authenticate_session(self, key_id: str) -> Principal:
+        """The holder of the key that a session was opened with. Raises as `authenticate`."""
+        principal = self._keys.by_id(key_id)
         self._limit.take(key_id)
-        return caller
+        return principal
 
 
 @lru_cache(maxsize=1)
 def authenticator() -> Authenticator:
-    """The process's own."""
+    """The authenticator of this process."""
     return Authenticator()
 
 
@@ -194,8 +195,8 @@ def _find(key_id: str) -> CachedKey | None:
         if key is None:
             return None
         owner = None if key.customer is None else key.customer.external_id
-        caller = Principal(key.key_id, key.name, key.role, key.customer_id, owner)
-        return CachedKey(caller, key.secret_hash, key.expires_at)
+        principal = Principal(key.key_id, key.name, key.role, key.customer_id, owner)
+        return CachedKey(principal, key.secret_hash, key.expires_at)
 
 
 def _refused() -> Unauthenticated:

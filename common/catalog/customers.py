@@ -22,7 +22,7 @@ _EMAIL_IS_UNIQUE = "uq_customers_email"
 
 
 def get_customer(connection: Connection, external_id: str) -> Customer:
-    """The customer of that id, in the caller's form or ours. Raises NotFound."""
+    """The customer of that id, as it was sent or as our UUID. Raises NotFound."""
     found = Session(connection).get(Customer, identifiers.customer_id(external_id))
     if found is None:
         raise NotFound(f"no customer {external_id!r} is registered")

@@ -29,7 +29,7 @@ def register_product(
 
 
 def get_product(connection: Connection, external_id: str) -> Product:
-    """The product of that id, in the caller's form or ours. Raises NotFound."""
+    """The product of that id, as it was sent or as our UUID. Raises NotFound."""
     found = Session(connection).get(Product, identifiers.product_id(external_id))
     if found is None:
         raise NotFound(f"no product {external_id!r} is registered")

@@ -48,7 +48,7 @@ class Month:
 
 
 def find_month(connection: Connection, customer_id: str, period: Period) -> Month:
-    """The month of a customer, by the caller's id. Raises NotFound for an unknown customer."""
+    """The month of a customer, by the customer's id. Raises NotFound for an unknown customer."""
     late_periods = (
         select(LateAction.period)
         .where(LateAction.customer_id == Customer.customer_id)

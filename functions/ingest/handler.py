@@ -1,7 +1,7 @@
-"""POST /leads: API Gateway's event in, its answer out.
+"""POST /leads: takes API Gateway's event and returns its response.
 
-Invariant: a lead that is answered for as stored is committed, one answered for as queued is on
-the queue, and no log line holds personal data.
+Invariant: a lead answered as stored is committed, a lead answered as queued is on the queue, and no
+log line contains personal data.
 """
 
 import base64
@@ -45,9 +45,9 @@ logger = Logger(service="lead-billing-ingest")
 metrics = Metrics(namespace=NAMESPACE, service="lead-billing-ingest")
 tracer = Tracer(
     service="lead-billing-ingest",
-    # None: on where Lambda runs it, off elsewhere, where nobody begins a segment.
+    # None: traces inside Lambda only; elsewhere nobody begins a segment.
     disabled=None if Settings().trace else True,
-    patch_modules=["botocore"],  # not psycopg2: SQLAlchemy needs the driver's own connections
+    patch_modules=["botocore"],  # not psycopg2: SQLAlchemy needs the real connections
 )
 app = APIGatewayHttpResolver()
 
@@ -56,12 +56,12 @@ app = APIGatewayHttpResolver()
 @metrics.log_metrics
 @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Stores the posted leads and answers for each (the HTTP contract, POST /leads).
+    """Stores the posted leads and says what became of each (docs/api.md, POST /leads).
 
-    Takes an HTTP API event (payload format 2.0) and gives its proxy response.
+    Takes an HTTP API event (payload format 2.0) and returns its proxy response.
     """
-    gateways_own = str(event.get("requestContext", {}).get("requestId", ""))
-    correlation_id = id_of(event.get("headers") or {}, gateways_own)
+    gateway_id = str(event.get("requestContext", {}).get("requestId", ""))
+    correlation_id = id_of(event.get("headers") or {}, gateway_id)
     logger.set_correlation_id(correlation_id)
     with correlated(correlation_id):
         answer = app.resolve(event, context)
@@ -71,13 +71,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.post("/leads")
 def post_leads() -> Response[str]:
-    sender = _sender(app.current_event.raw_event)
+    principal = _principal(app.current_event.raw_event)
     posted = read_leads(_body(app.current_event.raw_event), datetime.now(UTC))
-    posted = reject_foreign(posted, sender.customer_id)
+    posted = reject_foreign(posted, principal.customer_id)
     results = posted.refused
     if posted.leads:
-        results = results + redact(_stored_or_queued(posted.leads), sender.customer_id)
-    _account_for(results)
+        results = results + redact(_stored_or_queued(posted.leads), principal.customer_id)
+    _record_results(results)
     return _answer(posted, results)
 
 
@@ -101,22 +101,22 @@ def _stored_or_queued(leads: dict[int, Lead]) -> list[Result]:
 
 @app.exception_handler(Problem)  # type: ignore[untyped-decorator]
 def refuse(problem: Problem) -> Response[str]:
-    return _counted(problem)
+    return _count_and_answer(problem)
 
 
 @app.not_found
 def no_such_route(_error: NotFoundError) -> Response[str]:
-    return _counted(NotFound("the function answers POST /leads"))
+    return _count_and_answer(NotFound("the function answers POST /leads"))
 
 
 @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
 def fail(_error: Exception) -> Response[str]:
     logger.exception("unexpected error")
-    return _counted(Internal("the error was logged"))
+    return _count_and_answer(Internal("the error was logged"))
 
 
-def _counted(problem: Problem) -> Response[str]:
-    """Answers with a problem that no lead's result has counted already."""
+def _count_and_answer(problem: Problem) -> Response[str]:
+    """Counts a problem that is in no lead's result, and answers with it."""
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         logger.warning("the database is away", exc_info=problem)
     _count(Metric.REFUSED, code=problem.code)
@@ -132,16 +132,18 @@ def _problem_response(problem: Problem) -> Response[str]:
     )
 
 
-def _sender(event: dict[str, Any]) -> Principal:
-    """Who sends the leads. Raises Unauthenticated, and Forbidden for a key that may not."""
+def _principal(event: dict[str, Any]) -> Principal:
+    """Who sends the leads. Raises Unauthenticated, and Forbidden for another role."""
     headers = event.get("headers") or {}
     http = event.get("requestContext", {}).get("http", {})
-    sender = authenticator().admit(
+    principal = authenticator().authenticate(
         headers.get("authorization"), http.get("sourceIp"), headers.get("host")
     )
-    if sender.role not in {Role.INGEST, Role.ADMIN}:
-        raise Forbidden(f"this takes a key with the role admin or ingest; yours is {sender.role}")
-    return sender
+    if principal.role not in {Role.INGEST, Role.ADMIN}:
+        raise Forbidden(
+            f"this takes a key with the role admin or ingest; yours is {principal.role}"
+        )
+    return principal
 
 
 def _body(event: dict[str, Any]) -> str | bytes:
@@ -151,10 +153,10 @@ def _body(event: dict[str, Any]) -> str | bytes:
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error:
-        raise MalformedRequest("the body is not the base64 that it is declared to be") from None
+        raise MalformedRequest("the body is not base64, although it is declared so") from None
 
 
-def _account_for(results: list[Result]) -> None:
+def _record_results(results: list[Result]) -> None:
     counts = {status: sum(r.status is status for r in results) for status in Status}
     added = sum(result.actions_added for result in results)
     for status, count in counts.items():
@@ -209,7 +211,6 @@ def _status_code(posted: Posted, results: list[Result]) -> HTTPStatus:
     return HTTPStatus.MULTI_STATUS if posted.is_array else HTTPStatus.ACCEPTED
 
 
-# What is loaded by now is never garbage, and a batch's thousands of objects go with their last
-# reference. Looking for cycles among either at every turn would double what a batch costs.
+# Freeze imported objects and collect less often: the default thresholds doubled a batch's time.
 gc.freeze()
 gc.set_threshold(50_000)

@@ -1,6 +1,6 @@
-"""The queue's function: stores the leads that had to wait for the database.
+"""The queue worker: stores the leads that were queued while the database was away.
 
-Invariant: a message leaves the queue only when its leads are stored or are on the queue anew.
+Invariant: a message leaves the queue only when its leads are stored or queued again.
 """
 
 from typing import Any
@@ -29,24 +29,24 @@ logger = Logger(service="lead-billing-queue")
 metrics = Metrics(namespace="LeadBilling", service="lead-billing-queue")
 tracer = Tracer(
     service="lead-billing-queue",
-    # None: on where Lambda runs it, off elsewhere, where nobody begins a segment.
+    # None: traces inside Lambda only; elsewhere nobody begins a segment.
     disabled=None if Settings().trace else True,
-    patch_modules=["botocore"],  # not psycopg2: SQLAlchemy needs the driver's own connections
+    patch_modules=["botocore"],  # not psycopg2: SQLAlchemy needs the real connections
 )
 processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 class LeadsRefused(RuntimeError):
-    """Leads of a message that will never be stored as they are; the others of it are."""
+    """Some leads of a message cannot be stored; its other leads are stored."""
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 @tracer.capture_lambda_handler(capture_response=False, capture_error=False)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Stores each message's leads; names the messages that failed, which SQS hands out again.
+    """Stores each message's leads, and names the messages that failed, which SQS delivers again.
 
-    A message that fails as often as the queue allows ends among the dead letters.
+    A message that fails as often as the queue allows becomes a dead letter.
     """
     return process_partial_response(
         event=event, record_handler=_store_message, processor=processor, context=context
@@ -55,12 +55,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 @tracer.capture_method(capture_response=False, capture_error=False)
 def _store_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    """Under the id of the request that the leads came with, so that they are found by it."""
-    told = id_of(
+    """Stores a message's leads under the correlation id of the request that posted them."""
+    correlation_id = id_of(
         {"x-correlation-id": _attribute(record, CORRELATION_ID)}, otherwise=record.message_id
     )
-    logger.set_correlation_id(told)
-    with correlated(told):
+    logger.set_correlation_id(correlation_id)
+    with correlated(correlation_id):
         _store_leads_of(record, lambda_context)
 
 
@@ -68,9 +68,9 @@ def _store_leads_of(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         leads = dict(enumerate(leads_of(record.body)))
         try:
-            _account_for(record, _stored(leads, lambda_context))
+            _record_results(record, _stored(leads, lambda_context))
         except DatabaseUnavailable:
-            _wait_on(record)
+            _requeue(record)
     except Exception:
         logger.exception("a message failed", extra={"message_id": record.message_id})
         metrics.add_metric(name="QueuedMessagesFailed", unit=MetricUnit.Count, value=1)
@@ -83,7 +83,7 @@ def _stored(leads: dict[int, Lead], context: LambdaContext) -> list[Result]:
     except StatementRefused:
         if len(leads) == 1:
             raise
-    # One lead that the database refuses takes its whole statement with it: each by itself, then.
+    # One refused lead fails the whole statement, so store each lead by itself.
     results, refused = [], None
     for index, lead in leads.items():
         try:
@@ -95,7 +95,7 @@ def _stored(leads: dict[int, Lead], context: LambdaContext) -> list[Result]:
     return results
 
 
-def _wait_on(record: SQSRecord) -> None:
+def _requeue(record: SQSRecord) -> None:
     returns = int(_attribute(record, RETURNS) or 0)
     if returns >= MAX_RETURNS:
         raise TimeoutError("the message has waited as long as it may")
@@ -112,7 +112,7 @@ def _attribute(record: SQSRecord, name: str) -> str:
     return (attribute and attribute.string_value) or ""
 
 
-def _account_for(record: SQSRecord, results: list[Result]) -> None:
+def _record_results(record: SQSRecord, results: list[Result]) -> None:
     counts = {status: sum(r.status is status for r in results) for status in Status}
     for status, count in counts.items():
         if count:
@@ -120,7 +120,9 @@ def _account_for(record: SQSRecord, results: list[Result]) -> None:
                 name=f"Leads{status.capitalize()}", unit=MetricUnit.Count, value=count
             )
     logger.info("queued leads stored", extra={"message_id": record.message_id, "leads": counts})
-    lost = [r for r in results if r.status in {Status.CONFLICT, Status.INVALID}]
-    if lost:
-        codes = sorted({f"{error.pointer} {error.code}" for each in lost for error in each.errors})
-        raise LeadsRefused(f"{len(lost)} of {len(results)} leads were refused: {', '.join(codes)}")
+    refused = [r for r in results if r.status in {Status.CONFLICT, Status.INVALID}]
+    if refused:
+        codes = sorted({f"{error.pointer} {error.code}" for r in refused for error in r.errors})
+        raise LeadsRefused(
+            f"{len(refused)} of {len(results)} leads were refused: {', '.join(codes)}"
+        )

@@ -1,7 +1,7 @@
-"""The SQS queue where valid leads wait while the database is away, and how they lie in messages.
+"""The SQS queue that keeps valid leads while the database is away, and its messages.
 
-Invariant: `enqueue` returns only when every lead is on the queue. A lead may be there twice, or in
-parts, which storing puts together again. A message carries the id of the request it came with.
+Invariant: `enqueue` returns only when every lead is on the queue. A lead may be there twice or in
+parts; storing them merges them. A message carries the correlation id of its request.
 """
 
 import random
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# SQS takes 1 MiB by now, in a message and in a call. A quarter of it was its limit for long, is
-# still that of older queues and of emulators, and lets ten messages fit into a function's event.
-# Attributes count too: what ten messages say of themselves fits into what is left free.
+# SQS takes 1 MiB in a message and in a call. A quarter of that is the limit of older queues and of
+# emulators, and ten messages of this size fit into a function's event. The rest of 256 KiB is for
+# the attributes of ten messages, which count too.
 MAX_BYTES = 254 * 1024
 _MAX_ENTRIES = 10  # of one call to SQS
 _MAX_ATTEMPTS = 3
 _MAX_DELAY_SECONDS = 900  # the longest SQS hides a new message
-# Put back every quarter of an hour, a message has then waited for about two weeks.
+# Requeued every quarter of an hour, a message has then waited for about two weeks.
 MAX_RETURNS = 1_300
 
-# A message's attributes: how often it was put back, and the id of the request it came with.
+# A message's attributes: how often it was requeued, and the correlation id of its request.
 RETURNS = "returns"
 CORRELATION_ID = "correlation_id"
 
@@ -43,7 +43,7 @@ _LEADS = TypeAdapter(list[Lead])
 
 
 class UnreadableMessage(RuntimeError):
-    """A message that is none of ours."""
+    """A message that `enqueue` did not write."""
 
 
 def enqueue(leads: Iterable[Lead], queue_url: str) -> None:
@@ -55,8 +55,8 @@ def enqueue(leads: Iterable[Lead], queue_url: str) -> None:
 def messages(leads: Iterable[Lead]) -> Iterator[str]:
     """Messages that hold these leads, none above `MAX_BYTES` in UTF-8.
 
-    Raises DatabaseUnavailable for a lead with more equal actions than a message can hold: which
-    of them is the nth can only be told while they are together.
+    Raises DatabaseUnavailable for a lead with more equal actions than a message can hold: equal
+    actions are numbered, which requires them in one message.
     """
     held: list[str] = []
     size = 2
@@ -74,21 +74,21 @@ def messages(leads: Iterable[Lead]) -> Iterator[str]:
 def leads_of(message: str) -> list[Lead]:
     """The leads of a message; raises UnreadableMessage.
 
-    What was valid when it was accepted still is: the clock is not asked again.
+    They were valid when they were accepted, so their times are not compared with the clock again.
     """
     try:
         return _LEADS.validate_json(message)
     except ValidationError as error:
-        # Without the message's own words, which may be somebody's address.
+        # Without the message's text, which may contain personal data.
         places = [".".join(map(str, detail["loc"])) for detail in error.errors()[:5]]
         raise UnreadableMessage(f"no leads of ours, see {places or 'its form'}") from None
 
 
 def requeue(message: str, queue_url: str, returns: int) -> None:
-    """Puts a message that could not be stored yet on the queue anew, to be seen later.
+    """Puts a message that could not be stored on the queue again, delayed.
 
-    As a new message: a receive that met no database is no sign of a bad message, and must not
-    bring it nearer to the dead letters. Raises DatabaseUnavailable.
+    As a new message: SQS counts receives, and one without a database must not bring the message
+    nearer to the dead letters. Raises DatabaseUnavailable.
     """
     longest = min(_MAX_DELAY_SECONDS, 5 * 2 ** min(returns, 10))
     try:
@@ -113,7 +113,7 @@ def _correlation() -> dict[str, "MessageAttributeValueTypeDef"]:
 
 
 def _parts(lead: Lead) -> Iterator[str]:
-    """The lead as JSON, where it is too long in parts that each hold some of its actions."""
+    """The lead as JSON; if it is too long, in parts with some of its actions each."""
     whole = _written(lead)
     if len(whole.encode()) + 2 <= MAX_BYTES:
         yield whole
@@ -134,7 +134,7 @@ def _parts(lead: Lead) -> Iterator[str]:
 
 
 def _equal_actions(lead: Lead) -> Iterable[Sequence[Action]]:
-    """Its actions in groups of those that only their occurrence tells apart."""
+    """Its actions in groups that differ by their occurrence only."""
     groups: dict[tuple[object, ...], list[Action]] = {}
     for action in lead.actions:
         same = (action_key(action.action_type), action.engagement_level, action.timestamp)
@@ -143,7 +143,7 @@ def _equal_actions(lead: Lead) -> Iterable[Sequence[Action]]:
 
 
 def _written(part: Lead | Action) -> str:
-    # The two characters that JSON takes as they are and SQS does not.
+    # JSON may contain these two characters, SQS may not.
     text = part.model_dump_json(exclude_none=True)
     return text.replace("\ufffe", r"\ufffe").replace("\uffff", r"\uffff")
 
@@ -164,7 +164,7 @@ def _calls(bodies: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _send(bodies: list[str], queue_url: str) -> None:
-    """Sends these messages, those that SQS refuses again; all of them, or DatabaseUnavailable."""
+    """Sends all messages, and repeats those that SQS refuses. Raises DatabaseUnavailable."""
     unsent = {str(number): body for number, body in enumerate(bodies)}
     for attempt in count(1):
         try:

@@ -1,6 +1,6 @@
-"""Storing valid leads, patiently: what the function and the queue's function do alike.
+"""Storing valid leads with retries, for the function and for the queue worker.
 
-Invariant: it returns only when everything it answers for is committed.
+Invariant: a function here returns only after everything is committed.
 """
 
 import time
@@ -17,8 +17,8 @@ from common.problems import DatabaseUnavailable
 from common.settings import settings
 
 MAX_SECONDS = 12.0
-# What is kept of a call's time for putting its leads on the queue and answering, beside the
-# connection that an attempt may have begun just before its end.
+# Reserved at the end of a call: to queue its leads, to answer, and to wait for a connection that an
+# attempt has just begun.
 _RESERVE_SECONDS = 10.0
 
 _REST_SECONDS = 3.0
@@ -26,9 +26,9 @@ _away_until = 0.0
 
 
 def store(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
-    """Stores valid leads, as `record_leads` does, and tries again within the call's time.
+    """Stores valid leads, and retries until the time of the call ends.
 
-    Raises DatabaseUnavailable when that time is not enough.
+    Raises DatabaseUnavailable when the time is over.
     """
 
     def work(connection: Connection) -> list[Result]:
@@ -41,12 +41,12 @@ def store(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
 
 
 def store_with_circuit_breaker(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
-    """The same, but for some seconds after a failure it fails at once: for those with a queue.
+    """Stores valid leads, or fails at once for some seconds after a failure.
 
-    Without that each request of an outage would hold its instance of the function until its time
-    is over, and there are only so many instances.
+    For callers with a queue. Otherwise each request of an outage would occupy its instance of the
+    function until the time is over, and the number of instances is limited.
     """
-    global _away_until  # noqa: PLW0603 - what one instance of the function has noticed
+    global _away_until  # noqa: PLW0603 - the state of one instance of the function
     if time.monotonic() < _away_until:
         raise DatabaseUnavailable("the database did not answer a moment ago")
     try:

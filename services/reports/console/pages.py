@@ -44,12 +44,12 @@ class Frame:
 
     root: str
     here: str = ""
-    caller: Principal | None = None
+    principal: Principal | None = None
 
     @property
     def may_change(self) -> bool:
         """Whether to show what only an admin may open or press (http/authorization.py)."""
-        return self.caller is not None and self.caller.role is Role.ADMIN
+        return self.principal is not None and self.principal.role is Role.ADMIN
 
     @property
     def navigation(self) -> list[tuple[str, str, str]]:
@@ -60,7 +60,7 @@ def frame_of(request: Request, here: str = "") -> Frame:
     """The frame of the page at the request's address."""
     raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
     depth = raw.partition(b"?")[0].count(b"/") - 1
-    return Frame("../" * depth or "./", here, getattr(request.state, "caller", None))
+    return Frame("../" * depth or "./", here, getattr(request.state, "principal", None))
 
 
 def page(

@@ -27,14 +27,16 @@ def sign_in(request: Request, form: Form) -> Response:
     """Opens a session for a key that is good; the browser keeps no more than the key's id."""
     address = _own_address(form.get("next", ""))
     try:
-        # No address of the caller's: signing in takes a key, also where others need none.
-        caller = authenticator().admit(f"Bearer {form.get('key', '').strip()}", None, None)
-        if caller.role is Role.INGEST:
+        # Without an address: signing in requires a key, even on an open server.
+        principal = authenticator().authenticate(
+            f"Bearer {form.get('key', '').strip()}", None, None
+        )
+        if principal.role is Role.INGEST:
             raise Unauthenticated("an ingest key sends leads and reads nothing: take another one")
     except Unauthenticated as problem:
         return _sign_in_page(request, address, problem)
     answer = see_other(request, address)
-    open_session(request, answer, caller.key_id)
+    open_session(request, answer, principal.key_id)
     return answer
 
 

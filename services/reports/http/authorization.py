@@ -1,7 +1,7 @@
-"""Who may use which address, in one place: a rule for each, and nothing without one.
+"""Who may call which route: one rule for each.
 
-Invariant: a route that RULES does not name answers nobody, and the database shows a customer's key
-that customer's rows alone (common/database/grants.py), whatever a route asks of it.
+Invariant: a route that RULES does not name is refused, and the database shows a tenant its own rows
+only (common/database/grants.py), whatever a route reads.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from services.reports.http.sessions import key_of
 
 
 class Rule(NamedTuple):
-    """Keys of which roles may; none: everybody may, without a key."""
+    """Roles that may call the route; empty means public."""
 
     roles: frozenset[Role]
 
@@ -28,14 +28,14 @@ READERS = Rule(frozenset({Role.VIEWER, Role.ADMIN}))
 ADMINS = Rule(frozenset({Role.ADMIN}))
 
 RULES: dict[tuple[str, str], Rule] = {
-    # What the API is like holds nobody's data.
+    # The description of the API holds no data.
     ("GET", "/docs"): ANYBODY,
     ("GET", "/docs/oauth2-redirect"): ANYBODY,
     ("GET", "/health/live"): ANYBODY,
     ("GET", "/health/ready"): ANYBODY,
-    # Counts without names, which the route itself refuses to whoever comes through the gateway.
+    # Counts without names; the route itself refuses requests that come through the gateway.
     ("GET", "/metrics"): ANYBODY,
-    ("POST", "/leads"): SENDERS,  # answered by the function, which asks for the same
+    ("POST", "/leads"): SENDERS,  # answered by the function, which has the same rule
     ("GET", "/leads"): READERS,
     ("GET", "/leads/{lead_id:id}"): READERS,
     ("GET", "/leads/quarantined"): READERS,
@@ -102,28 +102,28 @@ RULES: dict[tuple[str, str], Rule] = {
 
 
 async def authorized(request: Request) -> Principal | None:
-    """The caller, where the route's rule lets it in; None where it lets in anybody.
+    """The principal, if the route's rule allows it; None on a public route.
 
-    From here on the request acts as that caller. Raises Unauthenticated and Forbidden.
+    From here on the request acts as that principal. Raises Unauthenticated and Forbidden.
     """
     rule = RULES.get((request.method, request.scope["route"].path))
     if rule is ANYBODY:
         return None
-    caller = await run_in_threadpool(_principal, request)
+    principal = await run_in_threadpool(_principal, request)
     if rule is None:
         raise Forbidden("no rule says who may use this address")
-    request.state.caller = caller  # also of what is refused, which a page tells them
-    if caller.role not in rule.roles:
+    request.state.principal = principal  # pages that refuse name it too
+    if principal.role not in rule.roles:
         allowed = " or ".join(sorted(rule.roles))
-        raise Forbidden(f"this takes a key with the role {allowed}; yours is {caller.role}")
-    IDENTITY.set(RequestIdentity(caller.actor, caller.customer_id))
-    return caller
+        raise Forbidden(f"this takes a key with the role {allowed}; yours is {principal.role}")
+    IDENTITY.set(RequestIdentity(principal.actor, principal.customer_id))
+    return principal
 
 
 def principal_of(request: Request) -> Principal:
-    """The caller of a request that was let in by its key."""
-    caller: Principal = request.state.caller
-    return caller
+    """Who a request acts as, on a route that is not public."""
+    principal: Principal = request.state.principal
+    return principal
 
 
 def _principal(request: Request) -> Principal:
@@ -131,6 +131,6 @@ def _principal(request: Request) -> Principal:
     if authorization is None:
         key_id = key_of(request)
         if key_id is not None:
-            return authenticator().signed_in(key_id)
+            return authenticator().authenticate_session(key_id)
     address = request.client and request.client.host
-    return authenticator().admit(authorization, address, request.headers.get("host"))
+    return authenticator().authenticate(authorization, address, request.headers.get("host"))

@@ -223,7 +223,7 @@ def test_open_access_is_for_this_machine_by_one_of_its_own_names(
     assert gateway.get("/customers").status_code == 200
     assert (rebound.status_code, posted.status_code) == (401, 401)
     with pytest.raises(Unauthenticated):
-        authenticator().admit(None, "192.0.2.7", "localhost")
+        authenticator().authenticate(None, "192.0.2.7", "localhost")
 
 
 @pytest.mark.parametrize("name", ["AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4"])
@@ -328,7 +328,7 @@ def test_unknown_key_cannot_be_rotated_or_revoked(admin: httpx.Client) -> None:
     assert admin.post("/keys/000000000000/revoke").status_code == 404
 
 
-# --- the keyring and the rate limit, by the clock
+# --- the cache of keys and the rate limit, by the clock
 
 
 TOKEN = Token.new()
@@ -353,7 +353,7 @@ def test_known_key_costs_no_look_until_its_time_is_over() -> None:
     ring = ApiKeyCache(find, 30, clock)
 
     for clock.now in (0.0, 10.0, 29.9, 30.0):
-        assert ring.caller(TOKEN) == HOLDER
+        assert ring.authenticate(TOKEN) == HOLDER
 
     assert len(looks) == 2
 
@@ -368,18 +368,18 @@ def test_key_is_trusted_on_while_the_database_is_away_for_an_hour() -> None:
 
     clock = Clock()
     ring = ApiKeyCache(find, 30, clock)
-    ring.caller(TOKEN)
+    ring.authenticate(TOKEN)
     found.clear()
 
     clock.now = 3599.0
-    assert ring.caller(TOKEN) == HOLDER
+    assert ring.authenticate(TOKEN) == HOLDER
     with pytest.raises(Unauthenticated):
-        ring.caller(Token(TOKEN.key_id, TOKEN.text + "x"))
+        ring.authenticate(Token(TOKEN.key_id, TOKEN.text + "x"))
     with pytest.raises(DatabaseUnavailable):
-        ring.caller(Token.new())
+        ring.authenticate(Token.new())
     clock.now = 3601.0
     with pytest.raises(DatabaseUnavailable):
-        ring.caller(TOKEN)
+        ring.authenticate(TOKEN)
 
 
 def test_key_may_make_so_many_requests_a_second_and_twice_as_many_at_once() -> None:
