@@ -1,4 +1,4 @@
-# What the provider checks the form of, or what an expression takes apart. All else is made up.
+# Values whose format the provider checks or an expression parses. Terraform invents all others.
 
 mock_data "aws_region" {
   defaults = { id = "eu-central-1", name = "eu-central-1" }

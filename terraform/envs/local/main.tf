@@ -68,12 +68,12 @@ module "ingest" {
   })
 }
 
-# The same zip: what the function could not store, stored once the database is back.
+# Uses the same zip, and stores the leads that the function could not store.
 module "ingest_queue" {
   source = "../../modules/lambda"
 
   name               = "${var.name}-queue"
-  description        = "Stores the leads that waited for the database"
+  description        = "Stores the leads of the spill queue"
   package_path       = var.ingest_package
   handler            = "functions.ingest.queue_worker.handler"
   runtime            = var.lambda_runtime
@@ -82,7 +82,7 @@ module "ingest_queue" {
   subnet_ids         = module.network.private_subnet_ids
   security_group_ids = [module.network.security_group_ids["functions"]]
   secret_arns        = [module.database.secret_arns["function"]]
-  send_queue_arns    = [module.queue.arn] # to put back what still has to wait
+  send_queue_arns    = [module.queue.arn] # to requeue leads while the database is away
   concurrency_limit  = 2
 
   source_queue = {
@@ -104,7 +104,7 @@ module "cluster" {
   name = "${var.name}-reports"
 }
 
-# The reporting image as the role that owns the tables; nothing else signs in with it.
+# The reporting image with the role that owns the tables. No other part signs in with this role.
 module "migrate_task" {
   source = "../../modules/ecs_task"
 
@@ -123,7 +123,7 @@ module "migrate_task" {
   }
 }
 
-# The reporting image as the service: it also closes and keeps keys, whatever serves the reports.
+# The reporting image with the service's role. With both runtimes it also closes months and manages keys.
 module "reports_task" {
   source = "../../modules/ecs_task"
 
@@ -151,7 +151,7 @@ module "reports_task" {
   }
 }
 
-# The reporting image once more: it closes the month before, whatever serves the reports.
+# Closes the previous month with the reporting image, with both runtimes.
 module "close_schedule" {
   source = "../../modules/close_schedule"
 
@@ -189,7 +189,7 @@ module "reports_function" {
   count  = local.runs_as_service ? 0 : 1
 
   name               = "${var.name}-reports"
-  description        = "Everything but POST /leads: reports, customers, products"
+  description        = "All routes except POST /leads: reports, customers, products"
   package_path       = var.reports_package
   handler            = "services.reports.app.lambda_handler"
   runtime            = var.lambda_runtime

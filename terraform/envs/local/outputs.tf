@@ -1,20 +1,20 @@
 output "api_id" {
-  description = "The API; its address on an emulator is made from it."
+  description = "Id of the API, a part of its URL on an emulator."
   value       = module.api_gateway.api_id
 }
 
 output "ingest_function_name" {
-  description = "The function behind POST /leads."
+  description = "Name of the function that serves POST /leads."
   value       = module.ingest.function_name
 }
 
 output "cluster_name" {
-  description = "The ECS cluster."
+  description = "Name of the ECS cluster."
   value       = module.cluster.name
 }
 
 output "tasks" {
-  description = "The reporting image as a task, in the database role of the migrations or of the service."
+  description = "Tasks of the reporting image: one with the database role of the migrations, one with the service's."
   value = {
     migrate = {
       definition_arn = module.migrate_task.task_definition_arn
@@ -30,32 +30,32 @@ output "tasks" {
 }
 
 output "close_command" {
-  description = "What the schedule runs to close the month before."
+  description = "Command that closes the previous month; the schedule runs it."
   value       = module.close_schedule.command
 }
 
 output "close_schedule_name" {
-  description = "The schedule that does."
+  description = "Name of the schedule that closes months."
   value       = module.close_schedule.schedule_name
 }
 
 output "service_name" {
-  description = "The ECS service; null when a function serves the reports."
+  description = "Name of the ECS service; null if a function serves the reports."
   value       = one(module.reports_service[*].service_name)
 }
 
 output "task_subnet_ids" {
-  description = "Where one-off tasks run."
+  description = "Subnets of one-off tasks."
   value       = module.network.private_subnet_ids
 }
 
 output "task_security_group_ids" {
-  description = "What one-off tasks may reach."
+  description = "Security groups of one-off tasks."
   value       = [module.network.security_group_ids["reports"]]
 }
 
 output "log_group_names" {
-  description = "Logs of each part."
+  description = "Log group of each part."
   value = {
     gateway = module.api_gateway.access_log_group_name
     ingest  = module.ingest.log_group_name
@@ -66,11 +66,11 @@ output "log_group_names" {
 }
 
 output "queue_url" {
-  description = "Where leads wait while the database is away."
+  description = "URL of the spill queue, which keeps leads while the database is away."
   value       = module.queue.url
 }
 
 output "dead_letters_url" {
-  description = "Where those end that could not be stored."
+  description = "URL of the dead-letter queue, which keeps leads that the queue worker could not store."
   value       = module.queue.dead_letters_url
 }

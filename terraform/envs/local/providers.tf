@@ -1,4 +1,4 @@
-# The only place that knows of an emulator.
+# The only file that knows the emulator.
 provider "aws" {
   region                      = var.region
   access_key                  = "test"
@@ -6,7 +6,7 @@ provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_region_validation      = true
-  max_retries                 = 2 # an emulator that refuses once refuses always
+  max_retries                 = 2 # an emulator that refuses a call refuses its repetition too
 
   default_tags {
     tags = { Project = "lead-billing-engine", Environment = "local" }

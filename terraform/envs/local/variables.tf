@@ -1,28 +1,28 @@
 variable "emulator_url" {
-  description = "Where the emulator answers."
+  description = "URL of the emulator."
   type        = string
   default     = "http://127.0.0.1:4566"
 
   validation {
     condition     = can(regex("^http://(127\\.0\\.0\\.1|localhost)(:[0-9]+)?$", var.emulator_url))
-    error_message = "emulator_url must be http on this machine: this environment uses test credentials and never AWS."
+    error_message = "emulator_url must be http on this machine: this environment uses test credentials, not AWS."
   }
 }
 
 variable "region" {
-  description = "Region the emulator pretends to be."
+  description = "Region that the emulator imitates."
   type        = string
   default     = "us-east-1"
 }
 
 variable "name" {
-  description = "Prefix of every name."
+  description = "Prefix of all names."
   type        = string
   default     = "lead-billing"
 }
 
 variable "reports_runtime" {
-  description = "What serves the reports: fargate, or lambda for no running container."
+  description = "Runtime of the reporting service: fargate (containers) or lambda (a function)."
   type        = string
   default     = "fargate"
 
@@ -33,22 +33,22 @@ variable "reports_runtime" {
 }
 
 variable "reports_image" {
-  description = "Image of the reporting service, as `make image` prints it."
+  description = "Image of the reporting service, from `make image`."
   type        = string
 }
 
 variable "ingest_package" {
-  description = "Zip of the ingest function, as `make package` builds it."
+  description = "Zip of the ingest function, from `make package`."
   type        = string
 }
 
 variable "reports_package" {
-  description = "Zip of the reporting service as a function, as `make package` builds it."
+  description = "Zip of the reporting service as a function, from `make package`."
   type        = string
 }
 
 variable "lambda_runtime" {
-  description = "Python of the functions; the zips are built for it."
+  description = "Python version of the functions and their zips."
   type        = string
 }
 
@@ -59,53 +59,53 @@ variable "architecture" {
 }
 
 variable "postgres_major_version" {
-  description = "PostgreSQL's major version."
+  description = "Major version of PostgreSQL."
   type        = number
   default     = 15
 }
 
 variable "database_password" {
-  description = "Password of the role that owns the tables; made anew for each stack."
+  description = "Password of the role that owns the tables; each stack creates its own."
   type        = string
   sensitive   = true
   ephemeral   = true
 }
 
 variable "function_password" {
-  description = "Password of the function's database role; made anew for each stack."
+  description = "Password of the function's database role; each stack creates its own."
   type        = string
   sensitive   = true
   ephemeral   = true
 }
 
 variable "service_password" {
-  description = "Password of the service's database role; made anew for each stack."
+  description = "Password of the service's database role; each stack creates its own."
   type        = string
   sensitive   = true
   ephemeral   = true
 }
 
 variable "user_hash_key" {
-  description = "Key that hides who a user is; made anew for each stack."
+  description = "Key with which users are hashed; each stack creates its own."
   type        = string
   sensitive   = true
   ephemeral   = true
 }
 
 variable "missing_user" {
-  description = "Whom a lead without a user is billed under: per_customer or per_lead."
+  description = "Billing of leads without a user: per_customer (one user for all) or per_lead (one user each)."
   type        = string
   default     = "per_customer"
 }
 
 variable "requests_per_second_of_a_key" {
-  description = "What each process lets one API key make in a second, twice as many at once; more is answered 429."
+  description = "Requests per second that each process allows one API key, with bursts of twice as many; more get 429."
   type        = number
   default     = 50
 
   validation {
     condition     = var.requests_per_second_of_a_key >= 1 && floor(var.requests_per_second_of_a_key) == var.requests_per_second_of_a_key
-    error_message = "requests_per_second_of_a_key must be a whole number of at least 1: a deployment has a limit."
+    error_message = "requests_per_second_of_a_key must be a whole number of at least 1: a deployment needs a limit."
   }
 }
 
@@ -116,13 +116,13 @@ variable "trace" {
 }
 
 variable "trace_daemon_image" {
-  description = "Image of the X-Ray daemon to run beside the service, which then sends its traces too; null for neither."
+  description = "Image of the X-Ray daemon that runs beside the service and sends its traces; null for no traces."
   type        = string
   default     = null
 }
 
 variable "close_grace_days" {
-  description = "Days between a month's end and its scheduled closing."
+  description = "Days between the end of a month and its scheduled closing."
   type        = number
   default     = 3
 
@@ -133,7 +133,7 @@ variable "close_grace_days" {
 }
 
 variable "autoscaling" {
-  description = "Whether the emulator knows Application Auto Scaling (MiniStack does not)."
+  description = "Whether the emulator has Application Auto Scaling (MiniStack lacks it)."
   type        = bool
   default     = false
 }

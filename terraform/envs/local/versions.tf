@@ -1,13 +1,13 @@
 terraform {
   required_version = ">= 1.11"
 
-  # Where the state lies is the caller's to say: each stack has its own.
+  # Each stack has its own state, so the caller names the file.
   backend "local" {}
 
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # Exact, and no lock file: a lock made from a provider mirror knows one platform only.
+      # An exact version instead of a lock file: a lock from a provider mirror has only one platform.
       version = "5.100.0"
     }
   }

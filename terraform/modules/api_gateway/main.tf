@@ -1,5 +1,5 @@
 locals {
-  # The longest an HTTP API waits is 30 seconds.
+  # An HTTP API waits at most 30 seconds.
   timeout_milliseconds = 29000
 
   integrations = merge(
@@ -8,7 +8,7 @@ locals {
     { for key, integration in aws_apigatewayv2_integration.reports_function : "reports" => integration.id },
   )
 
-  # The function, the route it serves, and that route in the ARN of a permission.
+  # Each function that the API calls, with its route as the ARN of a permission writes it.
   callers = merge(
     { ingest = { function_name = var.ingest_function.name, route = "POST/leads" } },
     var.reports_function == null ? {} : {
@@ -19,15 +19,15 @@ locals {
 
 resource "aws_apigatewayv2_api" "this" {
   name          = var.name
-  description   = "Leads in through a function, reports out through the reporting service"
+  description   = "POST /leads by a function, all other routes by the reporting service"
   protocol_type = "HTTP"
 
-  # No cors_configuration: browsers of other origins are refused.
+  # Without cors_configuration, browsers refuse calls from pages of other origins.
 
   lifecycle {
     precondition {
       condition     = (var.reports_service == null) != (var.reports_function == null)
-      error_message = "Give either reports_service or reports_function: the reports run in one place."
+      error_message = "Set exactly one of reports_service and reports_function."
     }
   }
 }
@@ -60,7 +60,7 @@ resource "aws_apigatewayv2_integration" "reports_service" {
   payload_format_version = "1.0"
   timeout_milliseconds   = local.timeout_milliseconds
 
-  # Ties the service's log to the access log, and tells it who comes from outside.
+  # Connects the service's log with the access log, and marks requests from outside the VPC.
   request_parameters = {
     "overwrite:header.x-gateway-request-id" = "$context.requestId"
   }
@@ -76,7 +76,7 @@ resource "aws_apigatewayv2_integration" "reports_function" {
   timeout_milliseconds   = local.timeout_milliseconds
 }
 
-# $default takes every method and path that no other route takes, "/" included.
+# $default serves every method and path without a route of its own, including "/".
 resource "aws_apigatewayv2_route" "this" {
   for_each = {
     "POST /leads" = "ingest"
@@ -108,7 +108,7 @@ resource "aws_apigatewayv2_stage" "this" {
   name        = "$default"
   auto_deploy = true
 
-  # Who asked for what and how it ended; never a body or a query, which may name a person.
+  # Never log a body or a query: they may name a person.
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.access.arn
     format = jsonencode({

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "ingest_function" {
-  description = "Function that takes POST /leads."
+  description = "Function that serves POST /leads."
   type = object({
     name       = string
     invoke_arn = string
@@ -12,7 +12,7 @@ variable "ingest_function" {
 }
 
 variable "reports_service" {
-  description = "Everything else goes to this load balancer's listener, through a VPC link in these subnets; or see reports_function."
+  description = "Load balancer of the reporting service, which serves all other routes through a VPC link in these subnets; null with reports_function."
   type = object({
     listener_arn       = string
     subnet_ids         = list(string)
@@ -22,7 +22,7 @@ variable "reports_service" {
 }
 
 variable "reports_function" {
-  description = "Everything else goes to this function; or see reports_service."
+  description = "Function that serves all other routes; null with reports_service."
   type = object({
     name       = string
     invoke_arn = string
@@ -31,35 +31,35 @@ variable "reports_function" {
 }
 
 variable "requests_per_second" {
-  description = "Rate from which callers get 429."
+  description = "Rate limit for all callers together; more requests get 429."
   type        = number
   default     = 200
 
   validation {
     condition     = var.requests_per_second >= 1
-    error_message = "requests_per_second must be at least 1: 0 would refuse everyone."
+    error_message = "requests_per_second must be at least 1: with 0 the API refuses all requests."
   }
 }
 
 variable "request_burst" {
-  description = "Requests above that rate which are let through at once."
+  description = "Requests that the API accepts at once above the rate limit."
   type        = number
   default     = 400
 
   validation {
     condition     = var.request_burst >= 1 && var.request_burst <= 5000
-    error_message = "request_burst must be 1 to 5000, the account's own limit."
+    error_message = "request_burst must be 1 to 5000, the limit of an AWS account."
   }
 }
 
 variable "log_retention_days" {
-  description = "Days that access logs are kept."
+  description = "Days that CloudWatch keeps the access log."
   type        = number
   default     = 30
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that hear of alarms."
+  description = "SNS topics that receive the alarms."
   type        = list(string)
   default     = []
 }

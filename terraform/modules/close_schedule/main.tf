@@ -1,11 +1,11 @@
 data "aws_caller_identity" "current" {}
 
 locals {
-  # Half past noon in UTC: by then the day has begun in every time zone.
+  # 12:30 UTC: the day has begun in every time zone.
   schedule = "cron(30 12 ${1 + var.grace_days} * ? *)"
   command  = [for part in var.command : replace(part, "{grace_days}", tostring(var.grace_days))]
 
-  # Without its revision: a task definition is replaced by another one whenever the image changes.
+  # Without the revision, because every new image creates a new revision.
   task_family_arn = replace(var.task_definition_arn, "/:[0-9]+$/", "")
 }
 
@@ -24,28 +24,28 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  name = "run-the-task"
+  name = "run-task"
   role = aws_iam_role.this.id
 
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "RunTheTask"
+        Sid       = "RunTask"
         Effect    = "Allow"
         Action    = ["ecs:RunTask"]
         Resource  = ["${local.task_family_arn}:*"]
         Condition = { ArnEquals = { "ecs:cluster" = var.cluster_arn } }
       },
       {
-        Sid       = "HandItsRolesOver"
+        Sid       = "PassTaskRoles"
         Effect    = "Allow"
         Action    = ["iam:PassRole"]
         Resource  = var.task_role_arns
         Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
       {
-        Sid      = "KeepWhatCouldNotBeStarted"
+        Sid      = "KeepFailedStarts"
         Effect   = "Allow"
         Action   = ["sqs:SendMessage"]
         Resource = [aws_sqs_queue.not_started.arn]
@@ -54,7 +54,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# A run that ECS did not start, after every retry: somebody must know.
+# Keeps a run that ECS did not start in spite of all retries; the alarm below reports it.
 resource "aws_sqs_queue" "not_started" {
   name                      = "${var.name}-not-started"
   message_retention_seconds = 1209600 # 14 days: the longest SQS keeps a message
@@ -63,7 +63,7 @@ resource "aws_sqs_queue" "not_started" {
 
 resource "aws_cloudwatch_metric_alarm" "not_started" {
   alarm_name          = "${var.name}-not-started"
-  alarm_description   = "The closing of a month was not started. `make close-due` makes up for it. Runbook: docs/runbooks/close-not-started.md"
+  alarm_description   = "ECS did not start the closing of a month. Run `make close-due`. Runbook: docs/runbooks/close-not-started.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.not_started.name }
@@ -78,7 +78,7 @@ resource "aws_cloudwatch_metric_alarm" "not_started" {
 
 resource "aws_scheduler_schedule" "this" {
   name                         = var.name
-  description                  = "Closes the month before, ${var.grace_days} days after its end."
+  description                  = "Closes the previous month, ${var.grace_days} days after its end."
   schedule_expression          = local.schedule
   schedule_expression_timezone = "UTC"
 
@@ -106,7 +106,7 @@ resource "aws_scheduler_schedule" "this" {
       }
     }
 
-    # Closing again changes nothing, so that a second start does no harm.
+    # Closing a closed month changes nothing, so a second start is safe.
     retry_policy {
       maximum_retry_attempts       = 10
       maximum_event_age_in_seconds = 21600

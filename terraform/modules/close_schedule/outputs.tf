@@ -1,9 +1,9 @@
 output "command" {
-  description = "What the schedule runs, for a run by hand."
+  description = "Command of the schedule, for a run by hand."
   value       = local.command
 }
 
 output "schedule_name" {
-  description = "The schedule."
+  description = "Name of the schedule."
   value       = aws_scheduler_schedule.this.name
 }

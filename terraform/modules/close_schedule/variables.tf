@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Name of the schedule, its role and its queue."
+  description = "Name of the schedule and its role; prefix of its queue and its alarm."
   type        = string
 }
 
 variable "grace_days" {
-  description = "Days between a month's end and its closing, for its late actions."
+  description = "Days between the end of a month and its closing, in which late actions may still arrive."
   type        = number
   default     = 3
 
@@ -15,47 +15,47 @@ variable "grace_days" {
 }
 
 variable "command" {
-  description = "What closes, in the container; {grace_days} in it stands for the number."
+  description = "Command that closes the month; the schedule replaces {grace_days} by the number."
   type        = list(string)
 
   validation {
     condition     = length(var.command) > 0 && contains(var.command, "{grace_days}")
-    error_message = "command must be told {grace_days}: schedule and command must mean the same month."
+    error_message = "command must contain {grace_days}: schedule and command must mean the same month."
   }
 }
 
 variable "cluster_arn" {
-  description = "Cluster that the task runs in."
+  description = "Cluster of the task."
   type        = string
 }
 
 variable "task_definition_arn" {
-  description = "The task, with its revision."
+  description = "Task definition, with its revision."
   type        = string
 }
 
 variable "task_role_arns" {
-  description = "The roles that the task is started with."
+  description = "Roles of the task."
   type        = list(string)
 }
 
 variable "container_name" {
-  description = "The task's container."
+  description = "Container of the task that runs the command."
   type        = string
 }
 
 variable "subnet_ids" {
-  description = "Where the task runs."
+  description = "Subnets of the task."
   type        = list(string)
 }
 
 variable "security_group_ids" {
-  description = "What the task may reach."
+  description = "Security groups of the task."
   type        = list(string)
 }
 
 variable "alarm_topic_arns" {
-  description = "Who is told that a run was not started."
+  description = "SNS topics that receive the alarms."
   type        = list(string)
   default     = []
 }

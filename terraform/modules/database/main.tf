@@ -13,7 +13,7 @@ resource "aws_db_parameter_group" "this" {
     value = tostring(var.slow_statement_milliseconds)
   }
 
-  # A statement that failed, and the row it failed at, hold people's addresses.
+  # A failed statement and its row contain personal data, so PostgreSQL must not log them.
   parameter {
     name  = "log_min_error_statement"
     value = "panic"
@@ -24,13 +24,13 @@ resource "aws_db_parameter_group" "this" {
     value = "terse"
   }
 
-  # Refuses a connection without TLS.
+  # Refuse connections without TLS.
   parameter {
     name  = "rds.force_ssl"
     value = "1"
   }
 
-  # A new major version needs a new group before the old one can go.
+  # A new major version needs its new group before AWS can delete the old group.
   lifecycle {
     create_before_destroy = true
   }
@@ -71,8 +71,8 @@ resource "aws_db_instance" "this" {
 }
 
 locals {
-  # What each part signs in with; the last two are common/database/grants.py's. The owner of the tables needs
-  # no user hash key, and gives the others their passwords.
+  # The credentials of each part. common/database/grants.py has the roles of function and service. The migrations
+  # need no user hash key; they set the passwords of the other two roles.
   sign_ins = {
     migrations = {
       username          = var.username
@@ -97,7 +97,7 @@ resource "aws_secretsmanager_secret" "this" {
   for_each = toset(["migrations", "function", "service"])
 
   name                    = "${var.name}/database/${each.key}"
-  description             = "How the ${each.key} sign${each.key == "migrations" ? "" : "s"} in to PostgreSQL"
+  description             = "PostgreSQL credentials of the ${each.key}"
   recovery_window_in_days = var.keep_on_destroy ? 30 : 0
 }
 
@@ -111,7 +111,7 @@ resource "aws_secretsmanager_secret_version" "this" {
 
 resource "aws_cloudwatch_metric_alarm" "storage" {
   alarm_name          = "${var.name}-database-storage"
-  alarm_description   = "Less than ${var.free_storage_alarm_percent} % of the database's storage is free. Runbook: docs/runbooks/database-storage.md"
+  alarm_description   = "Less than ${var.free_storage_alarm_percent}% of the database's storage is free. Runbook: docs/runbooks/database-storage.md"
   namespace           = "AWS/RDS"
   metric_name         = "FreeStorageSpace"
   dimensions          = { DBInstanceIdentifier = aws_db_instance.this.identifier }

@@ -1,10 +1,10 @@
 output "host" {
-  description = "Where PostgreSQL answers."
+  description = "Host name of PostgreSQL."
   value       = aws_db_instance.this.address
 }
 
 output "port" {
-  description = "The port it answers on."
+  description = "Port of PostgreSQL."
   value       = aws_db_instance.this.port
 }
 
@@ -14,7 +14,7 @@ output "database_name" {
 }
 
 output "secret_arns" {
-  description = "Secret of each part that signs in: migrations (username, password, function_password, service_password), function and service (username, password, user_hash_key)."
+  description = "Secret of each part: migrations (username, password, function_password, service_password), function and service (username, password, user_hash_key)."
   value       = { for part, secret in aws_secretsmanager_secret.this : part => secret.arn }
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Prefix of every name in this module, and the instance's own."
+  description = "Name of the instance and prefix of all names in this module."
   type        = string
 }
 
@@ -9,7 +9,7 @@ variable "subnet_ids" {
 
   validation {
     condition     = length(var.subnet_ids) >= 2
-    error_message = "subnet_ids must hold at least two subnets: RDS wants two zones."
+    error_message = "subnet_ids must have at least two subnets: RDS needs two zones."
   }
 }
 
@@ -19,30 +19,30 @@ variable "security_group_ids" {
 }
 
 variable "postgres_major_version" {
-  description = "PostgreSQL's major version."
+  description = "Major version of PostgreSQL."
   type        = number
   default     = 16
 
   validation {
     condition     = var.postgres_major_version >= 15
-    error_message = "postgres_major_version must be 15 or newer: the statements use what 15 brought."
+    error_message = "postgres_major_version must be 15 or newer: the statements use features of 15."
   }
 }
 
 variable "instance_class" {
-  description = "Size of the instance."
+  description = "Instance class."
   type        = string
   default     = "db.t4g.micro"
 }
 
 variable "storage_gibibytes" {
-  description = "Storage to begin with; it grows by itself to five times as much."
+  description = "Initial storage; RDS enlarges it to at most five times as much."
   type        = number
   default     = 20
 
   validation {
     condition     = var.storage_gibibytes >= 20
-    error_message = "storage_gibibytes must be at least 20, the smallest gp3 volume RDS offers."
+    error_message = "storage_gibibytes must be at least 20, the smallest gp3 volume of RDS."
   }
 }
 
@@ -53,25 +53,25 @@ variable "database_name" {
 }
 
 variable "username" {
-  description = "The role that owns the tables, for migrations alone."
+  description = "Role that owns the tables; only migrations use it."
   type        = string
   default     = "lead_billing"
 }
 
 variable "password" {
-  description = "Password of that role. Never stored in the state."
+  description = "Password of the role that owns the tables. Terraform does not store it in the state."
   type        = string
   sensitive   = true
   ephemeral   = true
 
   validation {
     condition     = length(var.password) >= 16 && can(regex("^[^/@\" ]*$", var.password))
-    error_message = "password must have 16 or more characters, none of them / @ \" or a space (RDS refuses those)."
+    error_message = "password must have 16 or more characters without / @ \" and spaces, which RDS refuses."
   }
 }
 
 variable "function_password" {
-  description = "Password of the function's role, which migrations give it. Never stored in the state."
+  description = "Password of the function's role, which the migrations set. Terraform does not store it in the state."
   type        = string
   sensitive   = true
   ephemeral   = true
@@ -83,7 +83,7 @@ variable "function_password" {
 }
 
 variable "service_password" {
-  description = "Password of the service's role, which migrations give it. Never stored in the state."
+  description = "Password of the service's role, which the migrations set. Terraform does not store it in the state."
   type        = string
   sensitive   = true
   ephemeral   = true
@@ -95,7 +95,7 @@ variable "service_password" {
 }
 
 variable "user_hash_key" {
-  description = "Key that turns a user into what they are billed under. Never stored in the state, and never changed while its data lives."
+  description = "Key with which users are hashed. It must never change while its data exists. Terraform does not store it in the state."
   type        = string
   sensitive   = true
   ephemeral   = true
@@ -107,48 +107,48 @@ variable "user_hash_key" {
 }
 
 variable "password_version" {
-  description = "Raise it to have changed passwords written; then run the migrations, which give the roles theirs."
+  description = "Increase it after a change of passwords, so that Terraform writes them; then run the migrations, which set them."
   type        = number
   default     = 1
 }
 
 variable "multi_az" {
-  description = "A standby in a second zone."
+  description = "Whether RDS runs a standby in a second zone."
   type        = bool
   default     = true
 }
 
 variable "backup_retention_days" {
-  description = "Days that automatic backups are kept."
+  description = "Days that RDS keeps automatic backups."
   type        = number
   default     = 14
 
   validation {
     condition     = var.backup_retention_days >= 1 && var.backup_retention_days <= 35
-    error_message = "backup_retention_days must be 1 to 35: bills are never without a backup."
+    error_message = "backup_retention_days must be 1 to 35: bills need backups."
   }
 }
 
 variable "keep_on_destroy" {
-  description = "Protects from deletion, takes a last snapshot and lets the secrets be restored for 30 days."
+  description = "Whether to protect the instance from deletion, take a final snapshot, and keep deleted secrets for 30 days."
   type        = bool
   default     = true
 }
 
 variable "slow_statement_milliseconds" {
-  description = "Statements slower than this are logged."
+  description = "PostgreSQL logs statements that take longer."
   type        = number
   default     = 500
 }
 
 variable "free_storage_alarm_percent" {
-  description = "Alarm when less than this share of the storage is free."
+  description = "Alarm if less than this share of the storage is free."
   type        = number
   default     = 20
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that hear of alarms."
+  description = "SNS topics that receive the alarms."
   type        = list(string)
   default     = []
 }

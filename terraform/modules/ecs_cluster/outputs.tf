@@ -1,5 +1,5 @@
 output "name" {
-  description = "The cluster."
+  description = "Name of the cluster."
   value       = aws_ecs_cluster.this.name
 }
 

@@ -45,7 +45,7 @@ resource "aws_ecs_service" "this" {
   launch_type      = "FARGATE"
   platform_version = "LATEST"
 
-  # A deployment that does not become healthy is rolled back, and old tasks stay until then.
+  # ECS rolls back a deployment that does not become healthy, and keeps the old tasks until then.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = 30
@@ -68,7 +68,7 @@ resource "aws_ecs_service" "this" {
     container_port   = var.port
   }
 
-  # Autoscaling owns the number from the first deployment on.
+  # After the first deployment, autoscaling sets the number.
   lifecycle {
     ignore_changes = [desired_count]
   }
@@ -123,7 +123,7 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
 
 resource "aws_cloudwatch_metric_alarm" "no_healthy_task" {
   alarm_name          = "${var.name}-no-healthy-task"
-  alarm_description   = "No task passes its health check: nobody gets a report. Runbook: docs/runbooks/service-no-healthy-task.md"
+  alarm_description   = "No task passes its health check, so the service answers no request. Runbook: docs/runbooks/service-no-healthy-task.md"
   namespace           = "AWS/ApplicationELB"
   metric_name         = "HealthyHostCount"
   dimensions          = { LoadBalancer = aws_lb.this.arn_suffix, TargetGroup = aws_lb_target_group.this.arn_suffix }

@@ -4,11 +4,11 @@ output "service_name" {
 }
 
 output "listener_arn" {
-  description = "Where a VPC link hands requests over."
+  description = "Listener to which a VPC link sends requests."
   value       = aws_lb_listener.this.arn
 }
 
 output "load_balancer_dns_name" {
-  description = "Name of the load balancer inside the VPC."
+  description = "DNS name of the load balancer inside the VPC."
   value       = aws_lb.this.dns_name
 }

@@ -4,38 +4,38 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,30}[a-zA-Z0-9]$", var.name))
-    error_message = "name must be 2 to 32 characters of a-z, 0-9 and -, with no - at either end: the load balancer's rule."
+    error_message = "name must have 2 to 32 letters, digits and -, without - at either end: a rule of load balancers."
   }
 }
 
 variable "cluster_arn" {
-  description = "Cluster to run in."
+  description = "ARN of the cluster."
   type        = string
 }
 
 variable "cluster_name" {
-  description = "Name of that cluster."
+  description = "Name of the cluster."
   type        = string
 }
 
 variable "task_definition_arn" {
-  description = "What to run."
+  description = "Task definition, with its revision."
   type        = string
 }
 
 variable "container_name" {
-  description = "Container that takes the traffic."
+  description = "Container that receives the requests."
   type        = string
 }
 
 variable "port" {
-  description = "Port that container listens on."
+  description = "Port on which the container listens."
   type        = number
   default     = 8000
 }
 
 variable "vpc_id" {
-  description = "VPC of the load balancer's targets."
+  description = "VPC of the tasks."
   type        = string
 }
 
@@ -45,7 +45,7 @@ variable "subnet_ids" {
 
   validation {
     condition     = length(var.subnet_ids) >= 2
-    error_message = "subnet_ids must hold at least two subnets: a load balancer wants two zones."
+    error_message = "subnet_ids must have at least two subnets: a load balancer needs two zones."
   }
 }
 
@@ -60,7 +60,7 @@ variable "load_balancer_security_group_ids" {
 }
 
 variable "health_path" {
-  description = "Path that answers 200 while the process lives. Not one that asks the database: every task would be replaced when that is away."
+  description = "Path that answers 200 while the process runs. It must not depend on the database: ECS would replace every task while the database is away."
   type        = string
   default     = "/health/live"
 
@@ -71,13 +71,13 @@ variable "health_path" {
 }
 
 variable "task_count" {
-  description = "Tasks to begin with."
+  description = "Initial number of tasks."
   type        = number
   default     = 2
 }
 
 variable "autoscaling" {
-  description = "Bounds of the number of tasks, and the processor load it aims at; null keeps task_count."
+  description = "Bounds for the number of tasks, and the target for their CPU load; null keeps task_count."
   type = object({
     min_tasks   = number
     max_tasks   = number
@@ -96,19 +96,19 @@ variable "autoscaling" {
 }
 
 variable "drain_seconds" {
-  description = "Time that a leaving task still answers requests under way; shorter than its stop timeout."
+  description = "Time in which a stopping task finishes its requests; it must be shorter than the task's stop timeout."
   type        = number
   default     = 20
 }
 
 variable "keep_on_destroy" {
-  description = "Protects the load balancer from deletion."
+  description = "Whether to protect the load balancer from deletion."
   type        = bool
   default     = true
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that hear of alarms."
+  description = "SNS topics that receive the alarms."
   type        = list(string)
   default     = []
 }

@@ -26,13 +26,13 @@ locals {
 
   environment = merge(var.environment, { TRACE = tostring(var.trace_daemon_image != null) })
 
-  # Not essential: without it nothing is lost but the traces.
+  # Not essential: if the daemon stops, only traces are lost.
   trace_daemons = var.trace_daemon_image == null ? [] : [{
     name      = "${var.name}-trace-daemon"
     image     = var.trace_daemon_image
     essential = false
 
-    # What comes by UDP from the container beside it; containers of a task share their loopback.
+    # The other container sends traces by UDP; containers of a task share their loopback interface.
     portMappings = [{ containerPort = 2000, hostPort = 2000, protocol = "udp" }]
 
     readonlyRootFilesystem = true
@@ -41,14 +41,14 @@ locals {
 
   repository_statements = var.repository_arn == null ? [] : [
     {
-      Sid      = "PullTheImage"
+      Sid      = "PullImage"
       Effect   = "Allow"
       Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
       Resource = [var.repository_arn]
     },
     {
-      # Signs in to the registry; ECR knows no resource for it.
-      Sid      = "SignInToTheRegistry"
+      # IAM knows no resource for this action.
+      Sid      = "SignInToRegistry"
       Effect   = "Allow"
       Action   = ["ecr:GetAuthorizationToken"]
       Resource = ["*"]
@@ -56,7 +56,7 @@ locals {
   ]
 }
 
-# What ECS itself needs to start a container.
+# The permissions that ECS needs to start a container.
 resource "aws_iam_role" "execution" {
   name               = "${var.name}-execution"
   assume_role_policy = local.assume_role_policy
@@ -71,13 +71,13 @@ resource "aws_iam_role_policy" "execution" {
     Statement = concat(
       [
         {
-          Sid      = "WriteItsLog"
+          Sid      = "WriteLog"
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
         },
         {
-          Sid      = "ReadItsSecret"
+          Sid      = "ReadSecret"
           Effect   = "Allow"
           Action   = ["secretsmanager:GetSecretValue"]
           Resource = [var.secret_arn]
@@ -88,7 +88,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# What the application may do with AWS: nothing, but for sending traces where it does.
+# The permissions of the application: none, except to send traces if it does.
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
   assume_role_policy = local.assume_role_policy
@@ -103,7 +103,7 @@ resource "aws_iam_role_policy" "traces" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      # X-Ray knows no resource for these.
+      # IAM knows no resource for these actions.
       Sid      = "SendTraces"
       Effect   = "Allow"
       Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]

@@ -1,19 +1,19 @@
 output "task_definition_arn" {
-  description = "The task definition with its revision."
+  description = "Task definition, with its revision."
   value       = aws_ecs_task_definition.this.arn
 }
 
 output "role_arns" {
-  description = "The roles that a task is started with: whoever starts one hands them over."
+  description = "Roles of the task; to start it, a caller must be allowed to pass them."
   value       = [aws_iam_role.execution.arn, aws_iam_role.task.arn]
 }
 
 output "container_name" {
-  description = "The container, for a one-off task's overrides."
+  description = "Name of the container, for the overrides of a one-off task."
   value       = var.name
 }
 
 output "log_group_name" {
-  description = "Where the containers log."
+  description = "Log group of the containers."
   value       = aws_cloudwatch_log_group.this.name
 }

@@ -1,26 +1,26 @@
 variable "name" {
-  description = "Name of the task, its container, its roles and its log group."
+  description = "Name of the task and its container; part of the names of its roles and its log group."
   type        = string
 }
 
 variable "image" {
-  description = "Image of the container, with a tag that names its content."
+  description = "Image of the container, with a tag that identifies the content."
   type        = string
 
   validation {
     condition     = can(regex(":[^:/]+$", var.image)) && !endswith(var.image, ":latest")
-    error_message = "image must carry a tag other than latest: a task definition must always start the same code."
+    error_message = "image must have a tag other than latest: a task definition must always start the same code."
   }
 }
 
 variable "repository_arn" {
-  description = "ECR repository of the image; null for an image that needs no signing in."
+  description = "ECR repository of the image; null for an image without a login."
   type        = string
   default     = null
 }
 
 variable "architecture" {
-  description = "Processor the image was built for."
+  description = "Processor of the image: x86_64 or arm64."
   type        = string
   default     = "x86_64"
 
@@ -31,48 +31,48 @@ variable "architecture" {
 }
 
 variable "command" {
-  description = "What the container runs; null for what its image names."
+  description = "Command of the container; null for the image's own command."
   type        = list(string)
   default     = null
 }
 
 variable "server" {
-  description = "Port the container listens on, and the command that fails when it no longer answers; null for a task that ends by itself."
+  description = "Port on which the container listens, and its health check; null for a task that ends by itself."
   type        = object({ port = optional(number, 8000), health_command = list(string) })
   default     = null
 }
 
 variable "environment" {
-  description = "Environment of the container."
+  description = "Environment variables of the container."
   type        = map(string)
   default     = {}
 }
 
 variable "trace_daemon_image" {
-  description = "Image of the X-Ray daemon to run beside the container, which then sends its traces; null for neither."
+  description = "Image of the X-Ray daemon that runs beside the container and sends its traces; null for no traces."
   type        = string
   default     = null
 }
 
 variable "secret_arn" {
-  description = "Secret whose fields the container gets."
+  description = "Secret with the fields for the container."
   type        = string
 }
 
 variable "secret_fields" {
-  description = "Environment variable to field of the secret."
+  description = "Fields of the secret, by the environment variables that receive them."
   type        = map(string)
   default     = {}
 }
 
 variable "cpu_units" {
-  description = "1024 are one processor."
+  description = "Share of the processor; 1024 units are one vCPU."
   type        = number
   default     = 256
 
   validation {
     condition     = contains([256, 512, 1024, 2048, 4096], var.cpu_units)
-    error_message = "cpu_units must be 256, 512, 1024, 2048 or 4096: Fargate has no others below 8 processors."
+    error_message = "cpu_units must be 256, 512, 1024, 2048 or 4096, the sizes of Fargate below 8 vCPU."
   }
 }
 
@@ -83,18 +83,18 @@ variable "memory_mebibytes" {
 }
 
 variable "stop_timeout_seconds" {
-  description = "Time to finish requests after SIGTERM."
+  description = "Time in which the container finishes its requests after SIGTERM."
   type        = number
   default     = 30
 
   validation {
     condition     = var.stop_timeout_seconds >= 2 && var.stop_timeout_seconds <= 120
-    error_message = "stop_timeout_seconds must be 2 to 120: Fargate waits no longer."
+    error_message = "stop_timeout_seconds must be 2 to 120, the limits of Fargate."
   }
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days that CloudWatch keeps the logs."
   type        = number
   default     = 30
 }

@@ -14,7 +14,7 @@ locals {
     Resource = var.send_queue_arns
   }]
 
-  # X-Ray knows no resource for these.
+  # IAM knows no resource for these actions.
   trace_statements = var.trace ? [{
     Sid      = "SendTraces"
     Effect   = "Allow"
@@ -66,22 +66,22 @@ resource "aws_iam_role_policy" "this" {
     Statement = concat(
       [
         {
-          Sid      = "WriteItsOwnLog"
+          Sid      = "WriteLog"
           Effect   = "Allow"
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
         },
         {
-          # Lambda makes the network interfaces itself and asks for these on every resource:
-          # their names are not known before.
-          Sid      = "JoinTheVpc"
+          # Lambda creates the network interfaces itself. Their names are not known before, so it
+          # needs these actions on every resource.
+          Sid      = "JoinVpc"
           Effect   = "Allow"
           Action   = local.network_actions
           Resource = ["*"]
         },
         {
-          # The service may do that for the function; the function's own code may not.
-          Sid      = "ButNotFromItsCode"
+          # Only Lambda itself may use these actions, not the code of the function.
+          Sid      = "DenyNetworkToCode"
           Effect   = "Deny"
           Action   = local.network_actions
           Resource = ["*"]
@@ -135,7 +135,7 @@ resource "aws_lambda_function" "this" {
     variables = merge(var.environment, { TRACE = tostring(var.trace) })
   }
 
-  # The function may neither run nor log before its role and its log group are there.
+  # A function that runs before its role and its log group exist fails and logs nothing.
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
 }
 
@@ -144,10 +144,10 @@ resource "aws_lambda_event_source_mapping" "queue" {
 
   event_source_arn        = each.value.arn
   function_name           = aws_lambda_function.this.arn
-  batch_size              = 10 # of 256 KiB each: within the 6 MiB of an event
+  batch_size              = 10 # messages of at most 256 KiB, below the 6 MiB of an event
   function_response_types = ["ReportBatchItemFailures"]
 
-  # A poller that is turned away has used up one of the message's receives.
+  # A throttled call counts as one of the receives of its messages.
   scaling_config {
     maximum_concurrency = each.value.maximum_concurrency
   }
@@ -155,19 +155,19 @@ resource "aws_lambda_event_source_mapping" "queue" {
   lifecycle {
     precondition {
       condition     = each.value.maximum_concurrency <= var.concurrency_limit
-      error_message = "source_queue.maximum_concurrency must be at most concurrency_limit: messages that are turned away would become dead letters."
+      error_message = "source_queue.maximum_concurrency must be at most concurrency_limit: messages of throttled calls become dead letters."
     }
 
     precondition {
       condition     = each.value.visibility_timeout_seconds >= 6 * var.timeout_seconds
-      error_message = "The queue's visibility timeout must be at least six times timeout_seconds, or messages are handed out while they are still worked on."
+      error_message = "The queue's visibility timeout must be at least six times timeout_seconds, or SQS sends messages again while the function works on them."
     }
   }
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
   alarm_name          = "${var.name}-errors"
-  alarm_description   = "The function failed: an exception nobody caught, a timeout, or no memory. Runbook: docs/runbooks/function-errors.md"
+  alarm_description   = "The function failed: an uncaught exception, a timeout, or too little memory. Runbook: docs/runbooks/function-errors.md"
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = aws_lambda_function.this.function_name }
@@ -182,7 +182,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
 
 resource "aws_cloudwatch_metric_alarm" "throttles" {
   alarm_name          = "${var.name}-throttles"
-  alarm_description   = "Calls were turned away: the concurrency limit is reached. Runbook: docs/runbooks/function-throttles.md"
+  alarm_description   = "Lambda throttled calls: the function reached its concurrency limit. Runbook: docs/runbooks/function-throttles.md"
   namespace           = "AWS/Lambda"
   metric_name         = "Throttles"
   dimensions          = { FunctionName = aws_lambda_function.this.function_name }

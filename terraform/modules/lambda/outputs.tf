@@ -9,11 +9,11 @@ output "function_arn" {
 }
 
 output "invoke_arn" {
-  description = "What an API gateway's integration calls."
+  description = "ARN for the integration of an API gateway."
   value       = aws_lambda_function.this.invoke_arn
 }
 
 output "log_group_name" {
-  description = "Where the function logs."
+  description = "Log group of the function."
   value       = aws_cloudwatch_log_group.this.name
 }

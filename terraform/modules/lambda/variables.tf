@@ -4,32 +4,32 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.name))
-    error_message = "name must be 1 to 64 characters of a-z, 0-9, _ and -."
+    error_message = "name must have 1 to 64 letters, digits, _ and -."
   }
 }
 
 variable "description" {
-  description = "What the function does, in a line."
+  description = "Purpose of the function, in one line."
   type        = string
 }
 
 variable "package_path" {
-  description = "The zip with the code and its packages."
+  description = "Path of the zip with the code and its packages."
   type        = string
 
   validation {
     condition     = fileexists(var.package_path)
-    error_message = "package_path must be a file that exists; `make package` builds it."
+    error_message = "package_path must be an existing file; `make package` builds it."
   }
 }
 
 variable "handler" {
-  description = "What Lambda calls, as module.function."
+  description = "Function that Lambda calls, as module.function."
   type        = string
 }
 
 variable "runtime" {
-  description = "Lambda's Python; the zip must be built for it."
+  description = "Python version of Lambda and of the zip."
   type        = string
   default     = "python3.13"
 
@@ -40,7 +40,7 @@ variable "runtime" {
 }
 
 variable "architecture" {
-  description = "Processor the zip was built for."
+  description = "Processor of the zip: x86_64 or arm64."
   type        = string
   default     = "x86_64"
 
@@ -51,13 +51,13 @@ variable "architecture" {
 }
 
 variable "environment" {
-  description = "Environment of the function. No secrets: name their ARN and list it in secret_arns."
+  description = "Environment variables of the function. They must not contain secrets: pass the ARN, and list it in secret_arns."
   type        = map(string)
   default     = {}
 }
 
 variable "subnet_ids" {
-  description = "Private subnets the function runs in."
+  description = "Private subnets of the function."
   type        = list(string)
 }
 
@@ -67,30 +67,30 @@ variable "security_group_ids" {
 }
 
 variable "secret_arns" {
-  description = "Secrets the function may read."
+  description = "Secrets that the function may read."
   type        = list(string)
   default     = []
 }
 
 variable "send_queue_arns" {
-  description = "Queues the function may send to."
+  description = "Queues to which the function may send."
   type        = list(string)
   default     = []
 }
 
 variable "source_queue" {
-  description = "Queue whose messages the function is called with, at most maximum_concurrency batches at once; null for none."
+  description = "Queue whose messages the function receives, at most maximum_concurrency batches at once; null for none."
   type        = object({ arn = string, visibility_timeout_seconds = number, maximum_concurrency = optional(number, 2) })
   default     = null
 
   validation {
     condition     = try(var.source_queue.maximum_concurrency, 2) >= 2
-    error_message = "source_queue.maximum_concurrency must be at least 2, as Lambda demands."
+    error_message = "source_queue.maximum_concurrency must be at least 2, the minimum of Lambda."
   }
 }
 
 variable "timeout_seconds" {
-  description = "Longest run. Behind an HTTP API more than 29 is of no use."
+  description = "Time limit of a call. An HTTP API waits at most 29 seconds."
   type        = number
   default     = 29
 
@@ -101,19 +101,19 @@ variable "timeout_seconds" {
 }
 
 variable "memory_mebibytes" {
-  description = "Memory; the processor's share grows with it."
+  description = "Memory of the function; its share of the processor grows with it."
   type        = number
   default     = 512
 }
 
 variable "concurrency_limit" {
-  description = "Runs at the same time; each holds one database connection."
+  description = "Calls at the same time; each needs one database connection."
   type        = number
   default     = 20
 
   validation {
     condition     = var.concurrency_limit >= 1
-    error_message = "concurrency_limit must be at least 1: without a limit a burst takes every database connection."
+    error_message = "concurrency_limit must be at least 1: without a limit, a burst takes all database connections."
   }
 }
 
@@ -124,13 +124,13 @@ variable "trace" {
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days that CloudWatch keeps the logs."
   type        = number
   default     = 30
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that hear of alarms."
+  description = "SNS topics that receive the alarms."
   type        = list(string)
   default     = []
 }

@@ -3,15 +3,15 @@ data "aws_region" "current" {}
 locals {
   zones = { for index, zone in var.availability_zones : zone => index }
 
-  # Who there is, and who may talk to whom. Nothing else may: there is no route out of the
-  # private subnets either.
+  # The security groups, and the only connections between them. Private subnets have no route to
+  # the internet.
   roles = {
     functions     = "Lambda functions"
     reports       = "Reporting containers"
     load_balancer = "Internal load balancer"
-    gateway_link  = "Where the API gateway enters the VPC"
+    gateway_link  = "VPC link of the API gateway"
     database      = "PostgreSQL"
-    endpoints     = "Private entrances to AWS services"
+    endpoints     = "Private endpoints of AWS services"
   }
 
   flows = {
@@ -32,7 +32,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.name }
 }
 
-# Every VPC is born with a group that lets all its members talk to each other. Emptied.
+# AWS creates this group with rules that let all members connect to each other. Remove the rules.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
 }
@@ -82,7 +82,7 @@ resource "aws_route_table_association" "public" {
   route_table_id = aws_route_table.public.id
 }
 
-# No NAT gateway: what runs in private needs AWS services only, and reaches them by endpoint.
+# No NAT gateway: private subnets need only AWS services, which they reach by endpoints.
 resource "aws_route_table" "private" {
   vpc_id = aws_vpc.this.id
 
@@ -141,7 +141,7 @@ resource "aws_vpc_endpoint" "interface" {
   tags = { Name = "${var.name}-${each.key}" }
 }
 
-# The layers of container images lie in S3.
+# ECR keeps the layers of images in S3.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
   service_name      = "com.amazonaws.${data.aws_region.current.id}.s3"

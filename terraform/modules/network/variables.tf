@@ -1,26 +1,26 @@
 variable "name" {
-  description = "Prefix of every name in this module."
+  description = "Prefix of all names in this module."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name))
-    error_message = "name must be 2 to 20 characters of a-z, 0-9 and -, and begin with a letter."
+    error_message = "name must have 2 to 20 characters a-z, 0-9 and -, and begin with a letter."
   }
 }
 
 variable "vpc_cidr" {
-  description = "Addresses of the VPC; sixteen equal subnets are cut from it."
+  description = "Addresses of the VPC, which the module divides into sixteen equal parts for subnets."
   type        = string
   default     = "10.20.0.0/16"
 
   validation {
     condition     = can(cidrhost(var.vpc_cidr, 0)) && try(tonumber(split("/", var.vpc_cidr)[1]) >= 16 && tonumber(split("/", var.vpc_cidr)[1]) <= 24, false)
-    error_message = "vpc_cidr must be an IPv4 range from /16 to /24: AWS takes no subnet smaller than /28."
+    error_message = "vpc_cidr must be an IPv4 range from /16 to /24: the smallest subnet of AWS is /28."
   }
 }
 
 variable "availability_zones" {
-  description = "Zones to spread over, each with a public and a private subnet."
+  description = "Availability zones, each with a public and a private subnet."
   type        = list(string)
 
   validation {
@@ -30,19 +30,19 @@ variable "availability_zones" {
 }
 
 variable "database_port" {
-  description = "Port PostgreSQL listens on."
+  description = "Port of PostgreSQL."
   type        = number
   default     = 5432
 }
 
 variable "reports_port" {
-  description = "Port the reporting containers listen on."
+  description = "Port of the reporting containers."
   type        = number
   default     = 8000
 }
 
 variable "interface_endpoints" {
-  description = "AWS services that the private subnets reach without leaving the VPC."
+  description = "AWS services that private subnets reach inside the VPC."
   type        = set(string)
   default     = ["ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs"]
 }

@@ -1,5 +1,5 @@
 locals {
-  # As common/observability/metrics.py and the two services name them; a test holds both to it.
+  # The names that the function and the service use in their metrics; a test compares them.
   ingest  = { service = "lead-billing-ingest" }
   reports = { service = "lead-billing-reports" }
 }
@@ -8,7 +8,7 @@ data "aws_region" "current" {}
 
 resource "aws_cloudwatch_metric_alarm" "api_latency" {
   alarm_name          = "${var.name}-api-latency"
-  alarm_description   = "One request in a hundred takes longer than ${var.latency_alarm_milliseconds} ms. Runbook: docs/runbooks/api-latency.md"
+  alarm_description   = "1% of requests take longer than ${var.latency_alarm_milliseconds} ms. Runbook: docs/runbooks/api-latency.md"
   namespace           = "AWS/ApiGateway"
   metric_name         = "Latency"
   dimensions          = { ApiId = var.api_id }
@@ -25,7 +25,7 @@ resource "aws_cloudwatch_metric_alarm" "function_duration" {
   for_each = toset(var.function_names)
 
   alarm_name          = "${each.key}-duration"
-  alarm_description   = "One call in a hundred takes longer than ${var.duration_alarm_milliseconds} ms. Runbook: docs/runbooks/function-duration.md"
+  alarm_description   = "1% of calls take longer than ${var.duration_alarm_milliseconds} ms. Runbook: docs/runbooks/function-duration.md"
   namespace           = "AWS/Lambda"
   metric_name         = "Duration"
   dimensions          = { FunctionName = each.key }
@@ -55,7 +55,7 @@ resource "aws_cloudwatch_metric_alarm" "database_connections" {
 
 resource "aws_cloudwatch_metric_alarm" "database_cpu" {
   alarm_name          = "${var.name}-database-cpu"
-  alarm_description   = "The database's processor is over 80 % busy for a quarter of an hour. Runbook: docs/runbooks/database-cpu.md"
+  alarm_description   = "The CPU of the database is over 80% busy for 15 minutes. Runbook: docs/runbooks/database-cpu.md"
   namespace           = "AWS/RDS"
   metric_name         = "CPUUtilization"
   dimensions          = { DBInstanceIdentifier = var.database_identifier }
@@ -70,7 +70,7 @@ resource "aws_cloudwatch_metric_alarm" "database_cpu" {
 
 resource "aws_cloudwatch_metric_alarm" "close_failed" {
   alarm_name          = "${var.name}-close-failed"
-  alarm_description   = "A customer's month could not be closed and is parked. Runbook: docs/runbooks/close-failed.md"
+  alarm_description   = "The closing of a customer's month failed; the customer is parked. Runbook: docs/runbooks/close-failed.md"
   namespace           = "LeadBilling"
   metric_name         = "ClosesFailed"
   dimensions          = local.reports
@@ -100,7 +100,7 @@ resource "aws_cloudwatch_metric_alarm" "close_overdue" {
 
 resource "aws_cloudwatch_metric_alarm" "quarantine_growing" {
   alarm_name          = "${var.name}-quarantine-growing"
-  alarm_description   = "More than ${var.quarantined_alarm_count} leads of unknown customers or products within 15 minutes. Runbook: docs/runbooks/quarantine-growing.md"
+  alarm_description   = "More than ${var.quarantined_alarm_count} leads with unknown customers or products arrived within 15 minutes. Runbook: docs/runbooks/quarantine-growing.md"
   namespace           = "LeadBilling"
   metric_name         = "LeadsQuarantined"
   dimensions          = local.ingest
@@ -115,7 +115,7 @@ resource "aws_cloudwatch_metric_alarm" "quarantine_growing" {
 
 resource "aws_cloudwatch_metric_alarm" "refused_spike" {
   alarm_name          = "${var.name}-refused-spike"
-  alarm_description   = "More than ${var.refused_alarm_count} requests and leads were refused within 5 minutes. Runbook: docs/runbooks/refused-spike.md"
+  alarm_description   = "The function refused more than ${var.refused_alarm_count} requests and leads within 5 minutes. Runbook: docs/runbooks/refused-spike.md"
   namespace           = "LeadBilling"
   metric_name         = "Refused"
   dimensions          = local.ingest
@@ -133,9 +133,9 @@ resource "aws_cloudwatch_dashboard" "this" {
 
   dashboard_body = jsonencode({
     widgets = [
-      for place, graph in [
+      for index, graph in [
         {
-          title = "Leads that arrived"
+          title = "Leads by result"
           stat  = "Sum"
           metrics = [
             for metric in ["LeadsCreated", "LeadsUpdated", "LeadsUnchanged", "LeadsQuarantined", "LeadsConflict", "LeadsInvalid", "LeadsQueued"] :
@@ -143,17 +143,17 @@ resource "aws_cloudwatch_dashboard" "this" {
           ]
         },
         {
-          title   = "Actions stored, and what was refused"
+          title   = "Stored actions and refusals"
           stat    = "Sum"
           metrics = [for metric in ["ActionsAdded", "Refused"] : ["LeadBilling", metric, "service", local.ingest.service]]
         },
         {
-          title   = "The API: requests and errors"
+          title   = "API: requests and errors"
           stat    = "Sum"
           metrics = [for metric in ["Count", "4xx", "5xx"] : ["AWS/ApiGateway", metric, "ApiId", var.api_id]]
         },
         {
-          title   = "The API: latency, p99"
+          title   = "API: latency, p99"
           stat    = "p99"
           metrics = [for metric in ["Latency", "IntegrationLatency"] : ["AWS/ApiGateway", metric, "ApiId", var.api_id]]
         },
@@ -172,7 +172,7 @@ resource "aws_cloudwatch_dashboard" "this" {
           metrics = [for name in var.function_names : ["AWS/Lambda", "Duration", "FunctionName", name]]
         },
         {
-          title = "Leads that wait for the database"
+          title = "Spill queue"
           stat  = "Maximum"
           metrics = [
             ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.queue_name],
@@ -181,7 +181,7 @@ resource "aws_cloudwatch_dashboard" "this" {
           ]
         },
         {
-          title = "The database"
+          title = "Database"
           stat  = "Average"
           metrics = [
             for metric in ["CPUUtilization", "DatabaseConnections", "FreeStorageSpace"] :
@@ -194,7 +194,7 @@ resource "aws_cloudwatch_dashboard" "this" {
           metrics = [for metric in ["ReportsClosed", "ClosesFailed", "LateActions", "Duplicates"] : ["LeadBilling", metric, "service", local.reports.service]]
         },
         {
-          title   = "Closing: how long a run takes"
+          title   = "Closing: duration of a run"
           stat    = "Maximum"
           metrics = [["LeadBilling", "CloseSeconds", "service", local.reports.service]]
         },
@@ -204,15 +204,15 @@ resource "aws_cloudwatch_dashboard" "this" {
           metrics = [for metric in ["CentsBilled", "CentsSavedDuplicate", "CentsSavedCap"] : ["LeadBilling", metric, "service", local.reports.service]]
         },
         {
-          title   = "What waits for a person"
+          title   = "Pending work"
           stat    = "Maximum"
           metrics = [for metric in ["QuarantinedNow", "ParkedNow", "OverdueNow"] : ["LeadBilling", metric, "service", local.reports.service]]
         },
       ] :
       {
         type   = "metric"
-        x      = place % 2 * 12
-        y      = floor(place / 2) * 6
+        x      = index % 2 * 12
+        y      = floor(index / 2) * 6
         width  = 12
         height = 6
         properties = {

@@ -1,4 +1,4 @@
 output "dashboard_name" {
-  description = "The dashboard in CloudWatch."
+  description = "Name of the CloudWatch dashboard."
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }

@@ -1,60 +1,60 @@
 variable "name" {
-  description = "Name of the dashboard, and the beginning of the alarms' names."
+  description = "Name of the dashboard and prefix of the alarms."
   type        = string
 }
 
 variable "api_id" {
-  description = "The HTTP API."
+  description = "Id of the HTTP API."
   type        = string
 }
 
 variable "function_names" {
-  description = "Functions whose duration is watched."
+  description = "Functions on the dashboard; each has an alarm on its duration."
   type        = list(string)
 }
 
 variable "queue_name" {
-  description = "Queue where leads wait; its dead-letter queue has -dead-letters behind it."
+  description = "Name of the spill queue; its dead-letter queue has the same name with -dead-letters."
   type        = string
 }
 
 variable "database_identifier" {
-  description = "The database instance."
+  description = "Name of the database instance."
   type        = string
 }
 
 variable "latency_alarm_milliseconds" {
-  description = "Alarm when one request in a hundred takes longer."
+  description = "Alarm if 1% of requests take longer."
   type        = number
   default     = 2000
 }
 
 variable "duration_alarm_milliseconds" {
-  description = "Alarm when one call of a function in a hundred takes longer."
+  description = "Alarm if 1% of a function's calls take longer."
   type        = number
   default     = 10000
 }
 
 variable "connections_alarm_count" {
-  description = "Alarm above so many connections to the database; a db.t4g.micro takes about 80."
+  description = "Alarm if the database has more connections; a db.t4g.micro allows about 80."
   type        = number
   default     = 60
 }
 
 variable "quarantined_alarm_count" {
-  description = "Alarm when more leads are quarantined within 15 minutes."
+  description = "Alarm if more leads enter quarantine within 15 minutes."
   type        = number
   default     = 100
 }
 
 variable "refused_alarm_count" {
-  description = "Alarm when more requests and leads are refused within 5 minutes."
+  description = "Alarm if the function refuses more requests and leads within 5 minutes."
   type        = number
   default     = 500
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that hear of alarms."
+  description = "SNS topics that receive the alarms."
   type        = list(string)
   default     = []
 }

@@ -2,7 +2,7 @@ resource "aws_sqs_queue" "this" {
   name                       = var.name
   visibility_timeout_seconds = var.visibility_timeout_seconds
   message_retention_seconds  = 1209600 # 14 days: the longest SQS keeps a message
-  receive_wait_time_seconds  = 20      # the longest poll: the fewest empty receives
+  receive_wait_time_seconds  = 20      # the longest poll of SQS, with the fewest empty receives
   sqs_managed_sse_enabled    = true
 
   redrive_policy = jsonencode({
@@ -49,7 +49,7 @@ resource "aws_sqs_queue_policy" "tls_only" {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "A message failed ${var.max_receive_count} times and waits for a person. Runbook: docs/runbooks/queue-dead-letters.md"
+  alarm_description   = "A message failed ${var.max_receive_count} times; a person must decide about it. Runbook: docs/runbooks/queue-dead-letters.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = aws_sqs_queue.dead_letters.name }
@@ -64,7 +64,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "put_back" {
   alarm_name          = "${var.name}-put-back"
-  alarm_description   = "Leads wait for the database, and the database does not come back. Runbook: docs/runbooks/queue-put-back.md"
+  alarm_description   = "The queue worker requeues leads because the database is still away. Runbook: docs/runbooks/queue-put-back.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesDelayed"
   dimensions          = { QueueName = aws_sqs_queue.this.name }
@@ -79,7 +79,7 @@ resource "aws_cloudwatch_metric_alarm" "put_back" {
 
 resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   alarm_name          = "${var.name}-age"
-  alarm_description   = "A message has waited longer than ${var.age_alarm_seconds} seconds. Runbook: docs/runbooks/queue-age.md"
+  alarm_description   = "A message is older than ${var.age_alarm_seconds} seconds. Runbook: docs/runbooks/queue-age.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = aws_sqs_queue.this.name }

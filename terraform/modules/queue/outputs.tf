@@ -1,5 +1,5 @@
 output "url" {
-  description = "Address of the queue."
+  description = "URL of the queue."
   value       = aws_sqs_queue.this.url
 }
 
@@ -9,12 +9,12 @@ output "arn" {
 }
 
 output "visibility_timeout_seconds" {
-  description = "How long a received message is hidden."
+  description = "Time for which SQS hides a received message."
   value       = aws_sqs_queue.this.visibility_timeout_seconds
 }
 
 output "dead_letters_url" {
-  description = "Address of the dead-letter queue."
+  description = "URL of the dead-letter queue."
   value       = aws_sqs_queue.dead_letters.url
 }
 

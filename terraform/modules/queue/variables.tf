@@ -1,15 +1,15 @@
 variable "name" {
-  description = "Name of the queue; its dead-letter queue has -dead-letters behind it."
+  description = "Name of the queue; its dead-letter queue has the same name with -dead-letters."
   type        = string
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9_-]{1,67}$", var.name))
-    error_message = "name must be 1 to 67 characters of a-z, 0-9, _ and -: SQS allows 80, -dead-letters takes 13."
+    error_message = "name must have 1 to 67 letters, digits, _ and -: SQS allows 80 characters, and -dead-letters has 13."
   }
 }
 
 variable "visibility_timeout_seconds" {
-  description = "How long a received message is hidden; six times the consumer's timeout, as AWS advises."
+  description = "Time for which SQS hides a received message; AWS recommends six times the timeout of the consumer."
   type        = number
   default     = 180
 
@@ -20,7 +20,7 @@ variable "visibility_timeout_seconds" {
 }
 
 variable "max_receive_count" {
-  description = "Failures after which a message goes to the dead-letter queue."
+  description = "Number of failures after which SQS moves a message to the dead-letter queue."
   type        = number
   default     = 5
 
@@ -31,13 +31,13 @@ variable "max_receive_count" {
 }
 
 variable "age_alarm_seconds" {
-  description = "Alarm when a message has waited this long."
+  description = "Alarm if a message is older."
   type        = number
   default     = 900
 }
 
 variable "alarm_topic_arns" {
-  description = "SNS topics that hear of alarms."
+  description = "SNS topics that receive the alarms."
   type        = list(string)
   default     = []
 }

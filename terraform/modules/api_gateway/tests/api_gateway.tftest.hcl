@@ -17,7 +17,7 @@ variables {
   }
 }
 
-run "sends_leads_to_the_function_and_all_else_to_the_service" {
+run "sends_leads_to_the_function_and_all_other_routes_to_the_service" {
   assert {
     condition     = aws_apigatewayv2_route.this["POST /leads"].target == "integrations/${aws_apigatewayv2_integration.ingest.id}"
     error_message = "POST /leads must go to the function."
@@ -25,12 +25,12 @@ run "sends_leads_to_the_function_and_all_else_to_the_service" {
 
   assert {
     condition     = aws_apigatewayv2_route.this["$default"].target == "integrations/${aws_apigatewayv2_integration.reports_service[0].id}"
-    error_message = "Everything else must go to the service."
+    error_message = "All other routes must go to the service."
   }
 
   assert {
     condition     = aws_apigatewayv2_integration.reports_service[0].connection_type == "VPC_LINK"
-    error_message = "The service is private: only a VPC link reaches it."
+    error_message = "The API must reach the private service through a VPC link."
   }
 }
 
@@ -47,14 +47,14 @@ run "is_throttled_logged_and_closed_to_other_origins" {
 
   assert {
     condition     = !strcontains(aws_apigatewayv2_stage.this.access_log_settings[0].format, "query")
-    error_message = "A query may name a person; it may not be logged."
+    error_message = "The log must not contain queries: they may name a person."
   }
 }
 
 run "lets_only_this_route_call_the_function" {
   assert {
     condition     = aws_lambda_permission.this["ingest"].source_arn == "${aws_apigatewayv2_api.this.execution_arn}/*/POST/leads"
-    error_message = "Other routes may call the function."
+    error_message = "Only POST /leads may call the function."
   }
 }
 
@@ -69,11 +69,11 @@ run "serves_reports_from_a_function_instead" {
 
   assert {
     condition     = length(aws_apigatewayv2_vpc_link.this) == 0 && aws_lambda_permission.this["reports"].function_name == "test-reports"
-    error_message = "The function must be called, and no link be paid for."
+    error_message = "The API must call the function and have no VPC link, which costs money."
   }
 }
 
-run "refuses_two_places_for_the_reports" {
+run "refuses_both_a_service_and_a_function_for_the_reports" {
   command = plan
 
   variables {
@@ -86,7 +86,7 @@ run "refuses_two_places_for_the_reports" {
   expect_failures = [aws_apigatewayv2_api.this]
 }
 
-run "refuses_a_rate_that_lets_nobody_in" {
+run "refuses_a_rate_of_zero" {
   command = plan
 
   variables {
@@ -96,9 +96,9 @@ run "refuses_a_rate_that_lets_nobody_in" {
   expect_failures = [var.requests_per_second]
 }
 
-run "tells_the_service_which_request_came_from_outside" {
+run "marks_requests_from_outside_for_the_service" {
   assert {
     condition     = aws_apigatewayv2_integration.reports_service[0].request_parameters["overwrite:header.x-gateway-request-id"] == "$context.requestId"
-    error_message = "Nobody outside may pass for Prometheus, which sends no such header."
+    error_message = "Every request from outside needs the header: Prometheus, which is inside, sends none."
   }
 }

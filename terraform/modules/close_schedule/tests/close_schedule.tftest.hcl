@@ -13,7 +13,7 @@ variables {
   security_group_ids  = ["sg-1"]
 }
 
-run "closes_the_month_before_after_the_days_of_grace" {
+run "closes_the_previous_month_after_the_grace_days" {
   variables {
     grace_days = 4
   }
@@ -41,11 +41,11 @@ run "closes_on_the_first_without_grace" {
 
   assert {
     condition     = aws_scheduler_schedule.this.schedule_expression == "cron(30 12 1 * ? *)"
-    error_message = "A month can be closed when it is over in every time zone: at noon in UTC on the 1st."
+    error_message = "The schedule must wait until the month is over in every time zone: 12:00 UTC on the 1st."
   }
 }
 
-run "runs_in_private_and_tries_again_until_it_starts" {
+run "runs_privately_and_retries_the_start" {
   assert {
     condition     = !aws_scheduler_schedule.this.target[0].ecs_parameters[0].network_configuration[0].assign_public_ip
     error_message = "The task needs no public address."
@@ -57,36 +57,36 @@ run "runs_in_private_and_tries_again_until_it_starts" {
       && aws_scheduler_schedule.this.target[0].dead_letter_config[0].arn == aws_sqs_queue.not_started.arn
       && aws_cloudwatch_metric_alarm.not_started.threshold == 0
     )
-    error_message = "A month that was not closed must be noticed."
+    error_message = "An alarm must report a month that was not closed."
   }
 }
 
-run "may_start_this_task_and_nothing_more" {
+run "may_start_only_this_task" {
   assert {
     condition = toset(flatten([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action])) == toset([
       "ecs:RunTask", "iam:PassRole", "sqs:SendMessage",
     ])
-    error_message = "The schedule's role allows something else."
+    error_message = "The role of the schedule allows other actions."
   }
 
   assert {
     condition = one([
-      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s if s.Sid == "RunTheTask"
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s if s.Sid == "RunTask"
       ]) == {
-      Sid       = "RunTheTask"
+      Sid       = "RunTask"
       Effect    = "Allow"
       Action    = ["ecs:RunTask"]
       Resource  = ["arn:aws:ecs:eu-central-1:123456789012:task-definition/test-reports:*"]
       Condition = { ArnEquals = { "ecs:cluster" = var.cluster_arn } }
     }
-    error_message = "Other tasks can be started."
+    error_message = "The role can start other tasks."
   }
 
   assert {
     condition = tolist(one([
-      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "HandItsRolesOver"
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "PassTaskRoles"
     ])) == var.task_role_arns
-    error_message = "Other roles can be handed over."
+    error_message = "The role can pass other roles."
   }
 }
 
@@ -100,7 +100,7 @@ run "refuses_a_day_that_some_months_lack" {
   expect_failures = [var.grace_days]
 }
 
-run "refuses_a_command_that_does_not_know_the_grace" {
+run "refuses_a_command_without_the_grace_days" {
   command = plan
 
   variables {

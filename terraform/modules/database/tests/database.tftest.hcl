@@ -25,33 +25,33 @@ run "is_private_encrypted_and_backed_up" {
 
   assert {
     condition     = contains([for p in aws_db_parameter_group.this.parameter : "${p.name}=${p.value}"], "rds.force_ssl=1")
-    error_message = "Connections without TLS must be refused."
+    error_message = "PostgreSQL must refuse connections without TLS."
   }
 }
 
 run "keeps_secrets_out_of_the_state" {
   assert {
     condition     = aws_db_instance.this.password == null && alltrue([for version in aws_secretsmanager_secret_version.this : version.secret_string == null])
-    error_message = "A secret would be in the state."
+    error_message = "The state contains a secret."
   }
 }
 
-run "gives_each_part_a_secret_of_its_own" {
+run "gives_each_part_its_own_secret" {
   assert {
     condition     = toset([for secret in aws_secretsmanager_secret.this : secret.name]) == toset(["test/database/migrations", "test/database/function", "test/database/service"])
-    error_message = "Two parts would sign in with one secret."
+    error_message = "Two parts share a secret."
   }
 
   assert {
     condition     = toset(keys(output.secret_arns)) == toset(["migrations", "function", "service"])
-    error_message = "A part would not find its secret."
+    error_message = "A part has no secret."
   }
 }
 
 run "warns_when_a_fifth_of_the_storage_is_left" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.storage.threshold == 4 * 1024 * 1024 * 1024
-    error_message = "20 % of 20 GiB are 4 GiB."
+    error_message = "The threshold must be 4 GiB, which is 20% of 20 GiB."
   }
 }
 
@@ -65,7 +65,7 @@ run "refuses_a_postgres_that_is_too_old" {
   expect_failures = [var.postgres_major_version]
 }
 
-run "refuses_to_go_without_backups" {
+run "refuses_zero_days_of_backups" {
   command = plan
 
   variables {
@@ -106,9 +106,9 @@ run "refuses_a_short_user_hash_key" {
   expect_failures = [var.user_hash_key]
 }
 
-run "writes_no_failed_statement_into_its_log" {
+run "logs_no_failed_statement" {
   assert {
     condition     = length([for p in aws_db_parameter_group.this.parameter : p if(p.name == "log_min_error_statement" && p.value == "panic") || (p.name == "log_error_verbosity" && p.value == "terse")]) == 2
-    error_message = "A failed statement quotes people's addresses."
+    error_message = "A failed statement contains personal data."
   }
 }

@@ -6,9 +6,9 @@ variables {
   name = "test"
 }
 
-run "watches_its_containers" {
+run "has_container_insights" {
   assert {
-    condition     = contains([for each in aws_ecs_cluster.this.setting : "${each.name}=${each.value}"], "containerInsights=enabled")
-    error_message = "Nobody would see what the tasks use."
+    condition     = contains([for setting in aws_ecs_cluster.this.setting : "${setting.name}=${setting.value}"], "containerInsights=enabled")
+    error_message = "Without Container Insights nobody sees the resources that tasks use."
   }
 }

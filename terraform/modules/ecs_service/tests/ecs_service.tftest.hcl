@@ -14,47 +14,47 @@ variables {
   load_balancer_security_group_ids = ["sg-2"]
 }
 
-run "stays_inside_and_replaces_what_dies" {
+run "is_internal_and_replaces_failed_tasks" {
   assert {
     condition     = aws_lb.this.internal && !aws_ecs_service.this.network_configuration[0].assign_public_ip
-    error_message = "Nothing may be reached from outside."
+    error_message = "Load balancer and tasks must have no public address."
   }
 
   assert {
     condition     = aws_lb_target_group.this.health_check[0].path == "/health/live"
-    error_message = "The load balancer must ask the process, not the database."
+    error_message = "The health check must not depend on the database."
   }
 
   assert {
     condition     = aws_ecs_service.this.deployment_circuit_breaker[0].rollback && aws_ecs_service.this.deployment_minimum_healthy_percent == 100
-    error_message = "A bad deployment must go back by itself."
+    error_message = "ECS must roll back a failed deployment."
   }
 }
 
 run "scales_between_its_bounds" {
   assert {
     condition     = aws_appautoscaling_target.this[0].min_capacity == 2 && aws_appautoscaling_target.this[0].max_capacity == 6
-    error_message = "Other bounds."
+    error_message = "The bounds must be 2 and 6."
   }
 
   assert {
     condition     = aws_appautoscaling_target.this[0].resource_id == "service/test/test-reports"
-    error_message = "Another service is scaled."
+    error_message = "Autoscaling must change this service."
   }
 }
 
-run "can_do_without_autoscaling" {
+run "works_without_autoscaling" {
   variables {
     autoscaling = null
   }
 
   assert {
     condition     = length(aws_appautoscaling_target.this) == 0 && length(aws_appautoscaling_policy.cpu) == 0
-    error_message = "autoscaling = null must leave it out."
+    error_message = "autoscaling = null must turn autoscaling off."
   }
 }
 
-run "refuses_bounds_the_wrong_way_round" {
+run "refuses_a_minimum_above_the_maximum" {
   command = plan
 
   variables {
@@ -64,7 +64,7 @@ run "refuses_bounds_the_wrong_way_round" {
   expect_failures = [var.autoscaling]
 }
 
-run "refuses_a_name_the_load_balancer_would_refuse" {
+run "refuses_a_name_that_a_load_balancer_refuses" {
   command = plan
 
   variables {

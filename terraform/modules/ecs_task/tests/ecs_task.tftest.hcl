@@ -21,32 +21,32 @@ run "starts_read_only_with_secrets_by_reference" {
     condition = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets == [
       { name = "DATABASE_PASSWORD", valueFrom = "${var.secret_arn}:password::" }
     ]
-    error_message = "The password must come by reference."
+    error_message = "The definition must refer to the password, not contain it."
   }
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].stopTimeout == 30
-    error_message = "Requests under way need their time."
+    error_message = "A stopping container needs 30 seconds to finish its requests."
   }
 }
 
-run "may_start_and_nothing_more" {
+run "allows_ecs_only_to_start_the_container" {
   assert {
     condition = toset(flatten([for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Action])) == toset([
       "logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue",
     ])
-    error_message = "The execution role allows something else."
+    error_message = "The execution role allows other actions."
   }
 
   assert {
     condition = one([
-      for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "ReadItsSecret"
+      for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "ReadSecret"
     ]) == [var.secret_arn]
-    error_message = "Another part's secret can be read."
+    error_message = "The execution role can read other secrets."
   }
 }
 
-run "runs_a_command_of_its_own_and_serves_nobody" {
+run "runs_a_command_without_a_server" {
   variables {
     server  = null
     command = ["python", "-m", "alembic", "upgrade", "head"]
@@ -54,37 +54,37 @@ run "runs_a_command_of_its_own_and_serves_nobody" {
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["python", "-m", "alembic", "upgrade", "head"]
-    error_message = "The image's own command would run."
+    error_message = "The container must run the given command."
   }
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].portMappings == [] && !can(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].healthCheck)
-    error_message = "A task that ends by itself has nobody to answer."
+    error_message = "A task that ends by itself has no port and no health check."
   }
 }
 
-run "serves_on_its_port_and_says_whether_it_answers" {
+run "has_a_port_and_a_health_check" {
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].portMappings[0].containerPort == 8000 && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].healthCheck.command == ["CMD", "true"]
-    error_message = "Nobody would notice that it no longer answers."
+    error_message = "ECS needs the port and the health check."
   }
 
   assert {
     condition     = !can(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command)
-    error_message = "The image knows how it serves."
+    error_message = "The container must run the image's own command."
   }
 }
 
-run "pulls_from_one_repository_when_there_is_one" {
+run "pulls_only_from_the_given_repository" {
   variables {
     repository_arn = "arn:aws:ecr:eu-central-1:123456789012:repository/reports"
   }
 
   assert {
     condition = one([
-      for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "PullTheImage"
+      for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "PullImage"
     ]) == [var.repository_arn]
-    error_message = "Other repositories can be read."
+    error_message = "The execution role can read other repositories."
   }
 }
 
@@ -98,7 +98,7 @@ run "refuses_an_image_that_can_change" {
   expect_failures = [var.image]
 }
 
-run "refuses_a_size_fargate_has_not" {
+run "refuses_a_size_that_fargate_lacks" {
   command = plan
 
   variables {
@@ -108,21 +108,21 @@ run "refuses_a_size_fargate_has_not" {
   expect_failures = [var.cpu_units]
 }
 
-run "sends_traces_only_to_a_daemon_beside_it" {
+run "sends_no_traces_without_a_daemon" {
   assert {
     condition     = length(jsondecode(aws_ecs_task_definition.this.container_definitions)) == 1 && length(aws_iam_role_policy.traces) == 0 && contains(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment, { name = "TRACE", value = "false" })
-    error_message = "Traces are off unless there is a daemon."
+    error_message = "Traces must be off without a daemon."
   }
 }
 
-run "runs_the_trace_daemon_it_is_given" {
+run "runs_the_given_trace_daemon" {
   variables {
     trace_daemon_image = "xray-daemon:3"
   }
 
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[1].image == "xray-daemon:3" && !jsondecode(aws_ecs_task_definition.this.container_definitions)[1].essential
-    error_message = "The daemon must be there, and no request depend on it."
+    error_message = "The daemon must run, and must not be essential."
   }
 
   assert {
@@ -132,6 +132,6 @@ run "runs_the_trace_daemon_it_is_given" {
 
   assert {
     condition     = toset(jsondecode(aws_iam_role_policy.traces["send-traces"].policy).Statement[0].Action) == toset(["xray:PutTelemetryRecords", "xray:PutTraceSegments"])
-    error_message = "The task may send traces and nothing more."
+    error_message = "The task role must allow only to send traces."
   }
 }

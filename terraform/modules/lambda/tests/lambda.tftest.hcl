@@ -5,20 +5,20 @@ mock_provider "aws" {
 variables {
   name               = "test-ingest"
   description        = "Stores leads"
-  package_path       = "versions.tf" # any file: its bytes are not looked at here
+  package_path       = "versions.tf" # any file: these tests do not read it
   handler            = "handler.handler"
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
   secret_arns        = ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:one"]
 }
 
-run "may_read_its_secret_and_write_its_log_and_nothing_more" {
+run "may_only_read_its_secret_and_write_its_log" {
   assert {
     condition = toset(flatten([
       for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action
       if s.Effect == "Allow" && !startswith(flatten([s.Action])[0], "ec2:")
     ])) == toset(["logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue"])
-    error_message = "The role allows something else."
+    error_message = "The role allows other actions."
   }
 
   assert {
@@ -33,46 +33,46 @@ run "may_read_its_secret_and_write_its_log_and_nothing_more" {
     condition = tolist(one([
       for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "ReadSecrets"
     ])) == tolist(var.secret_arns)
-    error_message = "Other secrets can be read."
+    error_message = "The role can read other secrets."
   }
 }
 
-run "traces_nothing_unless_told" {
+run "sends_no_traces_by_default" {
   assert {
     condition     = length(aws_lambda_function.this.tracing_config) == 0
-    error_message = "Traces are on."
+    error_message = "Lambda must not trace."
   }
 
   assert {
     condition     = aws_lambda_function.this.environment[0].variables.TRACE == "false"
-    error_message = "The code traces."
+    error_message = "The code must not trace."
   }
 }
 
-run "traces_when_told" {
+run "sends_traces_with_trace_on" {
   variables {
     trace = true
   }
 
   assert {
     condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
-    error_message = "Lambda does not trace."
+    error_message = "Lambda must trace."
   }
 
   assert {
     condition     = aws_lambda_function.this.environment[0].variables.TRACE == "true"
-    error_message = "The code does not trace."
+    error_message = "The code must trace."
   }
 
   assert {
     condition = contains(flatten([
       for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Effect == "Allow"
     ]), "xray:PutTraceSegments")
-    error_message = "The role may not send traces."
+    error_message = "The role must allow to send traces."
   }
 }
 
-run "sends_only_to_queues_it_was_given" {
+run "sends_only_to_the_given_queues" {
   variables {
     send_queue_arns = ["arn:aws:sqs:eu-central-1:123456789012:leads"]
   }
@@ -81,14 +81,14 @@ run "sends_only_to_queues_it_was_given" {
     condition = tolist(one([
       for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "SendMessages"
     ])) == tolist(var.send_queue_arns)
-    error_message = "The role sends elsewhere."
+    error_message = "The role allows other queues."
   }
 }
 
-run "takes_nothing_from_any_queue_unless_told" {
+run "receives_from_no_queue_by_default" {
   assert {
     condition     = length(aws_lambda_event_source_mapping.queue) == 0
-    error_message = "A function without a source queue has one."
+    error_message = "A function without a source queue must have no mapping."
   }
 }
 
@@ -99,7 +99,7 @@ run "consumes_its_queue_and_reports_each_failed_message" {
 
   assert {
     condition     = aws_lambda_event_source_mapping.queue["queue"].event_source_arn == var.source_queue.arn && tolist(aws_lambda_event_source_mapping.queue["queue"].function_response_types) == tolist(["ReportBatchItemFailures"])
-    error_message = "One bad message would take its whole batch to the dead letters."
+    error_message = "Without this, one bad message makes its whole batch dead letters."
   }
 
   assert {
@@ -111,11 +111,11 @@ run "consumes_its_queue_and_reports_each_failed_message" {
     condition = tolist(one([
       for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "ReceiveMessages"
     ])) == tolist([var.source_queue.arn])
-    error_message = "The role receives from elsewhere."
+    error_message = "The role can receive from other queues."
   }
 }
 
-run "refuses_a_queue_that_hands_out_again_what_is_still_worked_on" {
+run "refuses_a_queue_with_a_short_visibility_timeout" {
   command = plan
 
   variables {
@@ -125,7 +125,7 @@ run "refuses_a_queue_that_hands_out_again_what_is_still_worked_on" {
   expect_failures = [aws_lambda_event_source_mapping.queue]
 }
 
-run "refuses_more_pollers_than_may_run" {
+run "refuses_more_pollers_than_the_concurrency_limit" {
   command = plan
 
   variables {
@@ -139,7 +139,7 @@ run "refuses_more_pollers_than_may_run" {
 run "is_limited_and_private" {
   assert {
     condition     = aws_lambda_function.this.reserved_concurrent_executions == 20
-    error_message = "Without a limit a burst takes every database connection."
+    error_message = "Without a limit, a burst takes all database connections."
   }
 
   assert {
@@ -149,11 +149,11 @@ run "is_limited_and_private" {
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.errors.dimensions["FunctionName"] == "test-ingest"
-    error_message = "The alarm watches another function."
+    error_message = "The alarm must watch this function."
   }
 }
 
-run "refuses_a_package_that_is_not_there" {
+run "refuses_a_missing_package" {
   command = plan
 
   variables {
@@ -163,7 +163,7 @@ run "refuses_a_package_that_is_not_there" {
   expect_failures = [var.package_path]
 }
 
-run "refuses_no_concurrency_limit" {
+run "refuses_a_concurrency_limit_of_zero" {
   command = plan
 
   variables {

@@ -7,7 +7,7 @@ variables {
   availability_zones = ["eu-central-1a", "eu-central-1b"]
 }
 
-run "spreads_over_two_zones_without_a_way_out_of_private" {
+run "has_two_zones_and_no_route_out_of_private_subnets" {
   assert {
     condition     = length(output.public_subnet_ids) == 2 && length(output.private_subnet_ids) == 2
     error_message = "Each zone needs a public and a private subnet."
@@ -20,39 +20,39 @@ run "spreads_over_two_zones_without_a_way_out_of_private" {
 
   assert {
     condition     = aws_route.internet.route_table_id == aws_route_table.public.id
-    error_message = "Only the public subnets may have a way to the internet."
+    error_message = "Only public subnets may have a route to the internet."
   }
 
   assert {
     condition     = alltrue([for s in aws_subnet.public : coalesce(s.map_public_ip_on_launch, false) == false])
-    error_message = "Nothing may get a public address by itself."
+    error_message = "No instance may get a public address by default."
   }
 }
 
-run "lets_only_functions_and_reports_reach_the_database" {
+run "allows_only_functions_and_reports_to_reach_the_database" {
   assert {
     condition = toset([
       for rule in aws_vpc_security_group_ingress_rule.flow : rule.referenced_security_group_id
       if rule.security_group_id == output.security_group_ids["database"]
     ]) == toset([output.security_group_ids["functions"], output.security_group_ids["reports"]])
-    error_message = "Somebody else reaches the database, or one of the two does not."
+    error_message = "Functions and reports must reach the database, and no other group."
   }
 
   assert {
     condition     = alltrue([for rule in aws_vpc_security_group_egress_rule.flow : rule.cidr_ipv4 == null && rule.ip_protocol == "tcp"])
-    error_message = "A rule is open to addresses instead of to a group."
+    error_message = "A rule names addresses instead of a group."
   }
 }
 
 run "keeps_calls_to_aws_inside_the_vpc" {
   assert {
     condition     = alltrue([for e in aws_vpc_endpoint.interface : e.private_dns_enabled && e.service_name == "com.amazonaws.eu-central-1.${split("eu-central-1.", e.service_name)[1]}"])
-    error_message = "An interface endpoint has no private name or another region."
+    error_message = "An interface endpoint must have private DNS and this region."
   }
 
   assert {
     condition     = aws_vpc_endpoint.s3.vpc_endpoint_type == "Gateway"
-    error_message = "Image layers come from S3 by a gateway endpoint."
+    error_message = "Image layers need a gateway endpoint for S3."
   }
 }
 
@@ -76,7 +76,7 @@ run "refuses_a_range_that_is_too_small" {
   expect_failures = [var.vpc_cidr]
 }
 
-run "refuses_a_name_aws_would_refuse" {
+run "refuses_a_name_that_aws_refuses" {
   command = plan
 
   variables {

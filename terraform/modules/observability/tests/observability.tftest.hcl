@@ -11,14 +11,14 @@ variables {
   alarm_topic_arns    = ["arn:aws:sns:eu-central-1:123456789012:people"]
 }
 
-run "watches_each_function_by_its_own_name" {
+run "has_an_alarm_for_each_function" {
   assert {
     condition     = toset([for alarm in aws_cloudwatch_metric_alarm.function_duration : alarm.dimensions["FunctionName"]]) == toset(["test-ingest", "test-queue"])
-    error_message = "Every function needs an alarm of its own."
+    error_message = "Each function needs its own alarm."
   }
 }
 
-run "every_alarm_reaches_people_and_names_its_runbook" {
+run "every_alarm_has_a_topic_and_a_runbook" {
   assert {
     condition = alltrue([
       for alarm in concat(
@@ -34,20 +34,20 @@ run "every_alarm_reaches_people_and_names_its_runbook" {
         values(aws_cloudwatch_metric_alarm.function_duration),
       ) : length(alarm.alarm_actions) == 1 && strcontains(alarm.alarm_description, "docs/runbooks/")
     ])
-    error_message = "An alarm that nobody hears, or that says not what to do, is none."
+    error_message = "Every alarm needs a topic and a runbook."
   }
 }
 
-run "first_failed_close_is_heard_of" {
+run "first_failed_close_raises_an_alarm" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.close_failed.threshold == 0 && aws_cloudwatch_metric_alarm.close_overdue.threshold == 0
-    error_message = "A customer that cannot be billed must be heard of."
+    error_message = "The first failed or overdue close must raise an alarm."
   }
 }
 
 run "dashboard_is_valid_and_its_graphs_do_not_overlap" {
   assert {
     condition     = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : "${widget.x},${widget.y}"])) == length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets)
-    error_message = "Two graphs stand in one place."
+    error_message = "Two graphs have the same place."
   }
 }

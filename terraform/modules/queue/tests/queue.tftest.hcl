@@ -6,15 +6,15 @@ variables {
   name = "test"
 }
 
-run "keeps_messages_as_long_as_sqs_can_and_hands_failures_over" {
+run "keeps_messages_for_14_days_and_moves_failures" {
   assert {
     condition     = aws_sqs_queue.this.message_retention_seconds == 1209600 && aws_sqs_queue.dead_letters.message_retention_seconds == 1209600
-    error_message = "A lead may not be lost before 14 days."
+    error_message = "The queues must keep a lead for 14 days."
   }
 
   assert {
     condition     = jsondecode(aws_sqs_queue.this.redrive_policy).maxReceiveCount == 5
-    error_message = "After five failures a message belongs to a person."
+    error_message = "SQS must move a message after five failures."
   }
 
   assert {
@@ -24,25 +24,25 @@ run "keeps_messages_as_long_as_sqs_can_and_hands_failures_over" {
 
   assert {
     condition     = alltrue([for p in aws_sqs_queue_policy.tls_only : jsondecode(p.policy).Statement[0].Effect == "Deny"])
-    error_message = "Plain HTTP must be refused."
+    error_message = "The queues must refuse requests without TLS."
   }
 }
 
-run "alarms_at_the_first_dead_letter" {
+run "first_dead_letter_raises_an_alarm" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.dead_letters.threshold == 0 && aws_cloudwatch_metric_alarm.dead_letters.dimensions["QueueName"] == "test-dead-letters"
-    error_message = "The first dead letter must be heard of."
+    error_message = "The first dead letter must raise an alarm."
   }
 }
 
-run "alarms_when_leads_keep_waiting_for_the_database" {
+run "requeued_leads_raise_an_alarm" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.put_back.threshold == 0 && aws_cloudwatch_metric_alarm.put_back.dimensions["QueueName"] == "test"
-    error_message = "Messages that are put back are new each time: their age tells nothing."
+    error_message = "An alarm on the age does not see requeued leads: each is a new message."
   }
 }
 
-run "refuses_a_queue_that_never_retries_enough" {
+run "refuses_a_receive_count_of_zero" {
   command = plan
 
   variables {
@@ -52,7 +52,7 @@ run "refuses_a_queue_that_never_retries_enough" {
   expect_failures = [var.max_receive_count]
 }
 
-run "refuses_a_name_too_long_for_its_dead_letters" {
+run "refuses_a_name_that_is_too_long_for_the_dead_letters" {
   command = plan
 
   variables {
