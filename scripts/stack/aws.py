@@ -98,10 +98,10 @@ def log_lines(stack: Stack, group: str, limit: int = 10_000) -> list[tuple[str, 
     return [(event["logStreamName"], event["message"].rstrip()) for event in events]
 
 
-def wait_for(what: str, seconds: float, ready: Any, remedy: str) -> None:
+def wait_for(event: str, seconds: float, ready: Any, remedy: str) -> None:
     """Call `ready()` twice a second until it is true. Raises StackError after `seconds`."""
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
-            raise StackError(f"{what} did not happen within {seconds:.0f} s.", remedy)
+            raise StackError(f"{event} did not happen within {seconds:.0f} s.", remedy)
         time.sleep(0.5)
