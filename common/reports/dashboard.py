@@ -19,15 +19,12 @@ from common.final_reports.store import all_closed_through
 from common.leads.models import QuarantinedLead
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import totals_of
-from common.rating.rated_lines import RATED, SUMS
 from common.rating.scope import Scope
 from common.rating.totals import Totals
 
 MONTHS_SHOWN = 12
 
-_OVERVIEW = text(
-    f"with {RATED},\n" + load_statement("reports", "dashboard").replace("{sums}", SUMS)
-)
+_OVERVIEW = text(load_statement("reports", "dashboard"))
 
 
 class _Part(IntEnum):

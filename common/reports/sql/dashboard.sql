@@ -1,28 +1,42 @@
--- Months at a glance, behind decide_actions.sql: what all customers come to in each month, and in
--- the shown one by customer, product and lead type. Open months are decided, closed ones are read.
--- Summed up one customer's month at a time, for the reason that the list of reports is; by lead
--- alone, which is of one product and type.
-open_cells as (
-    select scope.period, scope.customer_id, cell.*
-    from scope
+-- include: rating/rate_month
+-- params: month date, first_month date, whole int
+--
+-- What all customers come to in each month, and in the shown month also by customer, product and
+-- lead type. Open months are rated, closed ones are read. They are summed up one customer's month
+-- at a time, as rating/period_totals.sql is, and by lead: a lead has one product and lead type.
+with open_cells as (
+    select requested.period, requested.customer_id, cell.*
+    from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
+        as requested (customer_id, period)
     cross join lateral (
         select
             leads.product_id, leads.lead_type,
-            {sums},
+            sum(gross_cents) as gross_cents,
+            sum(billed_cents) as billed_cents,
+            sum(duplicate_cents) as duplicate_cents,
+            sum(cap_cents) as cap_cents,
             count(*) as leads,
-            sum(actions)::bigint as actions,
-            sum(unpriced)::bigint as unpriced,
+            sum(actions) as actions,
+            sum(unpriced) as unpriced,
             count(*) filter (where not leads.has_user) as leads_without_user
         from (
             select
-                lead_id, {sums},
+                lead_id,
+                sum(gross_cents) as gross_cents,
+                sum(billed_cents) as billed_cents,
+                sum(duplicate_cents) as duplicate_cents,
+                sum(cap_cents) as cap_cents,
                 count(*) as actions,
                 count(*) filter (where gross_cents is null) as unpriced
-            from selected
-            where selected.customer_id = scope.customer_id and selected.period = scope.period
+            from rate_month
+            where rate_month.customer_id = requested.customer_id
+                and rate_month.period = requested.period
             group by lead_id
         ) as per_lead
-        left join leads on scope.period = :month and leads.lead_id = per_lead.lead_id
+        left join leads
+            on requested.period = :month
+            and leads.customer_id = requested.customer_id
+            and leads.lead_id = per_lead.lead_id
         group by leads.product_id, leads.lead_type
     ) as cell
 ),
@@ -41,9 +55,13 @@ final_cells as (
     from billing_reports as reports
     left join lateral (
         select
-            leads.product_id, leads.lead_type, {sums},
+            leads.product_id, leads.lead_type,
+            sum(gross_cents) as gross_cents,
+            sum(billed_cents) as billed_cents,
+            sum(duplicate_cents) as duplicate_cents,
+            sum(cap_cents) as cap_cents,
             count(*) as leads,
-            sum(actions)::bigint as actions,
+            sum(actions) as actions,
             count(*) filter (where not leads.has_user) as leads_without_user
         from (
             select part.*
@@ -53,7 +71,8 @@ final_cells as (
             ) as part (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)
             where breakdown.report_id = reports.report_id
         ) as per_lead
-        join leads using (lead_id)
+        join leads
+            on leads.customer_id = reports.customer_id and leads.lead_id = per_lead.lead_id
         group by leads.product_id, leads.lead_type
     ) as cell on reports.period = :month
     where reports.period between :first_month and :month
@@ -69,7 +88,10 @@ grouped as (
     select
         grouping(customer_id, product_id, lead_type) as part,
         period, customer_id, product_id, lead_type,
-        {sums},
+        coalesce(sum(gross_cents), 0)::bigint as gross_cents,
+        coalesce(sum(billed_cents), 0)::bigint as billed_cents,
+        coalesce(sum(duplicate_cents), 0)::bigint as duplicate_cents,
+        coalesce(sum(cap_cents), 0)::bigint as cap_cents,
         coalesce(sum(leads), 0)::bigint as leads,
         coalesce(sum(actions), 0)::bigint as actions,
         coalesce(sum(unpriced), 0)::bigint as unpriced,

@@ -18,7 +18,6 @@ FRAGMENTS = {
     },
     "disputes": {"pending_credits"},
     "leads": {"ingest_leads"},
-    "reports": {"dashboard"},
 }  # fmt: skip
 STATEMENTS = [
     (path.parent.parent.name, path.stem)
