@@ -24,6 +24,9 @@ from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import address_of, listen_on, load_gateway, serve_in_thread
 from scripts.migrate import upgrade_schema
 
+# Their assertions say what differs, as those of tests do.
+pytest.register_assert_rewrite("tests.support", "tests.spec.billing")
+
 # Before anything of ours is imported: settings are read once, Powertools reads them at import.
 for name in [name for name in os.environ if name.startswith(("DATABASE_", "PG"))]:
     del os.environ[name]

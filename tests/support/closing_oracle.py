@@ -52,7 +52,9 @@ class Dispute:
 class Ledger:
     """Customers' statements, final and draft, as leads are posted and months are closed."""
 
-    def __init__(self, zones: Mapping[str, str], cards: Iterable[Card]) -> None:
+    def __init__(
+        self, zones: Mapping[str, str], cards: Iterable[Card], user_per_lead: bool = False
+    ) -> None:
         self.leads: list[Mapping[str, Any]] = []
         self.final: dict[tuple[str, date], Statement] = {}
         self.closed_through: dict[str, date] = {}
@@ -60,6 +62,7 @@ class Ledger:
         self._accepted: list[Dispute] = []  # and on no report yet, in the order of acceptance
         self._zones = {name: ZoneInfo(zone) for name, zone in zones.items()}
         self.cards = list(cards)
+        self._user_per_lead = user_per_lead
 
     def post(self, leads: Iterable[Mapping[str, Any]]) -> None:
         self.leads += leads
@@ -157,7 +160,7 @@ class Ledger:
         """The actions that no final report has a line of, by their own month."""
         is_final = self._final_keys(customer)
         months = defaultdict(list)
-        for event in oracle.events_of(self.leads, False):
+        for event in oracle.events_of(self.leads, self._user_per_lead):
             if event.lead["customer_id"] != customer or _key(event) in is_final:
                 continue
             months[oracle.billing_period_of(event.action[2], self._zones[customer])].append(event)
@@ -172,7 +175,7 @@ class Ledger:
         }
 
     def _behind(self, customer: str, month: date) -> list[tuple[Event, Line]]:
-        events = {_key(event): event for event in oracle.events_of(self.leads, False)}
+        events = {_key(event): event for event in oracle.events_of(self.leads, self._user_per_lead)}
         return [
             (events[oracle.lead_uuid(line.lead_id), line.action], line)
             for (owner, report_month), statement in self.final.items()

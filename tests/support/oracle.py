@@ -207,6 +207,30 @@ def events_of(leads: Iterable[Mapping[str, Any]], user_per_lead: bool) -> list[E
     return list(known.values())
 
 
+Stored = dict[tuple[str, str], tuple[tuple[Any, ...], set[Action]]]
+
+
+def receive(stored: Stored, lead: Mapping[str, Any]) -> str:
+    """Rule 8: what a lead that arrives is, beside what is stored of its customer's lead."""
+    key = lead["customer_id"], lead["lead_id"]
+    content = (
+        lead["product_id"],
+        lead["lead_type"],
+        instant(lead["created_at"]),
+        user_of(lead, False),
+    )
+    if key not in stored:
+        stored[key] = content, set(actions_of(lead))
+        return "created"
+    known_content, known_actions = stored[key]
+    if content != known_content:
+        return "conflict"
+    if known_actions.issuperset(actions_of(lead)):
+        return "unchanged"
+    known_actions.update(actions_of(lead))
+    return "updated"
+
+
 def decide(
     events: list[Event], card: Card, behind: Iterable[tuple[Event, Line]] = ()
 ) -> list[Line]:
