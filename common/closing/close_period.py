@@ -7,29 +7,37 @@ period with actions (docs/billing-rules.md, Closing a period).
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-)
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from common import identifiers
 from common.billing_period import Period
-from common.closing.queries import BEFORE_CLOSING, CLOSE, CLOSE_PLAINLY
 from common.database.locks import lock_customer
+from common.database.prepared import PreparedStatement
+from common.database.sql_loader import load_statement
 from common.problems import Conflict, FieldError, Unpriced
 from common.rating.scope import Scope
 from common.settings import settings
 
+# The planner expects only a few lines in a month and would join them in loops.
+PLANNED_WITHOUT = ("nestloop", "mergejoin")
+_CONDITIONS = PreparedStatement(
+    "closing_conditions", load_statement("closing", "closing_conditions")
+)
+_CLOSE_MONTH = PreparedStatement(
+    "close_month", load_statement("closing", "close_month"), PLANNED_WITHOUT
+)
+
 
 class ClosedMonth(NamedTuple):
-    """What a final report comes to. Its lines of prior periods count as billed, not as saved."""
+    """What a final report comes to. Prior-period lines count as billed, not as saved."""
 
     due_cents: int = 0
     billed_cents: int = 0
     duplicate_cents: int = 0
     cap_cents: int = 0
     late_actions: int = 0
-    duplicates: int = 0  # lines that repeat another, those of prior periods among them
+    duplicates: int = 0  # with those among the prior-period lines
 
 
 NOTHING_CLOSED = ClosedMonth()
@@ -38,37 +46,35 @@ NOTHING_CLOSED = ClosedMonth()
 def close_period(
     connection: Connection, customer_id: UUID, period: Period, run_id: UUID
 ) -> ClosedMonth | None:
-    """Makes a customer's month final: what it comes to, or None if it was final before.
+    """Makes a customer's month final. Returns what it comes to, or None if it was final before.
 
-    Raises Conflict when the month is not over in the customer's zone, or when an earlier one still
-    has open actions, and Unpriced when an action has no price.
+    Raises Conflict if the month has not ended in the customer's time zone or an earlier month still
+    has open actions, and Unpriced if an action has no price.
     """
     # In a statement of its own: the next one's snapshot must come after the wait.
     lock_customer(connection, customer_id)
-    found = BEFORE_CLOSING.execute(
-        connection, {"customer_id": str(customer_id), "period": period.start}
-    ).one()
-    if found.closed_through is not None and period.start <= found.closed_through:
+    parameters = {"customer_id": str(customer_id), "period": period.start}
+    conditions = _CONDITIONS.execute(connection, parameters).one()
+    if conditions.closed_through is not None and period.start <= conditions.closed_through:
         return None
-    if not found.is_over:
-        raise still_open(period, found.timezone)
-    if found.earlier_open_period is not None:
-        raise _closed_too_early(period, Period(found.earlier_open_period))
-    if found.rate_card_id is None:
+    if not conditions.is_over:
+        raise still_open(period, conditions.timezone)
+    if conditions.earlier_open_period is not None:
+        raise _closed_too_early(period, Period(conditions.earlier_open_period))
+    if conditions.rate_card_id is None:
         raise Unpriced(f"no rate card is in force in {period}")
-    late = found.late_periods
-    scope = Scope([(customer_id, each) for each in (period.start, *late)])
-    close = CLOSE_PLAINLY if found.is_flat and not late else CLOSE
+    late_periods = conditions.late_periods
+    scope = Scope([(customer_id, month) for month in (period.start, *late_periods)])
     try:
-        closed = close.execute(
+        closed = _CLOSE_MONTH.execute(
             connection,
-            scope.parameters()
+            parameters
+            | scope.parameters()
             | {
+                "is_flat_card": conditions.is_flat and not late_periods,
                 "report_id": str(identifiers.report_id(customer_id, str(period))),
                 "run_id": str(run_id),
-                "customer_id": str(customer_id),
-                "period": period.start,
-                "rate_card_id": str(found.rate_card_id),
+                "rate_card_id": str(conditions.rate_card_id),
                 "issuer": settings().report_issuer,
             },
         ).one()

@@ -9,11 +9,10 @@ from sqlalchemy import Connection, text
 from common.database.sql_loader import load_statement
 from common.disputes.credits import CreditCount, count_credits
 from common.rating.active_periods import active_periods
-from common.rating.rated_lines import RATED
 from common.rating.scope import Scope
 
-_RECONCILE = text(f"with {RATED},\n" + load_statement("closing", "reconcile"))
-_MAX_NAMED_ACTIONS = 100
+_RECONCILE = text(load_statement("closing", "reconcile"))
+_MAX_NAMED = 100  # of the misplaced actions
 
 
 class MisplacedAction(NamedTuple):
@@ -33,8 +32,8 @@ class MisplacedAction(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """How many lines there are of each kind, which actions are not on exactly one, and how many
-    lines are credited."""
+    """How many lines of each kind there are, which actions are misplaced, and how many lines are
+    credited."""
 
     actions: int
     final_lines: int
@@ -51,24 +50,24 @@ class Reconciliation:
 
 
 def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliation:
-    """Demands of each stored action, of one customer or all, that it is on exactly one line.
+    """Checks that each stored action, of one customer or all, is on exactly one line.
 
-    A final line, a draft line, or a prior-period line; drafts are decided for it, not assumed.
-    And of each credit that its dispute was accepted and that its line had billed as much.
+    The line stands on a final report or on a draft, which is rated for this. Checks also that each
+    credit has an accepted dispute, and a line that billed as much.
     """
     pairs = active_periods(connection, customer_id, None, None)
     row = connection.execute(
         _RECONCILE,
         Scope(pairs).parameters()
-        | {"customer_id": customer_id and str(customer_id), "most": _MAX_NAMED_ACTIONS},
+        | {"customer_id": customer_id and str(customer_id), "max_named": _MAX_NAMED},
     ).one()
     return Reconciliation(
-        row.action_count,
+        row.actions,
         row.final_lines,
         row.final_prior_lines,
         row.draft_lines,
         row.draft_prior_lines,
-        row.differing_count,
-        [MisplacedAction(**each) for each in row.differing],
+        row.misplaced_count,
+        [MisplacedAction(**action) for action in row.misplaced],
         count_credits(connection, customer_id),
     )

@@ -6,17 +6,22 @@ Invariant: nothing here writes, and everything that differs is named (docs/verif
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from uuid import UUID
 
 from sqlalchemy import Connection, select, text
 
 from common import identifiers
-from common.closing.queries import NOT_PLANNED_WITH, VERIFY
+from common.closing.close_period import PLANNED_WITHOUT
+from common.database.prepared import PreparedStatement
+from common.database.sql_loader import load_statement
 from common.final_reports.models import BillingReport, BillingReportLineBlock
 from common.rating.rated_lines import LINES_AT_ONCE
 from common.rating.scope import Scope
 
-_MAX_NAMED_LINES = 100
+_MAX_DIFFERENCES = 100  # of each kind, that are named
+_VERIFY = PreparedStatement(
+    "verify_report", load_statement("closing", "verify_report"), PLANNED_WITHOUT
+)
+_NAMES_ON_REPORT = text(load_statement("closing", "names_on_report"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +98,19 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
     The actions are rated again as of the month when the report was closed (docs/verification.md).
     """
     months = select(BillingReportLineBlock.period).where(
-        BillingReportLineBlock.report_id == report.report_id
+        BillingReportLineBlock.customer_id == report.customer_id,
+        BillingReportLineBlock.report_id == report.report_id,
     )
     periods = {report.period, *connection.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
-    for way in NOT_PLANNED_WITH:
-        connection.exec_driver_sql(f"set local enable_{way} = off")
-    row = connection.execute(
-        VERIFY,
+    row = _VERIFY.execute(
+        connection,
         scope.parameters()
         | {
+            "customer_id": str(report.customer_id),
             "report_id": str(report.report_id),
             "period": report.period,
-            "most": _MAX_NAMED_LINES,
+            "max_differences": _MAX_DIFFERENCES,
         },
     ).one()
     return Verification(
@@ -119,34 +124,15 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         row.differing_count,
         [DifferingLine(**line) for line in row.differing],
         row.differing_credits,
-        list(islice(_misnamed(connection, report.report_id), _MAX_NAMED_LINES)),
+        list(islice(_changed_names(connection, report), _MAX_DIFFERENCES)),
     )
 
 
-_NAMED_ON_REPORT = text(
-    """
-with line as (
-    select lead_id, duplicate_of_lead_id, product_id
-    from billing_report_lines
-    where report_id = :report_id
-)
-
-select true as is_lead, leads.lead_id as entity_id, leads.external_id
-from (select lead_id from line union select duplicate_of_lead_id from line) as named
-join leads using (lead_id)
-union all
-select false, products.product_id, products.external_id
-from (select distinct product_id from line) as named
-join products using (product_id)
-"""
-)
-
-
-def _misnamed(connection: Connection, report_id: UUID) -> Iterator[str]:
-    """The names on a report whose UUID, which the lines are hashed with, is another one."""
+def _changed_names(connection: Connection, report: BillingReport) -> Iterator[str]:
+    """The names on a report that do not give the UUID which the lines are hashed with."""
     for is_lead, entity_id, name in connection.execute(
-        _NAMED_ON_REPORT,
-        {"report_id": str(report_id)},
+        _NAMES_ON_REPORT,
+        {"customer_id": str(report.customer_id), "report_id": str(report.report_id)},
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     ):
         id_of = identifiers.lead_id if is_lead else identifiers.product_id

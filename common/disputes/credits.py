@@ -3,16 +3,10 @@
 Invariant: a line is credited at most once, with the amount it billed.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    func,
-    select,
-    text,
-)
+from sqlalchemy import Connection, CursorResult, func, select, text
 
 from common.database.sql_loader import load_statement
 from common.disputes.credit import Credit
@@ -21,52 +15,24 @@ from common.disputes.search import is_credit_of_line
 from common.enums import DisputeReason, DisputeStatus
 from common.final_reports.models import BillingReportCredit
 
-_PENDING = text(
-    f"""
-with {load_statement("disputes", "pending_credits")}
-
-select
-    pending.dispute_id::text, pending.reason, pending.decided_at, pending.of_report_id::text,
-    pending.of_period, pending.of_line_number, pending.lead, pending.action_id::text,
-    line.action_type, line.engagement_level, pending.amount_cents
-from pending
-join billing_report_lines as line
-    on line.report_id = pending.of_report_id and line.line_number = pending.of_line_number
-    and pending.of_line_number between line.block_first_line and line.block_last_line
-order by pending.credit_number
-"""
-)
-_FINAL = text(
-    """
-select
-    credit.dispute_id::text, disputes.reason, disputes.decided_at, credit.of_report_id::text,
-    source.period, credit.of_line_number, leads.external_id, line.action_id::text,
-    line.action_type, line.engagement_level, credit.amount_cents
-from billing_report_credits as credit
-join disputes using (dispute_id)
-join billing_reports as source on source.report_id = credit.of_report_id
-join billing_report_lines as line
-    on line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
-    and credit.of_line_number between line.block_first_line and line.block_last_line
-join leads on leads.lead_id = line.lead_id
-where credit.report_id = :report_id
-order by credit.credit_number
-"""
-)
+_DRAFT_CREDITS = text(load_statement("disputes", "draft_credits"))
+_FINAL_CREDITS = text(load_statement("disputes", "final_credits"))
+_COUNT_CREDITS = text(load_statement("disputes", "count_credits"))
 
 
 def pending_credits(connection: Connection, customer_id: UUID) -> list[Credit]:
-    """What stands on the draft of a customer's first open month."""
-    return _credits(connection.execute(_PENDING, {"customer_id": str(customer_id)}))
+    """The credits on the draft of a customer's first open month."""
+    return _credits(connection.execute(_DRAFT_CREDITS, {"customer_id": str(customer_id)}))
 
 
-def final_credits(connection: Connection, report_id: UUID) -> list[Credit]:
-    """What stands on a final report."""
-    return _credits(connection.execute(_FINAL, {"report_id": str(report_id)}))
+def final_credits(connection: Connection, customer_id: UUID, report_id: UUID) -> list[Credit]:
+    """The credits on a customer's final report."""
+    parameters = {"customer_id": str(customer_id), "report_id": str(report_id)}
+    return _credits(connection.execute(_FINAL_CREDITS, parameters))
 
 
 def pending_cents(connection: Connection, customer_id: UUID | None) -> dict[UUID, int]:
-    """The sum of what `pending_credits` gives, by customer, of one or of all."""
+    """What the credits on the draft of the first open month come to, of one customer or all."""
     query = (
         select(Dispute.customer_id, func.sum(DisputeLine.amount_cents).label("cents"))
         .join(DisputeLine, DisputeLine.dispute_id == Dispute.dispute_id)
@@ -87,44 +53,11 @@ class CreditCount(NamedTuple):
     misplaced: int
 
 
-_COUNTS = text(
-    """
-select
-    count(placed.report_id) as final,
-    count(*) filter (where disputed.status = 'accepted' and placed.report_id is null) as draft,
-    count(*) filter (
-        where placed.report_id is not null and (
-            disputed.status is distinct from 'accepted'
-            or line.billed_cents is null
-            or credit.amount_cents > line.billed_cents
-            or placed.customer_id <> source.customer_id
-            or placed.period <= source.period
-        )
-    ) as misplaced
-from dispute_lines as disputed
-full join billing_report_credits as credit
-    on credit.of_report_id = disputed.report_id
-    and credit.of_line_number = disputed.line_number
-    and credit.dispute_id = disputed.dispute_id
-left join billing_reports as source
-    on source.report_id = coalesce(disputed.report_id, credit.of_report_id)
-left join billing_reports as placed on placed.report_id = credit.report_id
-left join billing_report_lines as line
-    on line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
-    and credit.of_line_number between line.block_first_line and line.block_last_line
-where cast(:customer_id as uuid) is null or source.customer_id = :customer_id
-"""
-)
-
-
 def count_credits(connection: Connection, customer_id: UUID | None) -> CreditCount:
-    """Holds each credit, of one customer or all, against its dispute and what its line billed."""
-    row = connection.execute(_COUNTS, {"customer_id": customer_id and str(customer_id)}).one()
-    return CreditCount(*row)
+    """Counts the credits of one customer or all, and compares each with its dispute and line."""
+    parameters = {"customer_id": customer_id and str(customer_id)}
+    return CreditCount(*connection.execute(_COUNT_CREDITS, parameters).one())
 
 
-def _credits(rows: Iterable[Sequence[object]]) -> list[Credit]:
-    found = []
-    for dispute_id, reason, *rest in rows:
-        found.append(Credit(dispute_id, DisputeReason(str(reason)), *rest))  # type: ignore[arg-type]
-    return found
+def _credits(rows: CursorResult[Any]) -> list[Credit]:
+    return [Credit._make(row)._replace(reason=DisputeReason(row.reason)) for row in rows]

@@ -79,7 +79,9 @@ def final_report(
         hash_version=stored.hash_version,
         prior_period=under_cards(rows.prior_lines, prior_cards),
         prior_cards=prior_cards,
-        credits=final_credits(connection, stored.report_id) if stored.credit_count else [],
+        credits=final_credits(connection, stored.customer_id, stored.report_id)
+        if stored.credit_count
+        else [],
     )
     return report, last if last < stored.action_count else None
 

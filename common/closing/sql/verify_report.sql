@@ -1,7 +1,76 @@
--- Compares a final report with its own lines and with the actions that they name, rated once more
--- as of the report, behind the common table expressions of place_lines.sql and sum_lines.sql.
+-- include: closing/block_month materialized
+-- params: customer_id uuid, report_id uuid, max_differences int
+--
+-- Compares the final report of :period with its own lines, and with the actions that these lines
+-- name: block_month.sql rates them once more, `as_of` the report.
 -- Leads and credited lines are looked up one by one (`limit 1`): nested loops are switched off
 -- (common/closing/queries.py), and a hash join would read all of them.
+with rated_lines as materialized (
+    select
+        block_month.period, block_month.cap_limit_cents,
+        block_month.first_line + line.place::int - 1 as line_number, line.*
+    from block_month
+    cross join lateral unnest(
+        lead_ids, action_ids, product_ids, user_keys, lead_types, action_types, action_keys,
+        occurrences, engagement_levels, timestamps, gross_cents, billed_cents,
+        cap_used_before_cents, rates, duplicate_of_lead_ids, duplicate_of_action_ids,
+        duplicate_of_timestamps
+    ) with ordinality as line (
+        lead_id, action_id, product_id, user_key, lead_type, action_type, action_key, occurrence,
+        engagement_level, timestamp, gross_cents, billed_cents, cap_used_before_cents, rate,
+        duplicate_of_lead_id, duplicate_of_action_id, duplicate_of_timestamp, place
+    )
+),
+
+rated_lead_totals as materialized (
+    select
+        period = :period as is_own, lead_id,
+        sum(gross_cents)::bigint as gross_cents,
+        sum(billed_cents)::bigint as billed_cents,
+        coalesce(sum(gross_cents - billed_cents) filter (where is_duplicate), 0)::bigint
+            as duplicate_cents,
+        coalesce(sum(gross_cents - billed_cents) filter (where not is_duplicate), 0)::bigint
+            as cap_cents,
+        count(*) as actions
+    from rated_lines
+    cross join lateral (select duplicate_of_action_id is not null as is_duplicate) as outcome
+    group by is_own, lead_id
+),
+
+rated as (
+    select
+        count(*) filter (where is_own) as lead_count,
+        coalesce(sum(actions) filter (where is_own), 0)::bigint as action_count,
+        coalesce(sum(actions) filter (where not is_own), 0)::bigint as prior_action_count,
+        coalesce(sum(gross_cents) filter (where is_own), 0)::bigint as gross_cents,
+        coalesce(sum(billed_cents) filter (where is_own), 0)::bigint as billed_cents,
+        coalesce(sum(duplicate_cents) filter (where is_own), 0)::bigint as duplicate_cents,
+        coalesce(sum(cap_cents) filter (where is_own), 0)::bigint as cap_cents,
+        coalesce(sum(billed_cents) filter (where not is_own), 0)::bigint as prior_billed_cents
+    from rated_lead_totals
+),
+
+-- Two totals of a lead differ where one of the two is missing, too.
+differing_lead_totals as (
+    select 1
+    from (
+        select totals.*
+        from billing_report_lead_totals as stored
+        cross join lateral unnest(
+            lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
+        ) as totals (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)
+        where stored.report_id = :report_id
+    ) as stored
+    full join (select * from rated_lead_totals where is_own) as rated using (lead_id)
+    where (
+            stored.gross_cents, stored.billed_cents, stored.duplicate_cents, stored.cap_cents,
+            stored.actions
+        ) is distinct from (
+            rated.gross_cents, rated.billed_cents, rated.duplicate_cents, rated.cap_cents,
+            rated.actions
+        )
+),
+
 stored_blocks as materialized (
     select
         block.first_line, block.block_hash,
@@ -12,7 +81,7 @@ stored_blocks as materialized (
             block.duplicate_of_action_ids
         ) as hash_again
     from billing_report_line_blocks as block
-    where block.report_id = :report_id
+    where block.customer_id = :customer_id and block.report_id = :report_id
 ),
 
 stored_lines as materialized (
@@ -20,9 +89,12 @@ stored_lines as materialized (
     from billing_report_lines as line
     join stored_blocks as block on block.first_line = line.block_first_line
     left join lateral (
-        select external_id from leads where leads.lead_id = line.lead_id limit 1
+        select external_id
+        from leads
+        where leads.customer_id = :customer_id and leads.lead_id = line.lead_id
+        limit 1
     ) as leads on true
-    where line.report_id = :report_id
+    where line.customer_id = :customer_id and line.report_id = :report_id
 ),
 
 -- The hash of a credit as it is stored, and as its line gives it once more.
@@ -39,16 +111,22 @@ credits as materialized (
         ) as hash_of_line
     from billing_report_credits as credit
     left join disputes using (dispute_id)
-    left join billing_reports as source on source.report_id = credit.of_report_id
+    left join billing_reports as source
+        on source.customer_id = :customer_id and source.report_id = credit.of_report_id
     left join lateral (
         select *
         from billing_report_lines as line
-        where line.report_id = credit.of_report_id and line.line_number = credit.of_line_number
+        where line.customer_id = :customer_id
+            and line.report_id = credit.of_report_id
+            and line.line_number = credit.of_line_number
             and credit.of_line_number between line.block_first_line and line.block_last_line
         limit 1
     ) as line on true
     left join lateral (
-        select external_id from leads where leads.lead_id = line.lead_id limit 1
+        select external_id
+        from leads
+        where leads.customer_id = :customer_id and leads.lead_id = line.lead_id
+        limit 1
     ) as leads on true
     where credit.report_id = :report_id
 ),
@@ -81,11 +159,11 @@ report as (
         report_header(
             customers.external_id, report.customer_name, report.period, report.timezone,
             report.issuer, report.finalized_at, rate_cards.name, rate_cards.version,
-            report.product_names, before.hash_before, summed.lead_count, summed.action_count,
-            summed.prior_action_count, summed.gross_cents, summed.billed_cents,
-            summed.duplicate_cents, summed.cap_cents, summed.prior_billed_cents,
+            report.product_names, before.hash_before, rated.lead_count, rated.action_count,
+            rated.prior_action_count, rated.gross_cents, rated.billed_cents,
+            rated.duplicate_cents, rated.cap_cents, rated.prior_billed_cents,
             credited.credit_count, credited.credit_cents,
-            summed.billed_cents + summed.prior_billed_cents - credited.credit_cents
+            rated.billed_cents + rated.prior_billed_cents - credited.credit_cents
         ) as rated_header
     from billing_reports as report
     join customers using (customer_id)
@@ -93,13 +171,13 @@ report as (
     left join lateral (
         select earlier.content_hash as hash_before
         from billing_reports as earlier
-        where earlier.customer_id = report.customer_id and earlier.period < report.period
+        where earlier.customer_id = :customer_id and earlier.period < report.period
         order by earlier.period desc
         limit 1
     ) as before on true
-    cross join summed
+    cross join rated
     cross join credited
-    where report.report_id = :report_id
+    where report.customer_id = :customer_id and report.report_id = :report_id
 ),
 
 -- A change of the hash before is not one of this report, and told by itself.
@@ -130,7 +208,7 @@ changed_lines as materialized (
         stored.block_differs or compared.contradicts_itself as is_changed,
         compared.is_rated_otherwise
     from stored_lines as stored
-    left join lines as rated using (lead_id, action_id)
+    left join rated_lines as rated using (lead_id, action_id)
     cross join lateral (
         select
             -- What follows from the rest of a line is not hashed with it: what it billed, and the
@@ -151,8 +229,9 @@ changed_lines as materialized (
             (
                 rated.period, rated.product_id, rated.user_key, rated.lead_type, rated.action_type,
                 rated.engagement_level, rated.timestamp, rated.gross_cents, rated.billed_cents,
-                rated.cap_limit_cents, rated.cap_used_before_cents, rated.rate,
-                rated.repeated_lead_id, rated.repeated_action_id, rated.repeated_timestamp
+                rated.cap_limit_cents, rated.cap_used_before_cents,
+                coalesce(rated.rate, 'level'), rated.duplicate_of_lead_id,
+                rated.duplicate_of_action_id, rated.duplicate_of_timestamp
             ) is distinct from (
                 stored.period, stored.product_id, stored.user_key, stored.lead_type,
                 stored.action_type, stored.engagement_level, stored.timestamp, stored.gross_cents,
@@ -172,7 +251,7 @@ changed_lines as materialized (
 moved_lines as materialized (
     select stored.line_number, stored.lead, stored.action_id
     from stored_lines as stored
-    join lines as rated using (lead_id, action_id)
+    join rated_lines as rated using (lead_id, action_id)
     where stored.line_number <> rated.line_number and not exists (select from changed_lines)
 ),
 
@@ -199,32 +278,38 @@ select
         ),
         credited.stored_hashes
     ) as stored_hash,
-    report_hash(report.rated_header, summed.block_hashes, credited.rated_hashes) as rated_hash,
-    array(select field from changed_fields) || array(
-        select 'breakdown'
-        where not exists (
-            select from billing_report_lead_totals as kept
-            where kept.report_id = report.report_id
-                and (
-                    kept.lead_ids, kept.gross_cents, kept.billed_cents, kept.duplicate_cents,
-                    kept.cap_cents, kept.action_counts
-                ) = (
-                    breakdown.lead_ids, breakdown.gross_cents, breakdown.billed_cents,
-                    breakdown.duplicate_cents, breakdown.cap_cents, breakdown.action_counts
-                )
-        )
-    ) as fields,
+    report_hash(
+        report.rated_header,
+        (
+            select coalesce(
+                string_agg(
+                    block_hash(
+                        period, cap_limit_cents, action_ids, product_ids, user_keys, lead_types,
+                        action_types, gross_cents, cap_used_before_cents, rates,
+                        duplicate_of_lead_ids, duplicate_of_action_ids
+                    ),
+                    ''::bytea
+                    order by first_line
+                ),
+                ''::bytea
+            )
+            from block_month
+        ),
+        credited.rated_hashes
+    ) as rated_hash,
+    array(select field from changed_fields)
+        || array(select 'breakdown' where exists (select from differing_lead_totals)) as fields,
     array(
         select credit_number from credits
         where hash_again <> credit_hash
             or hash_of_line is distinct from hash_again
             or status <> 'accepted'
         order by credit_number
-        limit :most
+        limit :max_differences
     ) as differing_credits,
     (select count(*) from differing_lines) as differing_count,
     coalesce((
         select json_agg(differing order by line_number)
-        from (select * from differing_lines order by line_number limit :most) as differing
+        from (select * from differing_lines order by line_number limit :max_differences) as differing
     ), '[]') as differing
-from report, summed, breakdown, credited
+from report, credited

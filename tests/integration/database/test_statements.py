@@ -12,11 +12,6 @@ from tests.support.api import PROJECT
 
 # Parts of statements that Python still puts together.
 FRAGMENTS = {
-    "closing": {
-        "block_lines", "close_period", "count_lines", "hash_blocks", "number_lines", "place_lines",
-        "reconcile", "store_blocks", "sum_lines", "verify_report",
-    },
-    "disputes": {"pending_credits"},
     "leads": {"ingest_leads"},
 }  # fmt: skip
 STATEMENTS = [

@@ -1,6 +1,6 @@
 -- params: customer_id uuid, period date
 --
--- Whether the customer's period can be closed, and how; asked under the customer's lock.
+-- What decides whether a customer's period can be closed, and how. Run under the customer's lock.
 select
     customers.timezone,
     closed.through as closed_through,
@@ -10,7 +10,7 @@ select
     (
         select billing_period_of(actions.timestamp, customers.timezone)
         from actions
-        where actions.customer_id = customers.customer_id
+        where actions.customer_id = :customer_id
             and actions.timestamp >= coalesce(
                 local_midnight((closed.through + interval '1 month')::date, customers.timezone),
                 '-infinity'
@@ -20,10 +20,10 @@ select
         limit 1
     ) as earlier_open_period,
     array(
-        select distinct late.period
-        from late_actions as late
-        where late.customer_id = customers.customer_id
-        order by late.period
+        select distinct late_actions.period
+        from late_actions
+        where late_actions.customer_id = :customer_id
+        order by late_actions.period
     ) as late_periods,
     card.rate_card_id,
     card.is_flat
@@ -31,7 +31,7 @@ from customers
 cross join lateral (
     select max(period) as through
     from billing_reports
-    where billing_reports.customer_id = customers.customer_id
+    where billing_reports.customer_id = :customer_id
 ) as closed
 left join lateral rate_card_in_force(customers.customer_id, :period) as card on true
 where customers.customer_id = :customer_id

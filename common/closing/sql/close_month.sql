@@ -1,0 +1,198 @@
+-- include: closing/block_flat_card_month
+-- include: closing/block_month
+-- include: disputes/pending_credits
+-- params: customer_id uuid, period date, is_flat_card boolean
+-- params: report_id uuid, run_id uuid, rate_card_id uuid, issuer text
+--
+-- Makes a customer's month final: rates it, stores its lines in blocks, its totals by lead, its
+-- credits and its report, and says what it comes to. Only one of the two rating statements is run:
+-- :is_flat_card says which.
+with blocks as materialized (
+    select
+        period, cap_limit_cents, first_line, last_line, first_timestamp, last_timestamp, lead_ids,
+        action_ids, product_ids, user_keys, lead_types, action_types, engagement_levels,
+        timestamps, gross_cents, billed_cents, cap_used_before_cents, rates,
+        duplicate_of_lead_ids, duplicate_of_action_ids, duplicate_of_timestamps
+    from block_flat_card_month
+    where :is_flat_card
+    union all
+    select
+        period, cap_limit_cents, first_line, last_line, first_timestamp, last_timestamp, lead_ids,
+        action_ids, product_ids, user_keys, lead_types, action_types, engagement_levels,
+        timestamps, gross_cents, billed_cents, cap_used_before_cents, rates,
+        duplicate_of_lead_ids, duplicate_of_action_ids, duplicate_of_timestamps
+    from block_month
+    where not :is_flat_card
+),
+
+stored_blocks as (
+    insert into billing_report_line_blocks (
+        report_id, customer_id, period, cap_limit_cents, first_line, last_line, first_timestamp,
+        last_timestamp, lead_ids, action_ids, product_ids, user_keys, lead_types, action_types,
+        engagement_levels, timestamps, gross_cents, billed_cents, cap_used_before_cents, rates,
+        duplicate_of_lead_ids, duplicate_of_action_ids, duplicate_of_timestamps, block_hash
+    )
+    select
+        :report_id, :customer_id, blocks.*,
+        block_hash(
+            period, cap_limit_cents, action_ids, product_ids, user_keys, lead_types, action_types,
+            gross_cents, cap_used_before_cents, rates, duplicate_of_lead_ids,
+            duplicate_of_action_ids
+        )
+    from blocks
+    returning first_line, block_hash
+),
+
+lead_totals as materialized (
+    select
+        is_own, lead_id, product_id,
+        sum(gross_cents)::bigint as gross_cents,
+        sum(billed_cents)::bigint as billed_cents,
+        sum(case when is_duplicate then gross_cents else 0 end)::bigint as duplicate_cents,
+        sum(case when is_duplicate then 0 else gross_cents - billed_cents end)::bigint as cap_cents,
+        count(*) as actions,
+        count(*) filter (where is_duplicate) as duplicates
+    from (
+        select
+            period = :period as is_own, unnest(lead_ids) as lead_id,
+            unnest(product_ids) as product_id, unnest(gross_cents) as gross_cents,
+            unnest(billed_cents) as billed_cents,
+            unnest(duplicate_of_action_ids) is not null as is_duplicate
+        from blocks
+    ) as line
+    group by is_own, lead_id, product_id
+),
+
+stored_lead_totals as (
+    insert into billing_report_lead_totals (
+        report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
+    )
+    select
+        :report_id,
+        coalesce(array_agg(lead_id), '{}'),
+        coalesce(array_agg(gross_cents), '{}'),
+        coalesce(array_agg(billed_cents), '{}'),
+        coalesce(array_agg(duplicate_cents), '{}'),
+        coalesce(array_agg(cap_cents), '{}'),
+        coalesce(array_agg(actions), '{}')
+    from (select * from lead_totals where is_own order by lead_id) as in_order
+),
+
+credits as materialized (
+    select
+        pending_credits.*,
+        credit_hash(
+            dispute_id, reason, of_period, of_line_number, lead, action_id, amount_cents
+        ) as credit_hash
+    from pending_credits
+),
+
+stored_credits as (
+    insert into billing_report_credits (
+        report_id, credit_number, dispute_id, of_report_id, of_line_number, amount_cents,
+        credit_hash
+    )
+    select
+        :report_id, credit_number, dispute_id, of_report_id, of_line_number, amount_cents,
+        credit_hash
+    from credits
+),
+
+no_longer_late as (
+    delete from late_actions where late_actions.customer_id = :customer_id
+),
+
+no_longer_parked as (
+    delete from parked_customers
+    where parked_customers.customer_id = :customer_id and parked_customers.period <= :period
+),
+
+totals as (
+    select
+        lines.*, credited.*,
+        lines.billed_cents + lines.prior_billed_cents - credited.credit_cents as due_cents
+    from (
+        select
+            count(*) filter (where is_own) as lead_count,
+            coalesce(sum(actions) filter (where is_own), 0)::bigint as action_count,
+            coalesce(sum(actions) filter (where not is_own), 0)::bigint as prior_action_count,
+            coalesce(sum(gross_cents) filter (where is_own), 0)::bigint as gross_cents,
+            coalesce(sum(billed_cents) filter (where is_own), 0)::bigint as billed_cents,
+            coalesce(sum(duplicate_cents) filter (where is_own), 0)::bigint as duplicate_cents,
+            coalesce(sum(cap_cents) filter (where is_own), 0)::bigint as cap_cents,
+            coalesce(sum(billed_cents) filter (where not is_own), 0)::bigint as prior_billed_cents,
+            coalesce(sum(duplicates), 0)::bigint as duplicates
+        from lead_totals
+    ) as lines
+    cross join (
+        select
+            count(*) as credit_count,
+            coalesce(sum(amount_cents), 0)::bigint as credit_cents,
+            coalesce(string_agg(credit_hash, ''::bytea order by credit_number), ''::bytea)
+                as credit_hashes
+        from credits
+    ) as credited
+),
+
+named as (
+    select
+        customers.customer_id, customers.external_id as customer, customers.name as customer_name,
+        customers.timezone, cast(:period as date) as period, rate_cards.rate_card_id,
+        rate_cards.name as card_name, rate_cards.version as card_version,
+        (
+            select coalesce(jsonb_object_agg(products.external_id, products.name), '{}')
+            from products
+            where products.product_id in (select product_id from lead_totals where is_own)
+        ) as product_names,
+        (
+            select content_hash
+            from billing_reports
+            where billing_reports.customer_id = :customer_id
+            order by billing_reports.period desc
+            limit 1
+        ) as previous_hash
+    from customers
+    join rate_cards on rate_cards.rate_card_id = :rate_card_id
+    where customers.customer_id = :customer_id
+),
+
+report as (
+    select
+        *,
+        report_header(
+            customer, customer_name, period, timezone, :issuer, now(), card_name, card_version,
+            product_names, previous_hash, lead_count, action_count, prior_action_count,
+            gross_cents, billed_cents, duplicate_cents, cap_cents, prior_billed_cents,
+            credit_count, credit_cents, due_cents
+        ) as header
+    from named
+    cross join totals
+)
+
+insert into billing_reports (
+    report_id, run_id, customer_id, customer_name, period, timezone, rate_card_id, product_names,
+    lead_count, action_count, prior_action_count, gross_cents, billed_cents, duplicate_cents,
+    cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents, previous_hash,
+    issuer, finalized_at, hash_version, header, content_hash
+)
+select
+    :report_id, :run_id, customer_id, customer_name, period, timezone, rate_card_id,
+    product_names, lead_count, action_count, prior_action_count, gross_cents, billed_cents,
+    duplicate_cents, cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents,
+    previous_hash, :issuer, now(), 1, header,
+    report_hash(
+        header,
+        (
+            select coalesce(string_agg(block_hash, ''::bytea order by first_line), ''::bytea)
+            from stored_blocks
+        ),
+        credit_hashes
+    )
+from report
+returning
+    due_cents,
+    billed_cents + prior_billed_cents as billed_cents,
+    duplicate_cents,
+    cap_cents,
+    prior_action_count as late_actions,
+    (select duplicates from totals) as duplicates
