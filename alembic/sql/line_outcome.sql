@@ -1,4 +1,4 @@
--- What became of an action on a bill (docs/billing-rules.md, Duplicate and Cap).
+-- What became of an action on a bill (docs/billing-rules.md, Duplicate).
 create function line_outcome(is_duplicate boolean, gross_cents int, billed_cents int)
 returns outcome
 language sql immutable parallel safe as $$
