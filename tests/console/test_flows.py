@@ -38,7 +38,7 @@ def test_overview_shows_another_month_and_leads_to_what_waits(console: Console) 
     page.get_by_label("Month", exact=True).select_option("2024-05")
     press(page, "Show")
     heading(page, "May 2024")
-    page.get_by_text("The figures as a table").first.click()
+    page.get_by_text("Show as table").first.click()
     expect(page.get_by_role("row", name="May 2024").first).to_be_visible()
     page.get_by_role("link", name="leads in quarantine").click()
 
@@ -75,7 +75,7 @@ def test_lead_is_found_by_its_user_and_explains_each_action(console: Console) ->
     page.get_by_role("link", name="lead-2").click()
     heading(page, "Lead lead-2")
     expect(page.get_by_text("it repeats the one of lead lead-1")).to_be_visible()
-    page.get_by_role("link", name="See that one.").click()
+    page.get_by_role("link", name="See the original.").click()
     heading(page, "Lead lead-1")
     page.get_by_role("link", name="report of April 2024").click()
 
@@ -136,7 +136,7 @@ def test_rate_card_is_tried_on_last_month_before_it_is_saved(console: Console) -
 
     page = console.visit("/console/customer?id=acme")
     page.get_by_role("link", name="Rate card", exact=True).click()
-    page.get_by_role("link", name="Own rate card").click()
+    page.get_by_role("link", name="Create custom rate card").click()
     fill_in(page, **{"name": "Acme's own", "base-High": "15"})
     page.get_by_label("Level", exact=True).first.select_option("Low")
     page.get_by_label("Lead type", exact=True).first.select_option("Website Visit")
@@ -146,7 +146,7 @@ def test_rate_card_is_tried_on_last_month_before_it_is_saved(console: Console) -
     heading(page, "Review: Acme's own")
     expect(page.get_by_role("row", name="The acme 12.00 18.00 +6.00 0.00")).to_be_visible()
     assert len(console.api.get("/rate-cards").json()["data"]) == 1
-    press(page, "Change something")
+    press(page, "Back to editing")
     fill_in(page, **{"base-High": "14.5"})
     press(page, "Review")
     expect(page.get_by_role("row", name="The acme 12.00 17.50 +5.50 0.00")).to_be_visible()
@@ -202,11 +202,11 @@ def test_month_is_closed_from_preview_to_result(
     expect(page.get_by_role("row", name="The acme")).to_contain_text("10.00")
     page.get_by_label("Close The beta").uncheck()
     press(page, "Close April 2024")
-    assert page.get_by_label("I have looked at the amounts").evaluate(
+    assert page.get_by_label("I've reviewed the amounts").evaluate(
         "it => it.matches(':invalid')"
     )
     heading(page, "Close April 2024")
-    page.get_by_label("I have looked at the amounts").check()
+    page.get_by_label("I've reviewed the amounts").check()
     press(page, "Close April 2024")
     heading(page, "Closing April 2024")
 
@@ -225,7 +225,7 @@ def test_month_is_closed_from_preview_to_result(
 def test_run_goes_on_when_the_browser_goes_away(console: Console) -> None:
     fill(console.api, leads=120)
     page = console.visit("/console/close?period=2024-05")
-    page.get_by_label("I have looked at the amounts").check()
+    page.get_by_label("I've reviewed the amounts").check()
     press(page, "Close May 2024")
     page.close()
 
@@ -266,15 +266,15 @@ def test_quarantined_leads_are_taken_in_once_their_customer_is_registered(
     )
 
     page = console.visit("/console/quarantine")
-    press(page, "Take in all of lost")
+    press(page, "Import all of lost")
     expect(page.get_by_role("status")).to_contain_text("0 leads were taken in, 1 still waits")
     page.get_by_role("link", name="Register beta").click()
     fill_in(page, name="Beta", email="billing@beta.test")
     press(page, "Register")
     page.get_by_role("link", name="Quarantine").click()
-    press(page, "Take in lead-1")
+    press(page, "Import lead-1")
     expect(page.get_by_role("status")).to_contain_text("1 lead was taken in.")
-    press(page, "Take in all of beta")
+    press(page, "Import all of beta")
     expect(page.get_by_role("status")).to_contain_text("1 lead was taken in.")
 
     assert console.api.get("/leads?customer_id=beta").json()["data"][1]["lead_id"]
@@ -339,7 +339,7 @@ def test_bad_address_is_told_in_words(console: Console, path: str, status: int, 
 
     expect(page.get_by_role("main")).to_contain_text(words)
     page.get_by_role("link", name="To the overview").click()
-    expect(page.get_by_text("There is nothing to bill yet")).to_be_visible()
+    expect(page.get_by_text("Nothing to bill yet")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_line_is_disputed_from_its_report(console: Console) -> None:
     console.api.post("/billing/periods/2024-04/close").raise_for_status()
 
     page = console.visit("/billing/reports/acme/2024-04.html")
-    page.locator("summary", has_text="Explained").first.click()
+    page.locator("summary", has_text="Why this amount").first.click()
     page.get_by_role("link", name="this line").first.click()
     page.get_by_label("Why").select_option("spam")
     press(page, "Dispute")

@@ -85,5 +85,5 @@ def test_theme_can_be_chosen_and_is_kept(console: Console) -> None:
 
 
 def test_pages_say_what_to_do_where_there_is_nothing_yet(console: Console) -> None:
-    assert console.visit("/").get_by_text("There is nothing to bill yet").is_visible()
-    assert console.visit("/console/reports").get_by_text("No lead is stored yet").is_visible()
+    assert console.visit("/").get_by_text("Nothing to bill yet").is_visible()
+    assert console.visit("/console/reports").get_by_text("No leads yet").is_visible()

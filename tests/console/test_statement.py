@@ -39,6 +39,6 @@ def test_statement_that_cannot_be_made_is_said_and_offered_again(console: Consol
 
     shown = console.visit("/console/statement?customer_id=acme&period=2024-04")
 
-    shown.get_by_text("It could not be made here").wait_for()
+    shown.get_by_text("The statement could not be prepared here").wait_for()
     link = shown.get_by_role("link", name="Download the PDF")
     assert (link.get_attribute("href") or "").endswith("/billing/reports/acme/2024-04.pdf")

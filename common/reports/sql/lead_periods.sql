@@ -2,7 +2,7 @@
 -- params: customer_id uuid, lead_id uuid
 --
 -- The billing periods that a lead's actions belong to, with the card that prices each, how far the
--- customer's periods are closed, and whether a period has actions that are on no final report yet.
+-- customer's periods are closed, and whether the lead has late actions in a closed period.
 select
     lead_periods.period,
     card.name, card.version, card.cap_scope = 'user_and_product' as caps_product,
@@ -12,6 +12,7 @@ select
         from late_actions
         where late_actions.customer_id = :customer_id
             and late_actions.period = lead_periods.period
+            and late_actions.lead_id = :lead_id
     ) as has_late_actions
 from lead_periods
 cross join (

@@ -22,7 +22,7 @@ def show_audit(
     subject_id: str | None = None,
     cursor: Cursor = None,
 ) -> HTMLResponse:
-    """Every change, the newest first."""
+    """Every change, newest first."""
     wanted = AuditFilter(actor=actor, subject=subject, subject_id=subject_id)
     after = None if cursor is None else from_cursor(cursor, int)
     found = list_audit_entries(connection, wanted, after, ENTRIES_A_PAGE + 1)

@@ -28,12 +28,12 @@ router = APIRouter()
 DISPUTES_A_PAGE = 50
 ACTOR = "console"
 REASONS = {
-    DisputeReason.DUPLICATE: "The same contact came before",
-    DisputeReason.INVALID_CONTACT: "The contact is not valid",
-    DisputeReason.OUT_OF_AREA: "Out of the agreed area",
+    DisputeReason.DUPLICATE: "Duplicate contact",
+    DisputeReason.INVALID_CONTACT: "Invalid contact",
+    DisputeReason.OUT_OF_AREA: "Outside agreed territory",
     DisputeReason.SPAM: "Spam",
-    DisputeReason.NOT_REQUESTED: "The user did not ask for it",
-    DisputeReason.OTHER: "Other: see the note",
+    DisputeReason.NOT_REQUESTED: "Not requested",
+    DisputeReason.OTHER: "Other (see note)",
 }
 
 
@@ -52,7 +52,7 @@ def list_disputes(
     period: str | None = None,
     cursor: Cursor = None,
 ) -> HTMLResponse:
-    """Disputes, the newest first."""
+    """Disputes, newest first."""
     wanted = DisputeFilter(
         customer_id=None if customer_id is None else uuid_of(customer_id),
         status=status,

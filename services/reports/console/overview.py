@@ -17,7 +17,7 @@ router = APIRouter()
 
 MAX_CUSTOMERS = 8
 MAX_PARTS = 10
-SERIES = ("Billed", "Saved on duplicates", "Saved by caps")
+SERIES = ("Billed", "Duplicate savings", "Cap savings")
 
 
 class Attention(NamedTuple):
@@ -108,14 +108,14 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
             waits.parked_customers,
             "customer whose month could not be closed",
             "customers whose month could not be closed",
-            "The run says why.",
+            "The run shows the reason.",
             "console/runs",
         ),
         Attention(
             waits.unfinished_runs,
             "billing run that has not finished",
             "billing runs that have not finished",
-            "Under way, or cut short.",
+            "Running, or cut short.",
             "console/runs",
         ),
         Attention(
@@ -127,16 +127,16 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
         ),
         Attention(
             waits.late_actions,
-            "action that came after its month was closed",
-            "actions that came after their month was closed",
-            "On the next report as prior-period lines.",
+            "late action, after its month was closed",
+            "late actions, after their month was closed",
+            "Billed on the next report.",
             "console/reports?" + query({"status": "draft"}),
         ),
         Attention(
             found.leads_without_user,
-            f"lead of {month.name} that names no user",
-            f"leads of {month.name} that name no user",
-            "Such leads share one cap per customer, and repeat one another.",
+            f"lead of {month.name} without a user",
+            f"leads of {month.name} without a user",
+            "They share one cap per customer, and can be duplicates of each other.",
             "console/leads?" + query({"without_user": "true"}),
         ),
         Attention(

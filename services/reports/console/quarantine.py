@@ -55,7 +55,7 @@ def show_quarantine(
     waiting: int | None = None,
     more: int | None = None,
 ) -> HTMLResponse:
-    """What leads wait for, each with how many; of one cause, or of all, the leads themselves."""
+    """Missing customers and products, and the leads of one of them or of all."""
     cause = None if reason is None or missing_id is None else Cause(reason, missing_id)
     after = None if cursor is None else from_cursor(cursor, QuarantineKey)
     held = quarantined_leads(connection, after, LEADS_A_PAGE + 1, cause)

@@ -187,7 +187,7 @@ def _id(owner: Customer | None) -> UUID | None:
 
 
 def _past_months(connection: Connection, now: datetime) -> list[Period]:
-    """The months with actions that are over, the newest first; else those under way."""
+    """The months with actions that are over, newest first; else those under way."""
     active = active_months(connection)
     return [month for month in active if month.end <= now.date()] or active
 

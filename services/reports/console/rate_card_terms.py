@@ -57,7 +57,7 @@ def stored_terms(card: RateCard | None) -> dict[str, str]:
     """A version as lines to read and compare."""
     if card is None:
         return {}
-    begins = {"Name": card.name, "In force from": Period(card.valid_from).name}
+    begins = {"Name": card.name, "Effective from": Period(card.valid_from).name}
     if card.follows_default:
         return begins | _FOLLOWS
     return begins | _terms(
@@ -73,7 +73,7 @@ def stored_terms(card: RateCard | None) -> dict[str, str]:
 
 
 def proposed_terms(card: NewCard) -> dict[str, str]:
-    begins = {"Name": card.name, "In force from": Period.parse(card.valid_from).name}
+    begins = {"Name": card.name, "Effective from": Period.parse(card.valid_from).name}
     if card.follows_default or card.cap is None:
         return begins | _FOLLOWS
     rows = [

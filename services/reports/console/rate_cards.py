@@ -27,7 +27,7 @@ def list_rate_cards(
     customer_id: Id | None = None,
     cursor: Cursor = None,
 ) -> HTMLResponse:
-    """Every version: of the default card, then of each customer's own, the newest first."""
+    """Every version: of the default card, then of each customer's own, newest first."""
     after = None if cursor is None else from_cursor(cursor, CardKey)
     found = rate_cards.list_rate_cards(connection, customer_id, after, VERSIONS_A_PAGE + 1)
     shown, last = cut_page(found, VERSIONS_A_PAGE)

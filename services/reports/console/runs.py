@@ -42,7 +42,7 @@ def show_run(
 def list_runs(
     request: Request, connection: Snapshot, now: Now, cursor: Cursor = None
 ) -> HTMLResponse:
-    """Who closed what and when, the newest first."""
+    """Who closed what and when, newest first."""
     after = None if cursor is None else from_cursor(cursor, RunKey)
     found = runs(connection, after, RUNS_A_PAGE + 1)
     shown, last = cut_page(found, RUNS_A_PAGE)

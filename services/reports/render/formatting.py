@@ -42,7 +42,7 @@ def report_path(customer_id: str, period: Period) -> str:
 
 def user_name(user: str | None, user_key: str) -> str:
     """A user, and the beginning of their key: masked, two of them may look the same."""
-    return "no user named" if user is None else f"{user} · {user_key[:6]}"
+    return "no user identified" if user is None else f"{user} · {user_key[:6]}"
 
 
 def counted(number: int, noun: str) -> str:

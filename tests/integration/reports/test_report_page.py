@@ -96,7 +96,7 @@ def test_filter_shows_the_lines_that_fit_as_the_month_decided_them(
     for line in expected:
         assert line["explanation"] in unescape(page)
     if not count:
-        assert "No line fits." in page
+        assert "No matching lines." in page
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
@@ -146,7 +146,7 @@ def test_pages_repeat_and_skip_nothing(acme: httpx.Client) -> None:
 def test_totals_of_what_fits_are_shown(billed: httpx.Client) -> None:
     words = words_of(shown(billed, product="def"))
 
-    assert "Lines 1 to 12 of 12 that fit: gross 120.00, saved 20.00, billed 100.00." in words
+    assert "Lines 1 to 12 of 12 that match: gross 120.00, saved 20.00, billed 100.00." in words
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@
   const make = async () => {
     bar.hidden = false;
     offer.hidden = true;
-    news.textContent = "Being made: the month's actions are read.";
+    news.textContent = "Preparing statement: reading actions…";
     try {
       const answer = await fetch(part.dataset.making);
       if (!answer.ok) throw new Error(String(answer.status));
@@ -48,7 +48,7 @@
       offer.download = part.dataset.name;
       news.textContent = `It is ready: ${Math.ceil(pdf.size / 1024).toLocaleString("en")} kB.`;
     } catch {
-      news.textContent = "It could not be made here. The link below tries once more.";
+      news.textContent = "The statement could not be prepared here. Use the link below to try again.";
     }
     bar.hidden = true;
     offer.hidden = false;

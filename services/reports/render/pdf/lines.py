@@ -16,7 +16,7 @@ from services.reports.render.pdf.paper import INK, MARGIN, QUIET, Paper
 
 _ROW = 3.2
 _LINE_SIZE = 6.6
-_PRIOR_TITLE = "Prior periods: actions that came after their month was closed"
+_PRIOR_TITLE = "Prior periods: actions that arrived after their month was closed"
 
 
 class _Column(NamedTuple):
@@ -139,7 +139,7 @@ def _draw_credits(paper: Paper, report: Report, given_back: list[Credit]) -> Non
     paper.pdf.start_section("Credits")
 
     def draw_heads() -> None:
-        paper.put(MARGIN, 5, "Credits: lines of earlier statements, given back", size=11, bold=True)
+        paper.put(MARGIN, 5, "Credits: credited lines of earlier statements", size=11, bold=True)
         paper.y += 8
         paper.put(MARGIN, 3, "Statement, line", size=7, colour=QUIET)
         paper.put(MARGIN + 40, 3, "What was disputed and accepted", size=7, colour=QUIET)

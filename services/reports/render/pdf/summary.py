@@ -51,7 +51,7 @@ def _draw_head(paper: Paper, report: Report) -> None:
         paper.put(
             MARGIN,
             4,
-            "A draft, not a bill: it follows its leads until the month is closed.",
+            "A draft, not a bill: amounts may change until the month is closed.",
             size=9,
             bold=True,
             colour=DRAFT,
@@ -68,7 +68,7 @@ def _draw_facts(paper: Paper, report: Report) -> None:
         ("Billed by", report.issuer),
         ("Billed to", report.customer_name),
         ("Customer", report.customer_id),
-        ("Period", f"{report.period.start.isoformat()} to {last.isoformat()}, both included"),
+        ("Period", f"{report.period.start.day}\u2013{last.day} {report.period.name}"),
         ("Time zone", f"{zone}; all times on these pages are in it"),
         ("Currency", CURRENCY),
         ("Rate card", f"{report.rate_card.name}, version {report.rate_card.version}"),
@@ -89,19 +89,18 @@ def _draw_facts(paper: Paper, report: Report) -> None:
 def _draw_bill(paper: Paper, report: Report) -> None:
     totals, period = report.totals, report.period.name
     prior = total_of(report.prior_period)
-    listed = f"{counted(totals.actions, 'action')} of {counted(totals.leads, 'lead')}"
+    counts = f"{counted(totals.actions, 'action')}, {counted(totals.leads, 'lead')}"
     rows = [
-        (f"List price of {listed}", totals.gross_cents, False),
-        ("Saved on duplicates", -totals.duplicate_cents, False),
-        ("Saved by the cap", -totals.cap_cents, False),
+        (f"Gross ({counts})", totals.gross_cents, False),
+        ("Duplicate savings", -totals.duplicate_cents, False),
+        ("Cap savings", -totals.cap_cents, False),
         (f"Billed for {period}", totals.billed_cents, True),
-        (
-            f"Prior periods, {counted(prior.actions, 'action')}",
-            prior.billed_cents,
-            False,
-        ),
-        (counted(len(report.credits), "credit").capitalize(), -report.credit_cents, False),
     ]
+    if prior.actions:
+        name = f"Prior periods, {counted(prior.actions, 'action')}"
+        rows.append((name, prior.billed_cents, False))
+    if report.credits:
+        rows.append((counted(len(report.credits), "credit"), -report.credit_cents, False))
     paper.make_room(7 * len(rows) + 14)
     top, height = paper.y, 6.4 * len(rows) + 13
     paper.letters.shade(MARGIN, top, paper.right - MARGIN, height, BAND)
@@ -170,7 +169,7 @@ def _draw_breakdown(
 
 def _how_to_check(paper: Paper, report: Report) -> Iterator[str]:
     yield (
-        "Each action is one line on the pages behind this one. Gross is its list price; what "
+        "Each action is one line on the following pages. Gross is its list price; what "
         "is not billed is saved, as a duplicate or by the cap: gross = billed + saved, on "
         "every line and in every total. Users are masked; the code behind each tells them "
         "apart."
