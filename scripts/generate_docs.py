@@ -108,9 +108,9 @@ def _pretty(document: Any) -> str:
 @dataclass(frozen=True, slots=True)
 class _Scenario:
     title: str
-    method: str
-    path: str
     body: Any = None
+    method: str = "POST"
+    path: str = "/leads"
 
 
 _LEAD = {
@@ -133,75 +133,60 @@ def _action(**changes: str) -> dict[str, str]:
 
 
 _SCENARIOS = [
-    _Scenario("Not JSON", "POST", "/leads", '{"lead_id": '),
-    _Scenario("Missing fields", "POST", "/leads", {"lead_id": "uuid-9", "actions": []}),
-    _Scenario("Unknown field", "POST", "/leads", _LEAD | {"colour": "red"}),
+    _Scenario("Not JSON", '{"lead_id": '),
+    _Scenario("Missing fields", {"lead_id": "uuid-9", "actions": []}),
+    _Scenario("Unknown field", _LEAD | {"colour": "red"}),
+    _Scenario("Unknown engagement level", _LEAD | {"actions": [_action(engagement_level="Huge")]}),
     _Scenario(
-        "Unknown engagement level",
-        "POST",
-        "/leads",
-        _LEAD | {"actions": [_action(engagement_level="Huge")]},
+        "Time without offset", _LEAD | {"actions": [_action(timestamp="2024-04-20T09:01:00")]}
     ),
+    _Scenario("Unknown lead type", _LEAD | {"lead_type": "Carrier Pigeon"}),
+    _Scenario("Unknown customer: quarantined", _LEAD | {"customer_id": "customer-9"}),
+    _Scenario("First delivery", _LEAD | {"actions": [_action()]}),
+    _Scenario("The same lead again", _LEAD | {"actions": [_action()]}),
+    _Scenario("The same id, another product", _LEAD | {"product_id": "product-def"}),
     _Scenario(
-        "Time without offset",
-        "POST",
-        "/leads",
-        _LEAD | {"actions": [_action(timestamp="2024-04-20T09:01:00")]},
+        "A batch with one bad lead", [_LEAD | {"lead_id": "uuid-10"}, _LEAD | {"lead_id": ""}]
     ),
-    _Scenario("Unknown lead type", "POST", "/leads", _LEAD | {"lead_type": "Carrier Pigeon"}),
+    _Scenario("Too many leads", [_LEAD] * 1_001),
+    _Scenario("Unknown customer's report", method="GET", path="/billing/reports/nobody/2024-04"),
+    _Scenario("Invalid month", method="GET", path="/billing/reports/customer-123/2024-13"),
+    _Scenario("Unknown format", method="GET", path="/billing/reports/customer-123/2024-04.docx"),
+    _Scenario("Month that is not over", path="/billing/periods/2999-01/close"),
     _Scenario(
-        "Unknown customer: quarantined", "POST", "/leads", _LEAD | {"customer_id": "customer-9"}
+        "Nothing final to verify",
+        method="GET",
+        path="/billing/reports/customer-123/2024-04/verify",
     ),
-    _Scenario("First delivery", "POST", "/leads", _LEAD | {"actions": [_action()]}),
-    _Scenario("The same lead again", "POST", "/leads", _LEAD | {"actions": [_action()]}),
-    _Scenario(
-        "The same id, another product", "POST", "/leads", _LEAD | {"product_id": "product-def"}
-    ),
-    _Scenario(
-        "A batch with one bad lead",
-        "POST",
-        "/leads",
-        [_LEAD | {"lead_id": "uuid-10"}, _LEAD | {"lead_id": ""}],
-    ),
-    _Scenario("Too many leads", "POST", "/leads", [_LEAD] * 1_001),
-    _Scenario("Unknown customer's report", "GET", "/billing/reports/nobody/2024-04"),
-    _Scenario("Invalid month", "GET", "/billing/reports/customer-123/2024-13"),
-    _Scenario("Unknown format", "GET", "/billing/reports/customer-123/2024-04.docx"),
-    _Scenario("Month that is not over", "POST", "/billing/periods/2999-01/close"),
-    _Scenario("Nothing final to verify", "GET", "/billing/reports/customer-123/2024-04/verify"),
     _Scenario(
         "A line that is still a draft",
-        "POST",
-        "/billing/disputes",
         {"lead_id": "uuid-1", "reason": "spam"},
+        path="/billing/disputes",
     ),
     _Scenario(
         "The reason `other` without a note",
-        "POST",
-        "/billing/disputes",
         {"lead_id": "uuid-1", "reason": "other"},
+        path="/billing/disputes",
     ),
-    _Scenario("Invalid cursor", "GET", "/leads?cursor=abc"),
+    _Scenario("Invalid cursor", method="GET", path="/leads?cursor=abc"),
     _Scenario(
         "Email of another customer",
-        "PUT",
-        "/customers/customer-456",
         {"name": "Globex", "email": "billing@acme.example"},
+        method="PUT",
+        path="/customers/customer-456",
     ),
-    _Scenario("A month that has begun", "POST", "/rate-cards", _CARD | {"valid_from": "2024-04"}),
+    _Scenario("A month that has begun", _CARD | {"valid_from": "2024-04"}, path="/rate-cards"),
     _Scenario(
         "An amount that is not a string",
-        "POST",
-        "/rate-cards",
         _CARD | {"rates": [{"engagement_level": "High", "amount": 15}]},
+        path="/rate-cards",
     ),
     _Scenario(
         "A level without a price",
-        "POST",
-        "/rate-cards",
         _CARD | {"rates": [rate for rate in _CARD["rates"] if rate["engagement_level"] != "Low"]},
+        path="/rate-cards",
     ),
-    _Scenario("A second editor", "POST", "/rate-cards", _CARD | {"expected_version": 0}),
+    _Scenario("A second editor", _CARD | {"expected_version": 0}, path="/rate-cards"),
 ]
 
 

@@ -18,7 +18,6 @@ class Answer:
 
     status: int
     body: bytes
-    headers: dict[str, str]
 
     def json(self) -> Any:
         """The body as JSON."""
@@ -41,16 +40,11 @@ def request(
         prepared.add_header(key, value)
     try:
         with urllib.request.urlopen(prepared, timeout=timeout_seconds) as response:  # noqa: S310
-            return Answer(response.status, response.read(), lower_names(response.headers))
+            return Answer(response.status, response.read())
     except urllib.error.HTTPError as error:
-        return Answer(error.code, error.read(), lower_names(error.headers))
+        return Answer(error.code, error.read())
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, OSError) as error:
         raise ConnectionError(f"{method} {url}: {error}") from error
-
-
-def lower_names(headers: Any) -> dict[str, str]:
-    """Headers with their names in lower case."""
-    return {key.lower(): value for key, value in headers.items()}
 
 
 def call(stack: Stack, service: str, target: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Send the sample's customers, products and leads through the gateway, and fetch the reports."""
 
-import json
 from typing import Any
 
 from scripts.sample_data import CUSTOMERS, LEADS, PRODUCTS, REPORTS
@@ -50,7 +49,7 @@ def json_of(answer: aws.Answer, statuses: tuple[int, ...]) -> dict[str, Any]:
             f"The gateway answered {answer.status}: {answer.body.decode(errors='replace')[:400]}",
             "make logs",
         )
-    body: dict[str, Any] = json.loads(answer.body)
+    body: dict[str, Any] = answer.json()
     return body
 
 
@@ -63,13 +62,8 @@ def show(stack: Stack) -> None:
 
 def table(report: dict[str, Any]) -> list[str]:
     """A report as lines of text."""
-    totals = report["totals"]
-    width = 92
-    lines = [
-        "",
-        f"{report['customer_name']}  {report['period']}  ({report['status']})",
-        "-" * width,
-    ]
+    totals, rule = report["totals"], "-" * 92
+    lines = ["", f"{report['customer_name']}  {report['period']}  ({report['status']})", rule]
     for line in report["lines"]:
         lines.append(
             f"{line['timestamp'][:16]:<18}{line['product_id']:<14}{line['action_type']:<18}"
@@ -77,7 +71,7 @@ def table(report: dict[str, Any]) -> list[str]:
         )
     savings = totals["savings"]
     lines += [
-        "-" * width,
+        rule,
         f"gross {totals['gross']}  billed {totals['billed']}  "
         f"duplicate savings {savings['duplicate']}  cap savings {savings['cap']}  "
         f"{totals['currency']}",
