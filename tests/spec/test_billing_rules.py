@@ -1,4 +1,4 @@
-"""docs/billing-rules.md, sections 0 to 7: a case for each sentence that is built, in its order.
+"""Sections 0 to 7 of the billing rules: a case for each sentence that is built, in its order.
 
 Each case runs on the oracle, which is plain Python (`make test-unit`), and on the product with its
 SQL. Those that ask for `product` are about requests, of which the oracle knows nothing.

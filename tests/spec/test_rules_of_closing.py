@@ -1,4 +1,4 @@
-"""docs/billing-rules.md, sections 11 and 12: closing a period, and corrections."""
+"""Sections 11 and 12 of the billing rules: closing a period, and corrections."""
 
 from tests.spec.billing import Billing
 

@@ -1,4 +1,4 @@
-"""docs/billing-rules.md, sections 8 to 10: the same lead again, what is refused, and ids."""
+"""Sections 8 to 10 of the billing rules: the same lead again, what is refused, and ids."""
 
 from __future__ import annotations
 
