@@ -18,7 +18,7 @@ def active_periods(
     start: date | datetime | None,
     end: date | datetime | None,
 ) -> list[tuple[UUID, date]]:
-    """The customers and months that have an action from `start` on and before `end`."""
+    """The customers and periods that have an action from `start` on and before `end`."""
     rows = connection.execute(
         _ACTIVE_PERIODS,
         {"customer_id": customer_id and str(customer_id)} | range_parameters(start, end),
@@ -27,6 +27,6 @@ def active_periods(
 
 
 def lead_periods(connection: Connection, customer_id: UUID, lead_id: UUID) -> list[date]:
-    """The months that a lead's actions belong to."""
+    """The billing periods that a lead's actions belong to."""
     parameters = {"customer_id": str(customer_id), "lead_id": str(lead_id)}
     return list(connection.scalars(_LEAD_PERIODS, parameters))

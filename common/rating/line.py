@@ -14,7 +14,7 @@ from common.rating.totals import Totals
 
 
 class Line(NamedTuple):
-    """One action of a period and what was decided about it. Amounts in cents."""
+    """One action of a period, its price and its outcome. Amounts in cents."""
 
     period: date
     action_id: str

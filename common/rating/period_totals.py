@@ -34,7 +34,7 @@ def require_prices(unpriced: int) -> None:
 
 
 class Entry(NamedTuple):
-    """One customer's period in the list of reports; what is due is of whole months only."""
+    """One customer's period in the list of reports. Only whole periods have an amount due."""
 
     customer_id: UUID
     customer: str
@@ -46,15 +46,15 @@ class Entry(NamedTuple):
     due_cents: int | None = None
 
 
-_ENTRIES = text(load_statement("rating", "period_totals"))
+_PERIOD_TOTALS = text(load_statement("rating", "period_totals"))
 
 
 def draft_entries(connection: Connection, scope: Scope) -> list[Entry]:
-    """The totals of every open month that `scope` shows a line of.
+    """The totals of every open period that `scope` shows a line of.
 
     Raises Unpriced when an action has no price on its rate card.
     """
-    return entry_rows(connection, _ENTRIES, scope, ReportStatus.DRAFT)
+    return entry_rows(connection, _PERIOD_TOTALS, scope, ReportStatus.DRAFT)
 
 
 def entry_rows(

@@ -4,12 +4,13 @@ Invariant: a version is never edited, and takes effect at the start of a period 
 (docs/billing-rules.md, Price), so two cards never price one period.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, func, insert, select, text, tuple_
+from sqlalchemy import Connection, column, func, insert, null, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from common import identifiers
@@ -21,8 +22,6 @@ from common.rating.models import RateCard, RateCardChargedDuplicates
 from common.rating.models import RateCardRate as StoredRate
 from common.rating.rate_card_checks import is_of, owner_of, require_addable
 from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard, ProposedCard, ProposedRate
-
-_DEFAULT_CARD_IN_FORCE = text("select rate_card_id from rate_card_in_force(null, :period)")
 
 
 def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
@@ -60,43 +59,49 @@ def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateC
 
 
 def statement_parameter(connection: Connection, card: ProposedCard, period: Period) -> str:
-    """The card as the deciding statement takes one in place of those in force: JSON.
+    """The card as the rating statement takes one in place of those in force: JSON.
 
-    One that follows the default card is what that one is in the period. Raises Unpriced where
+    A card that follows the default card is the default card of the period. Raises Unpriced where
     there is none.
     """
     if card.follows_default:
         return _parameter_of_default(connection, period)
     terms = _terms(card)
-    return to_json(
-        {
-            "cap_cents": terms["cap_cents"],
-            "cap_scope": terms["cap_scope"],
-            "duplicates_charged_for": card.duplicates_charged_for,
-            "rates": [_row(rate) for rate in card.required_rates()],
-        }
-    ).decode()
+    rates = [_row(rate) for rate in card.required_rates()]
+    return _parameter(terms["cap_cents"], terms["cap_scope"], card.duplicates_charged_for, rates)
 
 
 def _parameter_of_default(connection: Connection, period: Period) -> str:
-    card_id = connection.scalar(_DEFAULT_CARD_IN_FORCE, {"period": period.start})
+    default_card = func.rate_card_in_force(null(), period.start)
+    card_id = connection.scalar(select(column("rate_card_id")).select_from(default_card))
     if card_id is None:
         raise Unpriced(f"no rate card is in force in {period}")
     card = get_rate_card(connection, card_id)
+    rates = [
+        {
+            "engagement_level": rate.engagement_level,
+            "lead_type": rate.lead_type,
+            "product_id": rate.product_id,
+            "amount_cents": rate.amount_cents,
+        }
+        for rate in card.rates
+    ]
+    lead_types = [charged.lead_type for charged in card.charged_duplicates]
+    return _parameter(card.cap_cents, card.cap_scope, lead_types, rates)
+
+
+def _parameter(
+    cap_cents: int,
+    cap_scope: CapScope,
+    duplicates_charged_for: Sequence[str],
+    rates: Sequence[Mapping[str, object]],
+) -> str:
     return to_json(
         {
-            "cap_cents": card.cap_cents,
-            "cap_scope": card.cap_scope,
-            "duplicates_charged_for": [charged.lead_type for charged in card.charged_duplicates],
-            "rates": [
-                {
-                    "engagement_level": rate.engagement_level,
-                    "lead_type": rate.lead_type,
-                    "product_id": rate.product_id,
-                    "amount_cents": rate.amount_cents,
-                }
-                for rate in card.rates
-            ],
+            "cap_cents": cap_cents,
+            "cap_scope": cap_scope,
+            "duplicates_charged_for": duplicates_charged_for,
+            "rates": rates,
         }
     ).decode()
 
@@ -117,16 +122,16 @@ def rate_card_by_number(
 
 def get_rate_card(connection: Connection, rate_card_id: UUID) -> RateCard:
     """One version by its id. Raises NotFound."""
-    found = Session(connection).get(RateCard, rate_card_id)
-    if found is None:
+    card = Session(connection).get(RateCard, rate_card_id)
+    if card is None:
         raise NotFound(f"no rate card has the id {rate_card_id}")
-    return found
+    return card
 
 
 def list_rate_cards(
-    connection: Connection, customer_id: str | None, after: CardKey | None, most: int
+    connection: Connection, customer_id: str | None, after: CardKey | None, limit: int
 ) -> list[RateCard]:
-    """At most `most` versions: the default card's, then each customer's, the newest first.
+    """At most `limit` versions: the default card's, then each customer's, the newest first.
 
     With `customer_id` only that customer's own.
     """
@@ -135,7 +140,7 @@ def list_rate_cards(
         select(RateCard)
         .outerjoin(Customer, RateCard.customer_id == Customer.customer_id)
         .order_by(owner, RateCard.version.desc())
-        .limit(most)
+        .limit(limit)
     )
     if customer_id is not None:
         query = query.where(RateCard.customer_id == identifiers.customer_id(customer_id))

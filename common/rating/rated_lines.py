@@ -54,40 +54,16 @@ class LineKey(NamedTuple):
 
 
 def lines(
-    connection: Connection,
-    scope: Scope,
-    *,
-    lead_id: UUID | None = None,
-    after: LineKey | None = None,
-    most: int | None = None,
+    connection: Connection, scope: Scope, *, lead_id: UUID | None = None
 ) -> Iterator[tuple[Line, LineKey]]:
     """The lines that `scope` shows, in canonical order, as they arrive from the database."""
     rows = connection.execute(
         _LINES,
-        scope.parameters()
-        | {
-            "lead_id": lead_id and str(lead_id),
-            "after_timestamp": after and after.timestamp,
-            "after_created": after and after.lead_created_at,
-            "after_lead": after and str(after.lead_id),
-            "after_key": after and after.action_key,
-            "after_level": after and after.engagement_level.value,
-            "after_occurrence": after and after.occurrence,
-            "max_lines": most,
-        },
+        scope.parameters() | {"lead_id": lead_id and str(lead_id)},
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     )
     for row in rows:
-        *members, created, lead, key, occurrence = row
+        *members, lead_created_at, lead, action_key, occurrence = row
         line = Line(*members)
-        yield (
-            line,
-            LineKey(
-                line.timestamp,
-                created,
-                lead,
-                key,
-                EngagementLevel(line.engagement_level),
-                occurrence,
-            ),
-        )
+        level = EngagementLevel(line.engagement_level)
+        yield line, LineKey(line.timestamp, lead_created_at, lead, action_key, level, occurrence)

@@ -1,6 +1,6 @@
 """What-if: what stored actions would cost on a proposed rate card.
 
-Invariant: nothing is written, and the same statement decides as for a bill; only the card differs.
+Invariant: nothing is written, and the same statement rates as for a bill; only the card differs.
 """
 
 from collections.abc import Sequence
@@ -43,9 +43,9 @@ def simulate(
 ) -> list[Simulated]:
     """Each customer's period on the cards in force and on `card`, by customer id.
 
-    `customers`: ids, each with its pointer in the request; the card is tried as their own. With
-    None it is tried as the default card, on everyone with actions in the period: who has a card of
-    their own stays on it.
+    `customers`: ids with their pointers in the request; the card is tried as their own. With None
+    it is tried as the default card, for all customers with actions in the period: customers with a
+    card of their own keep it.
 
     Raises Invalid for a card or customer that is refused, and Unpriced when an action has no price
     on the card in force.
@@ -65,13 +65,14 @@ def simulate(
     ids = None if customers is None else _known(connection, customers)
     if ids is None:
         active = active_periods(connection, None, period.start, period.end)
-        ids = {owner for owner, _ in active}
+        ids = {customer_id for customer_id, _ in active}
     if not ids:
         return []
-    in_force = rate_cards_in_force(connection, ids, period.start)
+    cards = rate_cards_in_force(connection, [(customer_id, period.start) for customer_id in ids])
+    in_force = {customer_id: card for (customer_id, _), card in cards.items()}
     if ids - in_force.keys():
         raise Unpriced(f"no rate card is in force in {period}")
-    repriced = {owner for owner in ids if customers is not None or in_force[owner].is_default}
+    repriced = {key for key in ids if customers is not None or in_force[key].is_default}
     current = _totals(connection, ids, period)
     proposed = _totals(connection, repriced, period, statement_parameter(connection, card, period))
     rows = connection.execute(
@@ -100,14 +101,16 @@ def _totals(
     return {entry.customer_id: entry.totals for entry in entries}
 
 
-def _known(connection: Connection, named: Sequence[tuple[str, str]]) -> set[UUID]:
-    ids = [(identifiers.customer_id(name), pointer) for name, pointer in named]
-    query = select(Customer.customer_id).where(Customer.customer_id.in_([each for each, _ in ids]))
+def _known(connection: Connection, customers: Sequence[tuple[str, str]]) -> set[UUID]:
+    pointers = [(identifiers.customer_id(name), pointer) for name, pointer in customers]
+    query = select(Customer.customer_id).where(
+        Customer.customer_id.in_([customer_id for customer_id, _ in pointers])
+    )
     known = set(connection.scalars(query))
     errors = [
         FieldError(pointer, "unknown_customer", "no such customer is registered")
-        for each, pointer in ids
-        if each not in known
+        for customer_id, pointer in pointers
+        if customer_id not in known
     ]
     if errors:
         raise Invalid("the simulation names customers that are not known", errors)

@@ -14,7 +14,7 @@ from common.catalog.models import Customer
 from common.enums import CapScope
 from common.final_reports.models import BillingReport, LateAction
 from common.problems import NotFound, Unpriced
-from common.rating.card_in_force import cards_of_periods
+from common.rating.card_in_force import rate_cards_in_force
 from common.rating.models import RateCard
 from common.reports.model import CardName
 
@@ -98,11 +98,11 @@ def cards_of(
     connection: Connection, customer_id: UUID, periods: Iterable[date]
 ) -> dict[date, CardName]:
     """The card that prices each period. Raises Unpriced for a period without one."""
-    wanted = set(periods)
-    cards = cards_of_periods(connection, customer_id, wanted)
-    if missing := wanted - cards.keys():
-        raise Unpriced(f"no rate card is in force in {Period(min(missing))}")
+    pairs = {(customer_id, period) for period in periods}
+    cards = rate_cards_in_force(connection, pairs)
+    if missing := pairs - cards.keys():
+        raise Unpriced(f"no rate card is in force in {Period(min(missing)[1])}")
     return {
         period: CardName(card.name, card.version, card.caps_product)
-        for period, card in cards.items()
+        for (_, period), card in cards.items()
     }
