@@ -16,29 +16,7 @@ from common.enums import EngagementLevel
 from common.rating.line import Line
 from common.rating.scope import Scope
 
-# For statements that are not files yet: rated lines as `selected`, their periods as `scope`.
-RATED = f"""scope as (
-    select *
-    from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
-        as requested (customer_id, period)
-),
-
-selected as (
-{load_statement("rating", "rate_month")}
-)"""
-RATED_FLAT = f"""scope as (
-    select cap_cents from rate_card_in_force(cast(:customer_id as uuid), :period)
-),
-
-selected as (
-{load_statement("rating", "rate_flat_card_month")}
-)"""
 LINES_AT_ONCE = 1_000
-SUMS = """
-    coalesce(sum(gross_cents), 0)::bigint as gross_cents,
-    coalesce(sum(billed_cents), 0)::bigint as billed_cents,
-    coalesce(sum(duplicate_cents), 0)::bigint as duplicate_cents,
-    coalesce(sum(cap_cents), 0)::bigint as cap_cents"""
 _LINES = text(load_statement("rating", "rated_lines"))
 
 
