@@ -9,12 +9,12 @@ def main() -> None:
     log_as_json()
     uvicorn.run(
         "services.reports.app:app",
-        host="0.0.0.0",  # noqa: S104 - only the load balancer's security group gets here
+        host="0.0.0.0",  # noqa: S104 - its security group admits the load balancer only
         port=8000,
-        log_config=None,  # ours stands
-        access_log=False,  # which would name people: queries hold their addresses
+        log_config=None,  # log_as_json has configured logging
+        access_log=False,  # it would log queries, which contain personal data
         server_header=False,
-        # Requests under way get 25 seconds after SIGTERM; ECS sends SIGKILL after 30.
+        # After SIGTERM, running requests have 25 seconds; ECS sends SIGKILL after 30.
         timeout_graceful_shutdown=25,
     )
 

@@ -1,7 +1,7 @@
 """The reporting service: everything but POST /leads.
 
-Invariant: whatever goes wrong is answered by a problem document, or for a browser by a page that
-says the same, made in one place.
+Invariant: every error is answered in one place, by a problem document or, for a browser, by a page
+that says the same.
 """
 
 import logging
@@ -67,7 +67,7 @@ from services.reports.http.request_logging import (
     write_to_cloudwatch,
 )
 from services.reports.http.security import DOCS, BlankParameters, SafeHeaders, require_own_site
-from services.reports.http.sessions import RenewedSessions, had_one
+from services.reports.http.sessions import RenewedSessions, had_session
 from services.reports.http.tracing import Tracing
 from services.reports.render.templates import query
 
@@ -86,7 +86,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-app = FastAPIOffline(  # its /docs takes nothing from elsewhere
+app = FastAPIOffline(  # its /docs loads no file of another site
     title="Lead Billing Engine",
     version=VERSION,
     description="Leads in, reports out that a partner can check to the cent.",
@@ -133,13 +133,13 @@ lambda_handler = Mangum(app, lifespan="off")
 
 @app.exception_handler(Problem)
 def refuse(request: Request, problem: Problem) -> Response:
-    """A problem as its document, or for a browser as a page that says the same."""
+    """Answers with the problem document, or for a browser with a page that says the same."""
     if prefers_page(request):
         if isinstance(problem, Unauthenticated) and request.method == "GET":
-            wanted = request.scope["path"].lstrip("/")
+            address = request.scope["path"].lstrip("/")
             if request.url.query:
-                wanted += f"?{request.url.query}"
-            where = {"next": wanted} | ({"ended": "true"} if had_one(request) else {})
+                address += f"?{request.url.query}"
+            where = {"next": address} | ({"ended": "true"} if had_session(request) else {})
             return see_other(request, "console/sign-in?" + query(where))
         answer = page(request, "error.html", "", int(problem.status), problem=problem)
         answer.headers.update(problem.headers)
@@ -180,12 +180,12 @@ def fail(request: Request, error: Exception) -> Response:
     return refuse(request, Internal("the error was logged"))
 
 
-# The outermost: what the others refuse is logged and counted too.
+# The outermost middleware: what the others refuse is logged and counted too.
 app.add_middleware(Observed, on_error=fail, tracing=Tracing(SERVICE) if Settings().trace else None)
 
 
 def _allowed_at(request: Request) -> str:
-    """Every method of this path, the function's among them."""
+    """Every method of this path, including the function's."""
 
     def answers(method: str) -> bool:
         scope = {**request.scope, "method": method}

@@ -1,7 +1,7 @@
-"""Keys and erasures on the settings' database: `python -m services.reports.cli`.
+"""Commands for keys and erasures on the configured database: `python -m services.reports.cli`.
 
-In the service's image, so that a one-off task can make a deployment's first key. A key that is made
-here is printed, and a task's output is logged: there, make the key elsewhere and hand in its hash.
+The service's image contains them, so that a one-off task can create a deployment's first key. A new
+key is printed, and a task's output is logged: there, create the key elsewhere and pass its hash.
 """
 
 import argparse
@@ -30,9 +30,9 @@ _MAX_LISTED = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     try:
-        run(asked)
+        run(args)
     except Problem as problem:
         fields = "".join(f"\n  {each.pointer}: {each.detail}" for each in problem.errors)
         sys.exit(f"error: {problem.detail}{fields}")
@@ -41,51 +41,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m services.reports.cli", description=__doc__)
     commands = made.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("key-create", help="make a key and print it, this once")
-    create.add_argument("--name", required=True, type=_name, help="who or what will use it")
+    create = commands.add_parser("key-create", help="create a key and print it once")
+    create.add_argument("--name", required=True, type=_name, help="who or what uses it")
     create.add_argument("--role", required=True, type=Role, choices=list(Role))
-    create.add_argument("--customer", help="whose data alone it reaches; all unless given")
-    create.add_argument("--key-id", help="of a key that was made elsewhere")
-    create.add_argument("--key-hash", type=_hash, help="its SHA-256 in hex; the key stays there")
+    create.add_argument("--customer", help="limit to one customer")
+    create.add_argument("--key-id", help="id of a key that was created elsewhere")
+    create.add_argument("--key-hash", type=_hash, help="SHA-256 of that key, in hex")
     commands.add_parser("key-list", help="list the keys")
-    rotate = commands.add_parser("key-rotate", help="make a key in another's place and print it")
+    rotate = commands.add_parser("key-rotate", help="create a key in another's place and print it")
     rotate.add_argument("key_id")
     rotate.add_argument("--overlap-hours", type=int, default=24, help="(%(default)s)")
     erase = commands.add_parser("erase", help="erase a user of a customer")
     erase.add_argument("--customer", required=True)
     erase.add_argument("--user", required=True, help="email, phone, external id or user key")
-    revoke = commands.add_parser("key-revoke", help="end a key")
+    revoke = commands.add_parser("key-revoke", help="revoke a key")
     revoke.add_argument("key_id")
     return made
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Does what a parsed command asks. Raises Problem."""
-    with acting_as(f"command {asked.command} by {account()}"), transaction() as connection:
-        match asked.command:
-            case "key-create" if asked.key_hash:
-                material = KeyMaterial(asked.key_id, asked.key_hash)
-                key = store_key(connection, material, asked.name, asked.role, asked.customer)
+def run(args: argparse.Namespace) -> None:
+    """Runs a parsed command. Raises Problem."""
+    with acting_as(f"command {args.command} by {account()}"), transaction() as connection:
+        match args.command:
+            case "key-create" if args.key_hash:
+                material = KeyMaterial(args.key_id, args.key_hash)
+                key = store_key(connection, material, args.name, args.role, args.customer)
                 lines = [describe(key)]
             case "key-create":
-                key, token = create_key(connection, asked.name, asked.role, asked.customer)
+                key, token = create_key(connection, args.name, args.role, args.customer)
                 lines = [describe(key), token.text]
             case "key-list":
                 lines = [describe(key) for key in list_keys(connection, None, _MAX_LISTED)]
             case "key-rotate":
-                overlap = timedelta(hours=asked.overlap_hours)
-                key, token = rotate_key(connection, asked.key_id, overlap)
+                overlap = timedelta(hours=args.overlap_hours)
+                key, token = rotate_key(connection, args.key_id, overlap)
                 lines = [describe(key), token.text]
             case "erase":
-                lines = [str(erase_user(connection, asked.customer, asked.user, settings()))]
+                lines = [str(erase_user(connection, args.customer, args.user, settings()))]
             case _:
-                lines = [describe(revoke_key(connection, asked.key_id))]
-    # Not before it is committed: what is shown works.
+                lines = [describe(revoke_key(connection, args.key_id))]
+    # After the commit, so that a printed key works.
     print(*lines, sep="\n")  # noqa: T201
 
 
 def describe(key: ApiKey) -> str:
-    """A key in a line, without what it is proved by."""
+    """A key in one line, without its secret."""
     owner = "all customers" if key.customer is None else key.customer.external_id
     line = f"{key.key_id}  {key.role.value:<6}  {owner}  {key.name}"
     if key.expires_at is None:
@@ -112,8 +112,8 @@ def _hash(text: str) -> bytes:
 
 
 def account() -> str:
-    """Who gives a command, for the audit."""
-    # Not from the environment, where `make erase USER=...` puts the very person to be erased.
+    """The account that runs the command, for the audit log."""
+    # Not from the environment: `make erase USER=...` puts the user to erase there.
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:

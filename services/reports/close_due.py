@@ -1,8 +1,8 @@
-"""What the schedule runs in the service's image: closes what is due, a line of JSON for each run.
+"""Closes the months that are due, as the schedule does: one line of JSON for each run.
 
     python -m services.reports.close_due --grace-days 3
 
-Ends with 1 where a customer could not be closed; the next run takes that one up.
+Exits with 1 if a customer could not be closed; the next run tries it again.
 """
 
 import argparse
@@ -28,12 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="how long a month must have been over, for its late actions (%(default)s)",
     )
     parser.add_argument("--actor", default="schedule", help="for the run history (%(default)s)")
-    asked = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     if Settings().cloudwatch_metrics and write_to_cloudwatch not in sinks:
         sinks.append(write_to_cloudwatch)
     failed = 0
     runs = 0
-    for run in close_due(datetime.now(UTC), asked.grace_days, asked.actor):
+    for run in close_due(datetime.now(UTC), args.grace_days, args.actor):
         runs += 1
         summary = BillingRun.from_run(run)
         failed += summary.failed

@@ -1,6 +1,6 @@
-"""What waits: for a person, by the database's word, and for the database, by the queue's.
+"""The gauges of pending work: of the database, and of the spill queue.
 
-Invariant: a queue that does not answer holds nobody up for long, and is told as not known.
+Invariant: a queue that does not answer costs 3 seconds at most, and its gauge is NaN.
 """
 
 import logging
@@ -16,20 +16,20 @@ from common.settings import settings
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_NOT_KNOWN = float("nan")
+_UNKNOWN = float("nan")
 
 logger = logging.getLogger("lead_billing.waiting")
 
 
 def current_gauges(connection: Connection) -> dict[Metric, float]:
-    """Every level there is to tell; the queue's is not a number (NaN) where nobody tells it."""
-    return {**pending_work(connection), Metric.QUEUED_NOW: _queued()}
+    """Every gauge. The queue's is NaN if there is no queue or it does not answer."""
+    return {**pending_work(connection), Metric.QUEUED_NOW: _queued_messages()}
 
 
-def _queued() -> float:
+def _queued_messages() -> float:
     queue_url = settings().queue_url
     if queue_url is None:
-        return _NOT_KNOWN
+        return _UNKNOWN
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - half a second
 
     try:
@@ -43,13 +43,13 @@ def _queued() -> float:
         )
     except (BotoCoreError, ClientError) as error:
         logger.warning("the queue's length is not known", exc_info=error)
-        return _NOT_KNOWN
+        return _UNKNOWN
     return sum(int(count) for count in answer["Attributes"].values())
 
 
 @lru_cache(maxsize=1)
 def _client() -> "SQSClient":
-    import boto3  # noqa: PLC0415 - half a second that only those with a queue have to wait
+    import boto3  # noqa: PLC0415 - half a second, for deployments with a queue only
     from botocore.config import Config  # noqa: PLC0415
 
     patience = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})

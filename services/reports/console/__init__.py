@@ -1,7 +1,7 @@
-"""The console: pages for the billing person, each made of what the API gives too.
+"""The console: pages for the billing person, from the same functions as the API.
 
-Invariant: a page's address takes ids in its query, so that every page of a kind stands at the same
-depth and any id can be linked to; a form is answered by sending the browser on (303).
+Invariant: an address of a page has ids in its query, so that all addresses have the same depth and
+every id can be linked; a form that was saved is answered by a redirect (303).
 """
 
 from fastapi import APIRouter

@@ -1,7 +1,7 @@
 """/console/close: what closing a month would do, and starting the run that does it.
 
-A run goes on after its answer was sent, whether the browser stays or not; where the service runs
-as a function it ends before.
+The run continues after the answer, with or without the browser. If the service runs as a function,
+the run ends before the answer.
 """
 
 from fastapi import APIRouter, BackgroundTasks, Request
@@ -25,7 +25,7 @@ ACTOR = "console"
 def preview_close(
     request: Request, connection: Snapshot, now: Now, period: str | None = None
 ) -> HTMLResponse:
-    """What each customer would be billed for the month, and what keeps it from being closed."""
+    """What each customer would be billed for the month, and why it cannot be closed yet."""
     month = month_to_close(connection, now) if period is None else period_of(period)
     active = active_months(connection)
     return page(
@@ -40,7 +40,7 @@ def preview_close(
 
 @router.post("/console/close", response_class=HTMLResponse)
 def start_close(request: Request, form: Form, background: BackgroundTasks) -> Response:
-    """Starts a run for the chosen customers and sends the browser to where it can be watched."""
+    """Starts a run for the chosen customers and redirects to the page that shows its progress."""
     period, chosen = period_of(form.get("period", "")), form.getlist("customer_id")
     if not chosen:
         raise Invalid(
@@ -50,7 +50,7 @@ def start_close(request: Request, form: Form, background: BackgroundTasks) -> Re
     if form.get("confirmed") != "true":
         raise Invalid(
             "the close was not confirmed",
-            [FieldError("/confirmed", "missing", "tick that you have looked at the amounts")],
+            [FieldError("/confirmed", "missing", "tick that you have reviewed the amounts")],
         )
     started = start_run(period, chosen, ACTOR)
     background.add_task(finish_run, started)

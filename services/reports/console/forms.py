@@ -1,6 +1,6 @@
-"""Forms: what a browser posted, tried out, and shown again with what was wrong.
+"""Forms: reading a posted form, running its change, and showing it again with its errors.
 
-Invariant: a form that was refused has written nothing, and comes back as it was filled in.
+Invariant: a refused form changes nothing, and is shown again as it was filled in.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ Form = Annotated[Fields, Depends(_fields)]
 
 
 def parsed(kind: type[Body], values: Mapping[str, object]) -> Body:
-    """The values as the API takes them. Raises Invalid with each field's error."""
+    """The values as the body of an API request. Raises Invalid with an error for each field."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -60,7 +60,7 @@ def parsed(kind: type[Body], values: Mapping[str, object]) -> Body:
 
 
 def attempted(work: Callable[[Connection], Done]) -> Done | Problem:
-    """What `work` did in a transaction of its own, or why nothing of it was done."""
+    """The result of `work` in a transaction of its own, or the problem that rolled it back."""
     try:
         with transaction() as connection:
             return work(connection)
@@ -69,6 +69,6 @@ def attempted(work: Callable[[Connection], Done]) -> Done | Problem:
 
 
 def tag_of(*members: object) -> str:
-    """A short text that differs where any of the members does: what a form's reader has seen."""
+    """A short hash of the members: tells whether they have changed since a form was shown."""
     text = "\0".join("" if member is None else f"={member}" for member in members)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

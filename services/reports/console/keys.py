@@ -38,7 +38,7 @@ def list_keys(
 
 @router.post("/console/keys", response_class=HTMLResponse)
 def change_keys(request: Request, form: Form, now: Now) -> Response:
-    """Makes, rotates or ends a key. A new key is in this answer, and nowhere after it."""
+    """Creates, rotates or revokes a key. A new key is shown in this answer only."""
     shown: str | None = None
     problem: Problem | None = None
     try:

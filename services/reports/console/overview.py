@@ -21,7 +21,7 @@ SERIES = ("Billed", "Duplicate savings", "Cap savings")
 
 
 class Attention(NamedTuple):
-    """Something that waits for somebody, and where it is dealt with."""
+    """Something that needs attention, and the page to handle it."""
 
     number: int
     one: str
@@ -38,7 +38,7 @@ class Attention(NamedTuple):
 def show_overview(
     request: Request, connection: Snapshot, now: Now, month: str | None = None
 ) -> HTMLResponse:
-    """The newest month with actions, or the one asked for, against the months before it."""
+    """The newest month with actions, or the requested one, compared with the months before it."""
     active = active_months(connection)
     if month is not None:
         shown = period_of(month, "month")
@@ -96,7 +96,7 @@ def _series(totals: list[Totals]) -> list[Series]:
 
 
 def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention]:
-    each = [
+    items = [
         Attention(
             waits.quarantined_leads,
             "lead in quarantine",
@@ -147,4 +147,4 @@ def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention
             "console/rate-cards",
         ),
     ]
-    return [one for one in each if one.number]
+    return [item for item in items if item.number]

@@ -40,7 +40,7 @@ _FOR_ADMINS = [
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What every page is told: the way back to the root, where in the console it is, for whom."""
+    """What every page needs: the path to the root, its place in the navigation, the principal."""
 
     root: str
     here: str = ""
@@ -48,7 +48,7 @@ class Frame:
 
     @property
     def may_change(self) -> bool:
-        """Whether to show what only an admin may open or press (http/authorization.py)."""
+        """Whether to show what requires an admin (http/authorization.py)."""
         return self.principal is not None and self.principal.role is Role.ADMIN
 
     @property
@@ -72,5 +72,5 @@ def page(
 
 
 def see_other(request: Request, address: str) -> RedirectResponse:
-    """Sends a browser on after a form was posted. `address`: from the root, without a slash."""
+    """Redirects after a form was posted. `address`: from the root, without a slash."""
     return RedirectResponse(frame_of(request).root + address, 303)

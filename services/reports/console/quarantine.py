@@ -1,4 +1,4 @@
-"""/console/quarantine: the leads that wait for a customer or product, and taking them in."""
+"""/console/quarantine: leads of unknown customers or products, and importing them."""
 
 from uuid import UUID
 
@@ -28,7 +28,7 @@ router = APIRouter()
 LEADS_A_PAGE = 50
 MAX_AT_ONCE = 500
 
-# What a reason is about: the form that registers it, and its name.
+# By reason: the form that registers what is missing, and its name.
 _FORMS = {
     "unknown_customer": ("console/customer", "customer"),
     "unknown_product": ("console/product", "product"),
@@ -76,7 +76,7 @@ def show_quarantine(
 
 @router.post("/console/quarantine", response_class=HTMLResponse)
 def replay_leads(request: Request, form: Form, now: Now) -> Response:
-    """Takes in one lead, or up to 500 of one cause: each in a transaction of its own."""
+    """Imports one lead, or up to 500 of one cause, each in a transaction of its own."""
     more = 0
     if "quarantine_id" in form:
         chosen = [parsed(OneLead, dict(form)).quarantine_id]

@@ -52,13 +52,13 @@ def proposed_card(form: Fields) -> NewCard:
 
 
 def _number(text: str) -> int | str:
-    """The number that was typed; what is none is refused as it is."""
+    """The typed number, or the text if it is no number, which is then refused."""
     typed = text.strip()
     return int(typed) if typed.isdecimal() and len(typed) < 10 else typed
 
 
 def specific_rows(form: Fields) -> list[RateRow]:
-    """The more specific rates that are filled in, in the form's order."""
+    """The more specific rates of the form, without empty rows."""
     numbers = sorted(
         int(name.removeprefix("level-")) for name in form if re.fullmatch(r"level-[0-9]{1,4}", name)
     )
@@ -70,7 +70,7 @@ def specific_rows(form: Fields) -> list[RateRow]:
 
 
 def _full(text: str) -> str:
-    """An amount as people type it, with its two places: "15" is "15.00"."""
+    """A typed amount with two decimal places: "15" becomes "15.00"."""
     typed = text.strip().replace(",", "")
     match = _SHORT_AMOUNT.fullmatch(typed)
     return typed if match is None else f"{match[1]}.{(match[2] or '').ljust(2, '0')}"

@@ -1,6 +1,6 @@
-"""The page of one report: its lines found by filter and sorted, and its verification on demand.
+"""The page of one report: its lines filtered and sorted, and its verification on demand.
 
-It stands beside the report's other forms, at the report's own address.
+It has the address of the report, like the other formats.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from services.reports.report_loader import load_report
 
 
 class _Query(BaseModel):
-    """The page's query: each name once, and no other."""
+    """The page's query; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +53,7 @@ class _Query(BaseModel):
         )
 
     def filters(self) -> dict[str, str]:
-        """What narrows, as the page's links carry it on."""
+        """The filters, for the links of the page."""
         named = self.model_dump(
             mode="json", exclude={"sort", "order", "page", "verify"}, exclude_none=True
         )

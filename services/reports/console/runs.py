@@ -22,7 +22,7 @@ _SILENCE = timedelta(minutes=5)
 def show_run(
     request: Request, connection: Snapshot, now: Now, id: UUID, of: int | None = None
 ) -> HTMLResponse:
-    """How far a run has come, or what came of it. `of`: how many customers it was started for."""
+    """The progress or the result of a run. `of`: how many customers it was started for."""
     progress = run_progress(connection, id)
     run = progress.past.run
     done = len(progress.closed) + len(progress.past.parked)

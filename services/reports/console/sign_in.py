@@ -18,13 +18,13 @@ router = APIRouter()
 
 @router.get("/console/sign-in", response_class=HTMLResponse)
 def show_sign_in(request: Request, next: str = "", ended: bool = False) -> HTMLResponse:
-    """`ended`: whether a session that is over led here."""
+    """`ended`: whether an ended session led here."""
     return _sign_in_page(request, _own_address(next), ended=ended)
 
 
 @router.post("/console/sign-in", response_class=HTMLResponse)
 def sign_in(request: Request, form: Form) -> Response:
-    """Opens a session for a key that is good; the browser keeps no more than the key's id."""
+    """Opens a session for a valid key; the browser keeps only the id of the key."""
     address = _own_address(form.get("next", ""))
     try:
         # Without an address: signing in requires a key, even on an open server.
@@ -63,7 +63,7 @@ def _sign_in_page(
 
 
 def _own_address(text: str) -> str:
-    """An address of the console from its root; the overview's where it is none of ours."""
+    """An address of this site from its root; the overview's address for any other."""
     parts = urlsplit(text.lstrip("/"))
     is_ours = not parts.scheme and not parts.netloc and "\\" not in text and text.isprintable()
     return text.lstrip("/") if is_ours else ""

@@ -1,6 +1,6 @@
-"""/console/statement: a long PDF statement while it is made, for the person who waits for it.
+"""/console/statement: a long PDF statement, with its progress.
 
-Invariant: nothing is kept between requests; what tells how far it is brings the PDF too.
+Invariant: nothing is kept between requests; the answer with the progress ends with the PDF.
 """
 
 from fastapi import APIRouter, Request
@@ -22,14 +22,14 @@ router = APIRouter()
 def show_statement(
     request: Request, connection: Snapshot, customer_id: Id, period: str
 ) -> HTMLResponse:
-    """The page that has the statement made, and offers it."""
+    """The page that requests the statement and offers it."""
     customer = get_customer(connection, customer_id)
     return page(request, "statement.html", "reports", customer=customer, period=period_of(period))
 
 
 @router.get("/console/statement/progress")
 def make_statement(connection: Snapshot, customer_id: Id, period: str) -> StreamingResponse:
-    """The PDF behind rows of text that tell how many lines are drawn."""
+    """The PDF, after rows of text with the number of drawn lines."""
     month = find_month(connection, customer_id, period_of(period))
     report = load_report(connection, month)
     return StreamingResponse(

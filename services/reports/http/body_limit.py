@@ -1,6 +1,6 @@
-"""How much of a request the service takes in.
+"""The limit of a request's body.
 
-Invariant: no more of a body than `MAX_BODY_BYTES` is ever held, whether its length is told or not.
+Invariant: never more than `MAX_BODY_BYTES` of a body are read, with or without Content-Length.
 """
 
 from http import HTTPStatus
@@ -12,7 +12,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024  # 10,000 customers to close, each with the lon
 
 
 class BodyLimit:
-    """ASGI middleware: reading a body that is too long raises HTTPException 413."""
+    """ASGI middleware: reading more than the limit raises HTTPException 413."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,6 +1,6 @@
-"""Which renderer a request asks for: by the address's extension, else by its Accept header.
+"""The format of a report that a request asks for: by extension, or else by its Accept header.
 
-Invariant: an extension always wins, and a format that is not on offer is said so, never swapped.
+Invariant: an extension always wins, and an unknown format is refused, never replaced.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ from services.reports.render.pdf.statement import MEDIA_TYPE
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A way to show a report.
+    """A format of a report.
 
-    `render` is None where a page of the console shows it. `pages` says whether it shows its lines
-    page by page, `masks` whether it leaves the house: users are masked in it then.
+    `render` is None for the page of the console. `pages`: lines come page by page. `masks`: users
+    are masked, because the file leaves the company.
     """
 
     extension: str
@@ -39,13 +39,13 @@ FORMATS = [
 
 
 def split_extension(text: str) -> tuple[str, str | None]:
-    """A path's last part, and its extension where it has one."""
+    """The last part of a path without its extension, and the extension if there is one."""
     stem, dot, extension = text.rpartition(".")
     return (stem, extension) if dot else (text, None)
 
 
 def chosen_format(extension: str | None, accept: str | None) -> Format:
-    """The format of an extension, else the one an Accept header wants most.
+    """The format of an extension, or else the one that the Accept header prefers.
 
     Raises NotAcceptable.
     """
@@ -55,30 +55,30 @@ def chosen_format(extension: str | None, accept: str | None) -> Format:
     offers = ", ".join(offered.extension for offered in FORMATS)
     if extension is not None:
         raise NotAcceptable(f"a report comes as {offers}, not as {extension!r}")
-    best = max(FORMATS, key=lambda offered: _wish(accept or "*/*", offered.media_type))
-    if _wish(accept or "*/*", best.media_type) == 0:
+    best = max(FORMATS, key=lambda offered: _preference(accept or "*/*", offered.media_type))
+    if _preference(accept or "*/*", best.media_type) == 0:
         raise NotAcceptable(f"a report comes as {offers}")
     return best
 
 
 def prefers_page(request: Request) -> bool:
-    """Whether an error is better told in a page: to a browser, and of the console to anybody."""
+    """Whether to answer an error with a page: for browsers, and for all pages of the console."""
     accept = request.headers.get("accept") or "*/*"
-    page, document = (_wish(accept, kind) for kind in (as_html.MEDIA_TYPE, PROBLEM_JSON))
+    page, document = (_preference(accept, kind) for kind in (as_html.MEDIA_TYPE, PROBLEM_JSON))
     is_console = request.url.path.startswith("/console/")
     return page > document or (is_console and page == document > 0)
 
 
-def _wish(accept: str, media_type: str) -> float:
-    """How much an Accept header wants a media type, 0 to 1 (RFC 9110, 12.5.1)."""
+def _preference(accept: str, media_type: str) -> float:
+    """How much an Accept header prefers a media type, 0 to 1 (RFC 9110, 12.5.1)."""
     essence = media_type.partition(";")[0]
-    exactness, wish = -1, 0.0
+    exactness, preference = -1, 0.0
     for item in accept.split(","):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
         ranges = ["*/*", essence.partition("/")[0] + "/*", essence]
         if name in ranges and ranges.index(name) > exactness:
-            exactness, wish = ranges.index(name), _quality(parameters)
-    return wish
+            exactness, preference = ranges.index(name), _quality(parameters)
+    return preference
 
 
 def _quality(parameters: list[str]) -> float:

@@ -1,6 +1,6 @@
-"""What is seen of the service: its log, its metrics, and the id that ties both to a request.
+"""The log and the metrics of the service, and the correlation id of each request.
 
-Invariant: nothing that is logged or counted holds a body, a query or the name of a customer.
+Invariant: no log line and no metric contains a body, a query or the name of a customer.
 """
 
 import logging
@@ -29,15 +29,15 @@ from services.reports.http.tracing import Tracing
 
 SERVICE = "lead-billing-reports"
 GATEWAY_REQUEST_ID = "x-gateway-request-id"  # set by API Gateway on all that comes through it
-_SECONDS_BETWEEN_LEVELS = 60
+_SECONDS_BETWEEN_GAUGES = 60
 
 logger = logging.getLogger("lead_billing.requests")
 
 
 class Observed:
-    """ASGI middleware: every request has an id, is logged in one line, and is counted.
+    """ASGI middleware: every request has a correlation id, is logged in one line, and is counted.
 
-    `on_error` answers what nobody has handled, while the request's id is still known.
+    `on_error` answers an unhandled error, while the correlation id is still known.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Observed:
         mine = id_of({"x-request-id": _id_of_gateway(scope, headers)}, uuid.uuid4().hex)
         correlation_id = id_of(headers, mine)
         began, status = time.perf_counter(), 0
-        # Where Lambda runs us, it has begun a segment itself.
+        # On Lambda, the runtime has begun a segment.
         tracing = None if "aws.event" in scope else self._tracing
         segment = tracing and tracing.begin(headers.get("x-amzn-trace-id"))
 
@@ -77,18 +77,18 @@ class Observed:
                     raise
                 await self._on_error(Request(scope), error)(scope, receive, send_with_id)
             finally:
-                route, method = _account_for(scope, status, time.perf_counter() - began)
+                route, method = _record_request(scope, status, time.perf_counter() - began)
                 if tracing and segment:
                     tracing.end(segment, route, method, status, correlation_id)
 
 
 def log_as_json(level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Has every logger of the process write lines of JSON, to standard output unless told."""
+    """Makes every logger of the process write lines of JSON, to standard output by default."""
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(LambdaPowertoolsFormatter(service=SERVICE))
     handler.addFilter(_with_correlation_id)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("uvicorn.access").disabled = True  # it tells queries, which hold addresses
+    logging.getLogger("uvicorn.access").disabled = True  # it logs queries, with personal data
 
 
 def write_to_cloudwatch(metric: Metric, value: float, labels: dict[str, str]) -> None:
@@ -102,22 +102,22 @@ def write_to_cloudwatch(metric: Metric, value: float, labels: dict[str, str]) ->
 
 @contextmanager
 def reporting_gauges() -> Iterator[None]:
-    """Records what waits for a person, every minute, in a thread of its own."""
+    """Records the gauges every minute, in a thread of its own."""
     over = threading.Event()
 
-    def tell() -> None:
-        while not over.wait(_SECONDS_BETWEEN_LEVELS):
+    def record_gauges() -> None:
+        while not over.wait(_SECONDS_BETWEEN_GAUGES):
             try:
                 with snapshot() as connection:
                     levels = current_gauges(connection)
             except Problem as problem:
-                logger.warning("the backlog is not known", exc_info=problem)
+                logger.warning("the gauges are unknown", exc_info=problem)
             else:
                 for metric, value in levels.items():
                     if not isnan(value):
                         record(metric, value)
 
-    thread = threading.Thread(target=tell, name="backlog", daemon=True)
+    thread = threading.Thread(target=record_gauges, name="gauges", daemon=True)
     thread.start()
     try:
         yield
@@ -126,7 +126,7 @@ def reporting_gauges() -> Iterator[None]:
 
 
 def is_through_gateway(request: Request) -> bool:
-    """Whether the request came from outside, by the gateway."""
+    """Whether the request came from outside, through the gateway."""
     return GATEWAY_REQUEST_ID in request.headers or "aws.event" in request.scope
 
 
@@ -135,8 +135,8 @@ def _id_of_gateway(scope: Scope, headers: Headers) -> str:
     return str(of_event or headers.get(GATEWAY_REQUEST_ID, ""))
 
 
-def _account_for(scope: Scope, status: int, seconds: float) -> tuple[str, str]:
-    """Gives the route and the method that it counted the request under."""
+def _record_request(scope: Scope, status: int, seconds: float) -> tuple[str, str]:
+    """Logs and counts a request. Returns its route and method as they are counted."""
     route = getattr(scope.get("route"), "path", "none")
     method = scope["method"] if route != "none" else "any"
     record(Metric.REQUESTS, route=route, method=method, status=str(status))

@@ -1,6 +1,6 @@
-"""What stands before every route: who may post a form, and what a page may do.
+"""Protection of every route: who may post a form, and what a page may load.
 
-Invariant: no other site's page can have a browser change anything here, whoever is signed in.
+Invariant: a page of another site cannot change anything here through a signed-in browser.
 """
 
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -11,12 +11,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.problems import Forbidden
 
-# Pages take everything from here, and run no script but our own file.
+# Pages load from this site only, and run only the script files of this site.
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-# The description's page starts its own script from the page itself.
+# The page of the API description has an inline script.
 DOCS = "/docs"
 _DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -26,7 +26,7 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 class SafeHeaders:
-    """ASGI middleware: no answer's type is guessed at, and no page does more than show itself."""
+    """ASGI middleware: browsers guess no content type, and a policy restricts pages."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -46,7 +46,7 @@ class SafeHeaders:
 
 
 class BlankParameters:
-    """ASGI middleware: a field of a form that was left empty narrows nothing in the console."""
+    """ASGI middleware: in the console, an empty field of a filter is no filter."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,9 +59,9 @@ class BlankParameters:
 
 
 def require_own_site(request: Request) -> None:
-    """Refuses what another site's page has a browser send. Raises Forbidden.
+    """Refuses a request that a page of another site sent. Raises Forbidden.
 
-    Browsers say where a request comes from; clients that are none, and say nothing, pass.
+    Browsers send where a request comes from; other clients send nothing and pass.
     """
     if request.method in _SAFE_METHODS:
         return
@@ -77,7 +77,7 @@ def require_own_site(request: Request) -> None:
 
 
 def _own_hosts(headers: Headers) -> set[str]:
-    """By which names the browser may have asked for us, a gateway in between included."""
+    """The host names that the browser may have used, directly or through a gateway."""
     names = [*headers.getlist("host"), *headers.getlist("x-forwarded-host")]
     for forwarded in headers.getlist("forwarded"):
         for part in forwarded.replace(",", ";").split(";"):

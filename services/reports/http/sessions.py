@@ -1,7 +1,7 @@
 """The console's sessions: a signed cookie that names the key somebody signed in with.
 
-Invariant: a session is worth no more than its key is at that moment, and ends with it. Nothing is
-stored, so that any task of the service knows any session.
+Invariant: a session never allows more than its key, and ends with it. Nothing is stored, so every
+task of the service can read every session.
 """
 
 import hmac
@@ -26,7 +26,7 @@ _SAME_SITE: Literal["strict"] = "strict"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who signed in, when, and when they were last seen; seconds since 1970."""
+    """The key that signed in, when, and when it was last used; in seconds since 1970."""
 
     key_id: str
     started: int
@@ -38,7 +38,7 @@ class Session:
 
     @staticmethod
     def read(text: str, now: int) -> "Session | None":
-        """The session that a cookie holds, None when it is not ours or has ended."""
+        """The session of a cookie; None for a foreign cookie or an ended session."""
         found = _FORM.fullmatch(text)
         if found is None:
             return None
@@ -53,7 +53,7 @@ class Session:
 
 
 def key_of(request: Request) -> str | None:
-    """The key of the request's session, which goes on from now."""
+    """The key of the request's session, which is renewed."""
     now = int(time.time())
     session = Session.read(request.cookies.get(COOKIE, ""), now)
     if session is None:
@@ -63,8 +63,8 @@ def key_of(request: Request) -> str | None:
     return session.key_id
 
 
-def had_one(request: Request) -> bool:
-    """Whether the browser has a session's cookie, be it over: it outlives an idle session."""
+def had_session(request: Request) -> bool:
+    """Whether the browser has a session cookie; the cookie outlives an idle session."""
     return bool(request.cookies.get(COOKIE))
 
 
@@ -78,7 +78,7 @@ def close_session(request: Request, response: Response) -> None:
 
 
 class RenewedSessions:
-    """ASGI middleware: gives a session that was used the cookie by which it goes on."""
+    """ASGI middleware: sends the cookie of a renewed session."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

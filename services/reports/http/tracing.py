@@ -1,7 +1,7 @@
-"""Traces of the service: a segment of X-Ray's for each request, when switched on (TRACE).
+"""Traces of the service: an X-Ray segment for each request, if TRACE is set.
 
-Invariant: tracing fails no request and holds none up: segments go by UDP, whether or not a daemon
-listens. No segment holds a body, a query or the name of a customer.
+Invariant: tracing never fails or delays a request: segments are sent by UDP, with or without a
+daemon. No segment contains a body, a query or the name of a customer.
 """
 
 import logging
@@ -19,16 +19,16 @@ logger = logging.getLogger("lead_billing.tracing")
 
 
 class Tracing:
-    """Begins a segment for each request that is sampled, and sends it when the request is over."""
+    """Begins a segment for each sampled request, and sends it when the request ends."""
 
     def __init__(self, service: str) -> None:
         self._service = service
         self._emitter = UDPEmitter()
-        # One request a second and one of twenty of the others, unless who calls has decided.
+        # One request a second and 5% of the others, unless the caller has decided.
         self._sampler = LocalSampler()
 
     def begin(self, header: str | None) -> Segment | None:
-        """`header`: X-Amzn-Trace-Id, as who is in front of us sends it."""
+        """`header`: X-Amzn-Trace-Id, as the load balancer or gateway sends it."""
         try:
             trace = TraceHeader.from_header_str(header)
             sampled = trace.sampled
@@ -44,7 +44,7 @@ class Tracing:
     def end(
         self, segment: Segment, route: str, method: str, status: int, correlation_id: str
     ) -> None:
-        """Sends the segment with what the log tells too."""
+        """Sends the segment with the values of the log line."""
         try:
             segment.put_http_meta("method", method)
             segment.put_http_meta("url", route)

@@ -42,24 +42,24 @@ COLUMNS = [
     "report_status",
 ]
 _LINES_AT_ONCE = 500
-_BYTE_ORDER_MARK = "\ufeff"  # without it spreadsheets take UTF-8 for something else
+_BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets do not recognise UTF-8
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def render(report: Report) -> Iterator[bytes]:
-    """One row a line, then one a credit, in pieces: due is what they billed less `credit`."""
+    """A row for each line, then for each credit, in pieces: due is all `billed` less `credit`."""
     piece = io.StringIO()
     rows = csv.writer(piece)
     piece.write(_BYTE_ORDER_MARK)
     rows.writerow(COLUMNS)
     for number, line in enumerate(chain(report.prior_period, report.lines), start=1):
-        rows.writerow([_inert(cell) for cell in _row(line, report)])
+        rows.writerow([_without_formula(cell) for cell in _row(line, report)])
         if number % _LINES_AT_ONCE == 0:
             yield piece.getvalue().encode()
             piece.seek(0)
             piece.truncate()
     for credit in report.credits:
-        rows.writerow([_inert(cell) for cell in _credit_row(credit, report)])
+        rows.writerow([_without_formula(cell) for cell in _credit_row(credit, report)])
     yield piece.getvalue().encode()
 
 
@@ -96,7 +96,7 @@ def _row(line: Line, report: Report) -> list[str]:
 
 
 def _credit_row(credit: Credit, report: Report) -> list[str]:
-    told = {
+    cells = {
         "period": str(Period(credit.report_period)),
         "timestamp": instant(credit.accepted_at),
         "lead_id": credit.lead_id,
@@ -111,9 +111,9 @@ def _credit_row(credit: Credit, report: Report) -> list[str]:
         "report_period": str(report.period),
         "report_status": report.status.value,
     }
-    return [told.get(column, "") for column in COLUMNS]
+    return [cells.get(column, "") for column in COLUMNS]
 
 
-def _inert(cell: str) -> str:
-    """The cell as text, also where a spreadsheet would run it as a formula."""
+def _without_formula(cell: str) -> str:
+    """The cell as text, never as a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell

@@ -1,4 +1,4 @@
-"""How amounts, times and addresses of a report are written for people, on pages and on paper."""
+"""Amounts, times, names and addresses of a report as people read them."""
 
 from datetime import datetime
 from urllib.parse import quote
@@ -11,24 +11,21 @@ from common.reports.model import Group
 
 
 def money(cents: int) -> str:
-    """Grouped, with a real minus sign: 123456 is "1,234.56"."""
+    """With thousands separators and a real minus sign: 123456 is "1,234.56"."""
     whole, fraction = amount(abs(cents)).split(".")
     sign = "\u2212" if cents < 0 else ""
     return f"{sign}{int(whole):,}.{fraction}"
 
 
 def local(moment: datetime, zone: ZoneInfo) -> str:
-    """A moment in a zone, to the second.
-
-    With its offset in the hour that clocks go through twice.
-    """
+    """A moment in a zone, to the second; with the offset in the hour that occurs twice."""
     there = moment.astimezone(zone)
     is_twice = there.utcoffset() != there.replace(fold=1 - there.fold).utcoffset()
     return f"{there:%Y-%m-%d %H:%M:%S}" + (there.isoformat()[-6:] if is_twice else "")
 
 
 def cut(groups: list[Group], most: int) -> tuple[list[Group], int, Totals]:
-    """The first groups, how many more there are, and what those come to."""
+    """The first groups, the number of the others, and the totals of the others."""
     others = Totals()
     for group in groups[most:]:
         others = others.plus(group.totals)
@@ -36,12 +33,12 @@ def cut(groups: list[Group], most: int) -> tuple[list[Group], int, Totals]:
 
 
 def report_path(customer_id: str, period: Period) -> str:
-    """The address of a customer's report of a month, without extension."""
+    """The path of a report, without extension."""
     return f"/billing/reports/{quote(customer_id, safe='')}/{period}"
 
 
 def user_name(user: str | None, user_key: str) -> str:
-    """A user, and the beginning of their key: masked, two of them may look the same."""
+    """A user and the start of their key: two masked users may look the same."""
     return "no user identified" if user is None else f"{user} · {user_key[:6]}"
 
 

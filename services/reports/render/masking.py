@@ -1,7 +1,7 @@
-"""Users as files show them: told apart, but not to be reached.
+"""Masked users, for files: they can be told apart, but not contacted.
 
-Invariant: of an email only its first letter and its domain are left, of a phone number only its
-first and its last two digits.
+Invariant: an email keeps its first letter and its domain, a phone number its first and its
+last two digits.
 """
 
 import re
@@ -15,7 +15,7 @@ _PHONE = re.compile(r"(\+?)([0-9])[0-9]{3,}([0-9]{2})")
 
 
 def masked_user(user: str) -> str:
-    """A user with what would reach them hidden: "j***@yahoo.com", "+1 *** **89".
+    """A user without the contact details: "j***@yahoo.com", "+1 *** **89".
 
     An external id is shown as it is, unless it looks like an email or a phone number.
     """

@@ -47,17 +47,17 @@ def environment() -> Environment:
 
 
 def query(values: Mapping[str, Any]) -> str:
-    """The values that are there as the query of an address."""
+    """The query of an address, without empty values."""
     return urlencode({name: value for name, value in values.items() if value not in {None, ""}})
 
 
 def _sentence(detail: str) -> str:
-    """An error's words as a sentence; ours begin small and end without a stop."""
+    """A detail as a sentence; details start in lower case and have no full stop."""
     return detail[:1].upper() + detail[1:] + ("" if detail.endswith((".", "?")) else ".")
 
 
 def _plain(value: object) -> str:
-    """A value of a JSON document for people."""
+    """A JSON value for people."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -224,7 +224,7 @@ def test_month_that_is_closed_from_the_console_is_in_the_history(console: httpx.
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        (CLOSE_APRIL, "tick that you have looked at the amounts"),
+        (CLOSE_APRIL, "tick that you have reviewed the amounts"),
         ({"period": "2024-04", "confirmed": "true"}, "choose at least one customer"),
         (CLOSE_APRIL | {"period": "soon"}, "a period is a month such as 2024-04"),
     ],
