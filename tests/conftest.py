@@ -52,12 +52,16 @@ _ENOUGH_MEMORY_BYTES = 4 * 1024**3
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Engine]:
+def server_dir() -> Iterator[Path]:
+    """Where this test process's PostgreSQL keeps its files."""
+    with tempfile.TemporaryDirectory(prefix="tests-", dir=_roomy_memory()) as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def server(server_dir: Path) -> Iterator[Engine]:
     """The superuser's engine of this test process's PostgreSQL; every statement is on its own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="tests-", dir=_roomy_memory()) as data_dir,
-        EmbeddedPostgres(Path(data_dir), durable=False) as url,
-    ):
+    with EmbeddedPostgres(server_dir, durable=False) as url:
         engine = create_engine(url, isolation_level="AUTOCOMMIT")
         yield engine
         engine.dispose()

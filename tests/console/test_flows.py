@@ -202,9 +202,7 @@ def test_month_is_closed_from_preview_to_result(
     expect(page.get_by_role("row", name="The acme")).to_contain_text("10.00")
     page.get_by_label("Close The beta").uncheck()
     press(page, "Close April 2024")
-    assert page.get_by_label("I've reviewed the amounts").evaluate(
-        "it => it.matches(':invalid')"
-    )
+    assert page.get_by_label("I've reviewed the amounts").evaluate("it => it.matches(':invalid')")
     heading(page, "Close April 2024")
     page.get_by_label("I've reviewed the amounts").check()
     press(page, "Close April 2024")

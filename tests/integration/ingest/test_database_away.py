@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
-from common.database import engine as engine_module
+from common.database import retry
 from common.database.engine import get_engine
 from common.settings import settings
 from functions.ingest import spill_queue, storage
@@ -57,7 +57,7 @@ def waiting_room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries as always, without the waiting between."""
-    monkeypatch.setattr(engine_module, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(storage, "_REST_SECONDS", 0.0)
 
 
@@ -356,7 +356,7 @@ def test_queue_that_is_away_too_is_503(
 def test_after_a_failure_the_next_leads_go_to_the_queue_at_once(
     ready: Engine, waiting_room: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "_FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE_SECONDS", 0.001)
     fails(ready, raising("57P01"))
     post(lead("l1", action()))
     works_again(ready)

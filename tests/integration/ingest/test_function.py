@@ -175,7 +175,7 @@ def test_no_log_line_holds_personal_data_when_the_database_is_away(
     closed = create_engine("postgresql+psycopg2://u:p@127.0.0.1:1/none")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "engine", lambda: closed)
+        patch.setattr(engine_module, "get_engine", lambda *_role: closed)
         answer = invoke(event(json.dumps(private_lead())))
 
     said = printed(capfd, caplog)

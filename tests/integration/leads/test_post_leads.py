@@ -244,7 +244,7 @@ def test_database_that_is_away_is_503_with_retry_after(acme: httpx.Client) -> No
     closed = create_engine("postgresql+psycopg2://u:p@127.0.0.1:1/none")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_module, "engine", lambda *_role: closed)
+        patch.setattr(engine_module, "get_engine", lambda *_role: closed)
         single = post(acme, lead("lead-1"))
         array = post(acme, [lead("lead-1")])
         read = acme.get("/leads")
