@@ -94,6 +94,6 @@ $$;
 -- The hash of a final report: of its header, then of its blocks' and credits' hashes, each joined in
 -- their order (docs/verification.md, Credits and the header).
 create function report_hash(header jsonb, block_hashes bytea, credit_hashes bytea)
-returns text language sql immutable parallel safe as $$
+returns text language sql stable parallel safe as $$
     select encode(sha256(convert_to(header::text, 'UTF8') || block_hashes || credit_hashes), 'hex')
 $$;
