@@ -109,5 +109,5 @@ def _rate_month(connection: Connection) -> object:
 
 
 def _rate_lead(connection: Connection, external_id: str) -> object:
-    lead = get_lead(connection, external_id).lead
+    lead = get_lead(connection, external_id, workload.LARGE_CUSTOMER).lead
     return lead_lines(connection, lead)

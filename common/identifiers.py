@@ -17,7 +17,6 @@ _CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12
 
 CUSTOMERS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:customer")
 PRODUCTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:product")
-LEADS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:lead")
 REPORTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:report")
 
 
@@ -55,9 +54,18 @@ def product_id(external_id: str) -> uuid.UUID:
     return entity_id(PRODUCTS, external_id)
 
 
-def lead_id(external_id: str) -> uuid.UUID:
-    """The UUID of a lead's id."""
-    return entity_id(LEADS, external_id)
+def lead_id(customer: uuid.UUID, external_id: str) -> uuid.UUID:
+    """The UUID of a customer's lead: of the id's text as it was sent, whatever form it has.
+
+    So the same id at two customers is two leads, and no customer can take an id from another.
+    """
+    return uuid.uuid5(customer, external_id)
+
+
+def lead_ids(customer: uuid.UUID, asked: str) -> list[uuid.UUID]:
+    """The UUIDs that an id of a customer's lead may stand for: as it was sent, then as our own."""
+    ours = canonical_uuid(asked)
+    return [lead_id(customer, asked), *([ours] if ours else [])]
 
 
 def report_id(customer: uuid.UUID, period: str) -> uuid.UUID:

@@ -1,7 +1,7 @@
 """Generate docs/database.dbml (for dbdiagram.io) from the models; part of `make samples`."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import CheckConstraint, Column, Enum, Table, UniqueConstraint
@@ -100,16 +100,24 @@ def _note(table: Table) -> str:
         if isinstance(constraint, CheckConstraint)
     )
     text = " ".join((model.__doc__ or "").split())
+    if table.comment:
+        text += f" {table.comment[0].upper()}{table.comment[1:]}."
     return f"{text} Checks: {'; '.join(checks)}." if checks else text
 
 
 def _references(table: Table) -> Iterator[str]:
-    for key in sorted(table.foreign_keys, key=lambda key: key.parent.name):
+    for key in sorted(table.foreign_key_constraints, key=lambda key: list(key.column_keys)):
         rule = f" [delete: {key.ondelete.lower()}]" if key.ondelete else ""
-        yield f"Ref: {table.name}.{key.parent.name} > {key.target_fullname}{rule}"
+        target = _columns([element.column.name for element in key.elements])
+        columns = _columns(key.column_keys)
+        yield f"Ref: {table.name}.{columns} > {key.referred_table.name}.{target}{rule}"
     for column in table.columns:
         if "refers_to" in column.info:
-            yield f"Ref: {table.name}.{column.name} > {column.info['refers_to']} // by trigger"
+            yield f"Ref: {table.name}.{column.name} > {column.info['refers_to']} // no foreign key"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
 
 
 def _quoted(text: str) -> str:

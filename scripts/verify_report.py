@@ -53,15 +53,15 @@ def canonical(values: list[Any]) -> bytes:
     return json.dumps(values, ensure_ascii=False, separators=(", ", ": ")).encode()
 
 
-def block_hashes(lines: list[dict[str, Any]], period: str) -> Iterator[bytes]:
-    """The hash of each block of lines; `period` is the report's."""
+def block_hashes(customer: uuid.UUID, lines: list[dict[str, Any]], period: str) -> Iterator[bytes]:
+    """The hash of each block of lines; `customer` and `period` are the report's."""
     for month, group in groupby(lines, key=lambda line: str(line.get("period", period))):
         lines_of_month = list(group)
         for first in range(0, len(lines_of_month), _LINES_OF_A_BLOCK):
-            yield block_hash(lines_of_month[first : first + _LINES_OF_A_BLOCK], month)
+            yield block_hash(customer, lines_of_month[first : first + _LINES_OF_A_BLOCK], month)
 
 
-def block_hash(lines: list[dict[str, Any]], month: str) -> bytes:
+def block_hash(customer: uuid.UUID, lines: list[dict[str, Any]], month: str) -> bytes:
     """SHA-256 over a block's month, its cap and the SHA-512 of each of its columns."""
     (cap_limit,) = {cents(line["cap_limit"]) for line in lines}
     rates = [None if line["rate"] == "level" else line["rate"].encode() for line in lines]
@@ -75,7 +75,7 @@ def block_hash(lines: list[dict[str, Any]], month: str) -> bytes:
         column(_INTEGERS, [struct.pack(">i", cents(line["gross"])) for line in lines]),
         column(_INTEGERS, [struct.pack(">i", cents(line["cap_used_before"])) for line in lines]),
         column(_TEXTS, rates),
-        column(_UUIDS, [each and entity_id("lead", each["lead_id"]).bytes for each in originals]),
+        column(_UUIDS, [each and lead_id(customer, each["lead_id"]).bytes for each in originals]),
         column(_UUIDS, [each and uuid.UUID(each["action_id"]).bytes for each in originals]),
     ]
     digest = hashlib.sha256(f"{month} {cap_limit}".encode())
@@ -84,11 +84,11 @@ def block_hash(lines: list[dict[str, Any]], month: str) -> bytes:
     return digest.digest()
 
 
-def action_ids(line: dict[str, Any]) -> Iterator[str]:
+def action_ids(customer: uuid.UUID, line: dict[str, Any]) -> Iterator[str]:
     """The ids that the action of a line may have: of its first occurrence, its second, ..."""
     key = " ".join(line["action_type"].split()).casefold()
     since_2000 = datetime.fromisoformat(line["timestamp"]) - datetime(2000, 1, 1, tzinfo=UTC)
-    content = entity_id("lead", line["lead_id"]).bytes
+    content = lead_id(customer, line["lead_id"]).bytes
     content += struct.pack(">q", since_2000 // timedelta(microseconds=1))
     content += line["engagement_level"].encode()
     for occurrence in range(1, _MAX_OCCURRENCES + 1):
@@ -106,10 +106,15 @@ def column(kind: int, values: Sequence[bytes | None]) -> bytes:
 
 
 def entity_id(kind: str, text: str) -> uuid.UUID:
-    """The UUID that a lead or product has by the id that its sender gave it."""
+    """The UUID that a customer or product has by the id that its sender gave it."""
     if _UUID.fullmatch(text):
         return uuid.UUID(text)
     return uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:lead-billing:{kind}"), text)
+
+
+def lead_id(customer: uuid.UUID, text: str) -> uuid.UUID:
+    """The UUID that a customer's lead has by the id that its sender gave it."""
+    return uuid.uuid5(customer, text)
 
 
 def credit_hash(credit: dict[str, Any]) -> bytes:
@@ -159,7 +164,8 @@ def content_hash(report: dict[str, Any]) -> str:
         cents(report["due"]),
     ]
     digest = hashlib.sha256(canonical(header))
-    for each in block_hashes([*report["lines"], *prior["lines"]], report["period"]):
+    customer = entity_id("customer", report["customer_id"])
+    for each in block_hashes(customer, [*report["lines"], *prior["lines"]], report["period"]):
         digest.update(each)
     for credit in credits["lines"]:
         digest.update(credit_hash(credit))
@@ -204,8 +210,9 @@ def _check(report: dict[str, Any]) -> None:
         raise Refused(f"its hash is of version {report['hash_version']}: use a newer script")
     if report["next_cursor"] is not None or len(report["lines"]) < report["totals"]["actions"]:
         raise Refused("not all lines are in it: download it with ?limit=10000")
+    customer = entity_id("customer", report["customer_id"])
     for number, line in enumerate(report["lines"] + report["prior_period"]["lines"], start=1):
-        _check_line(line, number)
+        _check_line(customer, line, number)
     _check_sums(report["totals"], report["lines"], "its totals")
     for breakdown, member in _BREAKDOWNS.items():
         _check_breakdown(report, breakdown, member)
@@ -222,7 +229,7 @@ def _check(report: dict[str, Any]) -> None:
         raise Refused(f"its hash is {report['content_hash']}, but what it holds gives {found}")
 
 
-def _check_line(line: dict[str, Any], number: int) -> None:
+def _check_line(customer: uuid.UUID, line: dict[str, Any], number: int) -> None:
     """What the hash does not hold of a line follows from what it holds."""
     savings = line["savings"]
     parts = cents(line["billed"]) + cents(savings["duplicate"]) + cents(savings["cap"])
@@ -240,7 +247,7 @@ def _check_line(line: dict[str, Any], number: int) -> None:
         raise Refused(f"line {number} does not add up: it billed otherwise than its cap allows")
     if cents(line["cap_used_after"]) != cents(line["cap_used_before"]) + billed:
         raise Refused(f"line {number} does not add up: cap_used_after")
-    if line["action_id"] not in action_ids(line):
+    if line["action_id"] not in action_ids(customer, line):
         raise Refused(f"line {number} is not of its action: that has another id")
 
 

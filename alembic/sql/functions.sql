@@ -21,9 +21,10 @@ begin
     return case when moment < local_midnight(next_month, zone) then month else next_month end;
 end $$;
 
--- The customer that a transaction is limited to; null where it is limited to none.
+-- The customer that a transaction is limited to; null where it is limited to none. Policies compare
+-- `customer_id` with it; PostgreSQL writes it into them.
 create function tenant() returns uuid language sql stable parallel safe as $$
-    select nullif(current_setting('lead_billing.customer', true), '')::uuid
+    select nullif(current_setting('lead_billing.tenant', true), '')::uuid
 $$;
 
 -- The lines of a block, one row each. In plpgsql: PostgreSQL would write a function in SQL into the

@@ -40,7 +40,8 @@ create trigger billing_report_credits_are_never_edited before update on billing_
     for each row execute function refuse_edit();
 create trigger resolved_disputes_are_never_edited before update on disputes
     for each row when (old.status <> 'open') execute function refuse_edit();
--- The status of a dispute's line follows that of the dispute.
+-- The status of a dispute's line follows that of the dispute, by a foreign key that names all of the
+-- dispute's key.
 create trigger dispute_lines_are_never_edited
     before update of report_id, line_number, action_id, amount_cents on dispute_lines
     for each row execute function refuse_edit();
@@ -78,7 +79,10 @@ create function refuse_actions_without_lead() returns trigger language plpgsql a
 begin
     if exists (
         select from inserted
-        where not exists (select from leads where leads.lead_id = inserted.lead_id)
+        where not exists (
+            select from leads
+            where leads.customer_id = inserted.customer_id and leads.lead_id = inserted.lead_id
+        )
     ) then
         raise foreign_key_violation using message = 'an action of a lead that is not stored';
     end if;
@@ -89,12 +93,46 @@ create trigger actions_have_a_lead after insert on actions
     referencing new table as inserted
     for each statement execute function refuse_actions_without_lead();
 
+-- In any other isolation, a statement does not see that a period was closed while it waited for its
+-- customer's lock, and would not mark the period's actions as late.
+create function refuse_other_isolation() returns trigger language plpgsql as $$
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise invalid_transaction_state
+            using message = 'actions are stored in a READ COMMITTED transaction';
+    end if;
+    return null;
+end $$;
+
+create trigger actions_are_stored_read_committed before insert on actions
+    for each statement execute function refuse_other_isolation();
+
+create function refuse_reopening() returns trigger language plpgsql as $$
+begin
+    if new.closed_through is null or new.closed_through <= old.closed_through
+        or not exists (
+            select from billing_reports
+            where billing_reports.customer_id = new.customer_id
+                and billing_reports.period = new.closed_through
+        )
+    then
+        raise restrict_violation
+            using message = 'closed_through moves forward, to the period of a final report';
+    end if;
+    return new;
+end $$;
+
+create trigger customers_are_never_reopened before update of closed_through on customers
+    for each row when (old.closed_through is distinct from new.closed_through)
+    execute function refuse_reopening();
+
 -- Lines are neither edited nor deleted, so what holds when one is disputed holds for good.
 create function refuse_unbilled_dispute_line() returns trigger language plpgsql as $$
 begin
     if not exists (
         select from billing_report_lines as line
-        where line.report_id = new.report_id
+        where line.customer_id = new.customer_id
+            and line.report_id = new.report_id
             and line.line_number = new.line_number
             and new.line_number between line.block_first_line and line.block_last_line
             and line.action_id = new.action_id

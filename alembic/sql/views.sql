@@ -2,9 +2,9 @@
 -- line is not stored: its outcome, and how much of its price was saved.
 create view billing_report_lines with (security_invoker = true) as
 select
+    block.customer_id,
     block.report_id,
     block.first_line + line.place::int - 1 as line_number,
-    block.customer_id,
     block.period,
     line.lead_id, line.action_id, line.product_id, line.user_key,
     line.lead_type collate "C" as lead_type, line.action_type, line.engagement_level,

@@ -30,7 +30,6 @@ _IN_ORDER = (
     "rows",
     "audit",
     "erasure",
-    "late_actions",
 )
 
 

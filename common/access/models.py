@@ -13,7 +13,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from common.catalog.models import Customer
-from common.database.base import Base, ByteOrdered, stored_at
+from common.database.base import Base, ByteOrdered, shared, stored_at
 from common.enums import Role
 
 
@@ -26,6 +26,7 @@ class ApiKey(Base):
             "role <> 'admin' or customer_id is null", "an_admin_belongs_to_no_customer"
         ),
         CheckConstraint("octet_length(secret_hash) = 32", "secret_hash_is_sha256"),
+        shared("a key is looked up before its customer is known"),
     )
 
     key_id: Mapped[str] = mapped_column(ByteOrdered, primary_key=True, comment="part of the key")

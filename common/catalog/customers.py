@@ -7,7 +7,7 @@ from functools import cache
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from sqlalchemy import Connection, exists, func, select, text
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from common import identifiers
 from common.catalog.models import Customer
 from common.database.locks import lock_customer
-from common.final_reports.models import BillingReport
 from common.problems import Conflict, FieldError, Invalid, NotFound
 
 _EMAIL_IS_UNIQUE = "uq_customers_email"
@@ -112,6 +111,6 @@ def _has_fixed_zone(connection: Connection, customer_id: UUID, timezone: str) ->
     other_zone = select(Customer).where(
         Customer.customer_id == customer_id,
         Customer.timezone != timezone,
-        exists().where(BillingReport.customer_id == customer_id),
+        Customer.closed_through.is_not(None),
     )
     return connection.execute(other_zone).first() is not None

@@ -3,13 +3,32 @@
 Invariant: registering a product again under the same id changes it and never adds a second one.
 """
 
-from sqlalchemy import Connection, select, text
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    SQLColumnExpression,
+    column,
+    select,
+    table,
+    text,
+    true,
+    union,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.catalog.models import Product
+from common.database.transactions import tenant
 from common.problems import NotFound
+
+# What the catalog knows of the packages above it.
+_LEADS, _RATES = (
+    table(name, column("customer_id"), column("product_id"))
+    for name in ("leads", "rate_card_rates")
+)
 
 
 def register_product(
@@ -43,9 +62,26 @@ def get_product_for_update(connection: Connection, external_id: str) -> Product 
     )
 
 
+def is_shown(product_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
+    """Whether a request may show a product: a tenant is shown those of its leads and prices."""
+    owner = tenant()
+    if owner is None:
+        return true()
+    of_tenant = (
+        select(source.c.product_id).where(source.c.customer_id == owner)
+        for source in (_LEADS, _RATES)
+    )
+    return product_id.in_(union(*of_tenant))
+
+
 def list_products(connection: Connection, after: str | None, most: int) -> list[Product]:
     """At most `most` products by id, from behind `after` on."""
-    query = select(Product).order_by(Product.external_id).limit(most)
+    query = (
+        select(Product)
+        .where(is_shown(Product.product_id))
+        .order_by(Product.external_id)
+        .limit(most)
+    )
     if after is not None:
         query = query.where(Product.external_id > after)
     return list(Session(connection).scalars(query))

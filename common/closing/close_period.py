@@ -7,11 +7,12 @@ period with actions (docs/billing-rules.md, Closing a period).
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import IntegrityError
 
 from common import identifiers
 from common.billing_period import Period
+from common.catalog.models import Customer
 from common.database.locks import lock_customer
 from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement
@@ -82,6 +83,11 @@ def close_period(
         if "every_line_has_a_price" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
+    connection.execute(
+        update(Customer)
+        .where(Customer.customer_id == customer_id)
+        .values(closed_through=period.start)
+    )
     return ClosedMonth(*closed)
 
 

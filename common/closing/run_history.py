@@ -9,7 +9,9 @@ from sqlalchemy import Connection, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from common.catalog.models import Customer
+from common.database.transactions import tenant
 from common.final_reports.models import BillingReport, BillingRun, ParkedCustomer
+from common.final_reports.runs import is_shown
 from common.problems import NotFound
 from common.rating.totals import Totals
 
@@ -66,6 +68,7 @@ def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRu
     """
     query = (
         select(BillingRun)
+        .where(is_shown())
         .order_by(BillingRun.started_at.desc(), BillingRun.run_id.desc())
         .limit(most)
     )
@@ -90,7 +93,7 @@ def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]
         )
     ]
     sums = _sums(connection, [run.run_id for run in found])
-    if connection.scalar(select(func.tenant())) is not None:
+    if tenant() is not None:
         found = [_own_part(run, parked) for run in found]
     return [
         PastRun(run, sums[run.run_id], [each for each in parked if each.run_id == run.run_id])
@@ -163,10 +166,11 @@ class RunProgress:
 
 def run_progress(connection: Connection, run_id: UUID) -> RunProgress:
     """One run with all it has done so far. Raises NotFound."""
-    run = Session(connection).get(BillingRun, run_id)
+    query = select(BillingRun).where(BillingRun.run_id == run_id, is_shown())
+    run = Session(connection).scalars(query).first()
     if run is None:
         raise NotFound(f"no billing run has the id {run_id}")
-    query = (
+    reports = (
         select(
             Customer.external_id,
             BillingReport.customer_name,
@@ -177,7 +181,7 @@ def run_progress(connection: Connection, run_id: UUID) -> RunProgress:
         .where(BillingReport.run_id == run_id)
         .order_by(Customer.external_id)
     )
-    closed = [ClosedReport(*row) for row in connection.execute(query)]
+    closed = [ClosedReport(*row) for row in connection.execute(reports)]
     (past,) = _past_runs(connection, [run])
     signs = [run.started_at, *(each.finalized_at for each in closed)]
     signs += [each.parked_at for each in past.parked]

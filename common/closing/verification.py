@@ -135,6 +135,10 @@ def _changed_names(connection: Connection, report: BillingReport) -> Iterator[st
         {"customer_id": str(report.customer_id), "report_id": str(report.report_id)},
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     ):
-        id_of = identifiers.lead_id if is_lead else identifiers.product_id
-        if id_of(name) != entity_id:
+        own_id = (
+            identifiers.lead_id(report.customer_id, name)
+            if is_lead
+            else identifiers.product_id(name)
+        )
+        if own_id != entity_id:
             yield name

@@ -1,8 +1,10 @@
 """Every table, as SQLAlchemy models: the source of migrations and of docs/database.dbml.
 
-Invariant: what must always hold is a constraint here, money is integer cents, and an instant is a
-`timestamptz`. Three times are never mixed: `timestamp` (when it happened), `received_at` (when we
-stored it), `finalized_at` (when its period was closed).
+Invariant: every table of a customer's data leads with `customer_id` in its keys, so that a
+statement about one customer touches that customer's rows alone; the tables that all customers share
+say so in their comment. What must always hold is a constraint, money is integer cents, and an
+instant is a `timestamptz`. Three times are never mixed: `timestamp` (when it happened),
+`received_at` (when we stored it), `finalized_at` (when its period was closed).
 """
 
 import enum
@@ -68,6 +70,11 @@ class Base(DeclarativeBase):
 
 def stored_at() -> Mapped[datetime]:
     return mapped_column(server_default=func.now())
+
+
+def shared(description: str) -> dict[str, str]:
+    """The comment of a table that all customers share: it is small, and not keyed by customer."""
+    return {"comment": f"shared by all customers, and small: {description}"}
 
 
 def refers_to(target: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common import identifiers
-from common.database.base import Base
+from common.database.base import Base, shared
 from common.settings import Settings
 
 
@@ -13,7 +13,10 @@ class Deployment(Base):
     """What holds for this database as a whole: one row."""
 
     __tablename__ = "deployment"
-    __table_args__ = (CheckConstraint("is_only_row", "is_the_only_row"),)
+    __table_args__ = (
+        CheckConstraint("is_only_row", "is_the_only_row"),
+        shared("what holds for the database as a whole, in one row"),
+    )
 
     is_only_row: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     user_hash_key_fingerprint: Mapped[str] = mapped_column(

@@ -14,14 +14,18 @@ from common.settings import Settings
 
 FUNCTION = "lead_billing_function"
 SERVICE = "lead_billing_service"
-# What the service becomes for the length of a transaction to serve one customer's key.
+# What the service becomes for the length of a transaction that serves a tenant.
 CUSTOMER = "lead_billing_customer"
 ROLES = (FUNCTION, SERVICE, CUSTOMER)
 
-_OWN = "customer_id = tenant()"
-_OF_OWN_REPORT = "report_id in (select billing_reports.report_id from billing_reports)"
+# A policy compares a column with a setting and looks nothing up. Products and billing runs belong
+# to no customer, so the queries choose what a tenant is shown of them (common/catalog/products.py,
+# common/final_reports/runs.py).
+_OF_TENANT = "customer_id = tenant()"
+_OF_TENANT_OR_ALL = f"customer_id is null or {_OF_TENANT}"
+_WHOLE = "true"
 _LEAD_COLUMNS = (
-    "lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, user_email, "
+    "customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user, user_email, "
     "user_phone, user_external_id, created_at"
 )
 # UPDATE of its key lets a statement lock the lead it meets (ON CONFLICT); a trigger refuses to
@@ -45,67 +49,56 @@ TABLES: dict[str, Access] = {
         "update (expires_at)",
     ),
     "audit_log": Access(),
-    "erased_users": Access("", ""),
+    "erased_users": Access("select (customer_id, user_key)", "select (customer_id, user_key)"),
     "customers": Access(
-        "select (customer_id, external_id, name, email, timezone, created_at)",
-        "select, insert, update (name, email, timezone)",
-        _OWN,
+        "select (customer_id, external_id, name, email, timezone, closed_through, created_at)",
+        "select, insert (customer_id, external_id, name, email, timezone), "
+        "update (name, email, timezone, closed_through)",
+        _OF_TENANT,
     ),
-    "products": Access(
-        "select (product_id)",
-        "select, insert, update (name, description)",
-        "product_id in (select leads.product_id from leads)",
-    ),
-    "lead_types": Access("select", "select", "true"),
-    "deployment": Access("select, insert", "select, insert", "true"),
+    "products": Access("select (product_id)", "select, insert, update (name, description)", _WHOLE),
+    "lead_types": Access("select", "select", _WHOLE),
+    "deployment": Access("select, insert", "select, insert", _WHOLE),
     "leads": Access(
-        "select (xmax, lead_id, customer_id, product_id, lead_type, user_key, has_user, "
+        "select (xmax, customer_id, lead_id, product_id, lead_type, user_key, has_user, "
         "created_at), " + _STORE_LEADS,
         "select, " + _STORE_LEADS,
-        _OWN,
+        _OF_TENANT,
     ),
-    "actions": Access("select (lead_id, action_id), insert", "select, insert", _OWN),
+    "actions": Access(
+        "select (customer_id, lead_id, action_id, timestamp), insert", "select, insert", _OF_TENANT
+    ),
+    "late_actions": Access("insert", "select, insert, delete", _OF_TENANT),
     "quarantined_leads": Access(
-        "select (quarantine_id), insert", "select, insert, update (replayed_at)", _OWN
+        "select (customer_id, quarantine_id), insert",
+        "select, insert, update (replayed_at)",
+        _OF_TENANT,
     ),
-    "rate_cards": Access("", "select, insert", f"customer_id is null or {_OWN}"),
-    "rate_card_rates": Access(
-        "",
-        "select, insert",
-        "rate_card_id in (select rate_cards.rate_card_id from rate_cards) and (product_id is null "
-        "or product_id in (select products.product_id from products))",
-    ),
-    "rate_card_charged_duplicates": Access(
-        "",
-        "select, insert",
-        "rate_card_id in (select rate_cards.rate_card_id from rate_cards)",
-    ),
+    "rate_cards": Access("", "select, insert", _OF_TENANT_OR_ALL),
+    "rate_card_rates": Access("", "select, insert", _OF_TENANT_OR_ALL),
+    "rate_card_charged_duplicates": Access("", "select, insert", _OF_TENANT_OR_ALL),
     "billing_runs": Access(
         "",
         "select, insert, update (finished_at, closed, already_closed, failed, due_cents)",
-        "run_id in (select billing_reports.run_id from billing_reports) "
-        "or run_id in (select parked_customers.run_id from parked_customers)",
+        _WHOLE,
     ),
     "parked_customers": Access(
-        "", "select, insert, update (run_id, reason, parked_at), delete", _OWN
+        "", "select, insert, update (run_id, reason, parked_at), delete", _OF_TENANT
     ),
-    "billing_reports": Access("", "select, insert", _OWN),
+    "billing_reports": Access("", "select, insert", _OF_TENANT),
+    "billing_report_line_blocks": Access("", "select, insert", _OF_TENANT),
+    "billing_report_lead_totals": Access("", "select, insert", _OF_TENANT),
+    "billing_report_credits": Access("", "select, insert", _OF_TENANT),
     "disputes": Access(
         "",
         "select, insert, update (status, decided_by, decision_note, decided_at)",
-        _OWN,
+        _OF_TENANT,
     ),
-    "dispute_lines": Access("", "select, insert", _OF_OWN_REPORT),
-    "billing_report_credits": Access("", "select, insert", _OF_OWN_REPORT),
-    "billing_report_line_blocks": Access("", "select, insert", _OWN),
-    "billing_report_lead_totals": Access("", "select, insert", _OF_OWN_REPORT),
-    # Written by a trigger on actions, as its owner.
-    "late_actions": Access("", "select, delete", _OWN),
+    "dispute_lines": Access("", "select, insert", _OF_TENANT),
 }
 _FOR_SERVICE = (
     f"grant usage on sequence rate_card_rates_rate_id_seq to {SERVICE}",
-    # Erasing a user changes stored leads: by these two alone, which change nothing else.
-    f"grant execute on function hold_storing() to {SERVICE}",
+    # Erasing a user changes stored leads: by this function alone, which changes nothing else.
     "grant execute on function erase_users(uuid, uuid[], uuid[], uuid[], uuid[]) to " + SERVICE,
 )
 
@@ -139,14 +132,6 @@ def grant(connection: Connection, settings: Settings) -> None:
             _set_password(connection, role, password)
 
 
-def withdraw(connection: Connection) -> None:
-    """Takes away the policies, which tie tables to each other, until `grant` gives them anew."""
-    policies = text("select tablename, policyname from pg_policies where schemaname = 'public'")
-    for table, policy in connection.execute(policies).all():
-        connection.exec_driver_sql(f"drop policy {policy} on {table}")
-        connection.exec_driver_sql("comment on function tenant() is null")
-
-
 def _statements(connection: Connection) -> list[str]:
     tables = set(
         connection.scalars(text("select tablename from pg_tables where schemaname = 'public'"))
@@ -169,12 +154,12 @@ def _statements(connection: Connection) -> list[str]:
             f"drop policy if exists all_rows on {table}",
             f"create policy all_rows on {table} to {FUNCTION}, {SERVICE} "
             "using (true) with check (true)",
-            f"drop policy if exists own_rows on {table}",
+            f"drop policy if exists tenant_rows on {table}",
         ]
         if access.shown:
             statements += [
                 f"grant select on {table} to {CUSTOMER}",
-                f"create policy own_rows on {table} for select to {CUSTOMER} "
+                f"create policy tenant_rows on {table} for select to {CUSTOMER} "
                 f"using ({access.shown})",
             ]
     # A view shows its reader what the tables beneath it do.

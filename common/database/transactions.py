@@ -27,7 +27,7 @@ class RequestIdentity:
 IDENTITY: ContextVar[RequestIdentity | None] = ContextVar("acting", default=None)
 _AS_CUSTOMER = text(
     "select set_config('role', 'lead_billing_customer', true),"
-    " set_config('lead_billing.customer', :customer, true)"
+    " set_config('lead_billing.tenant', :tenant, true)"
 )
 _AS_ACTOR = text("select set_config('lead_billing.actor', :actor, true)")
 
@@ -40,6 +40,12 @@ def acting_as(actor: str, customer_id: UUID | None = None) -> Iterator[None]:
         yield
     finally:
         IDENTITY.reset(token)
+
+
+def tenant() -> UUID | None:
+    """The customer that the request is limited to; None where it is limited to none."""
+    identity = IDENTITY.get()
+    return None if identity is None else identity.customer_id
 
 
 @contextmanager
@@ -70,4 +76,4 @@ def snapshot() -> Iterator[Connection]:
 
 def _confine(connection: Connection, acting: RequestIdentity | None) -> None:
     if acting is not None and acting.customer_id is not None:
-        connection.execute(_AS_CUSTOMER, {"customer": str(acting.customer_id)})
+        connection.execute(_AS_CUSTOMER, {"tenant": str(acting.customer_id)})

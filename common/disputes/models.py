@@ -23,24 +23,28 @@ class Dispute(Base):
 
     __tablename__ = "disputes"
     __table_args__ = (
-        UniqueConstraint("dispute_id", "status"),
+        ForeignKeyConstraint(
+            ["customer_id", "lead_id"], ["leads.customer_id", "leads.lead_id"], ondelete="RESTRICT"
+        ),
+        UniqueConstraint("customer_id", "dispute_id", "status"),
         CheckConstraint("reason <> 'other' or note is not null", "other_says_what"),
         CheckConstraint(
             "(status = 'open') = (decided_at is null) and (status = 'open') = (decided_by is null)",
             "decided_by_somebody",
         ),
-        Index(None, "opened_at", "dispute_id"),
         Index(None, "customer_id", "opened_at", "dispute_id"),
-        Index(None, "lead_id"),
+        Index(None, "customer_id", "lead_id"),
+        Index(None, "opened_at", "dispute_id"),  # for the list of all customers' disputes
+        Index(None, "dispute_id"),  # for a request that does not name the customer
     )
 
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"), primary_key=True
+    )
     dispute_id: Mapped[uuid.UUID] = mapped_column(
         primary_key=True, server_default=func.gen_random_uuid()
     )
-    customer_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("customers.customer_id", ondelete="RESTRICT")
-    )
-    lead_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("leads.lead_id", ondelete="RESTRICT"))
+    lead_id: Mapped[uuid.UUID]
     reason: Mapped[DisputeReason]
     note: Mapped[str | None]
     opened_by: Mapped[str]
@@ -54,21 +58,34 @@ class Dispute(Base):
 class DisputeLine(Base):
     """A final line that is disputed: by one dispute at a time, and by none behind an accepted one.
 
-    A trigger holds that the line is final and billed as much (see the migration).
+    A guard checks that the line is final and billed as much (alembic/sql/guards.sql).
     """
 
     __tablename__ = "dispute_lines"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["dispute_id", "status"],
-            ["disputes.dispute_id", "disputes.status"],
+            ["customer_id", "dispute_id", "status"],
+            ["disputes.customer_id", "disputes.dispute_id", "disputes.status"],
             onupdate="CASCADE",
             ondelete="RESTRICT",
         ),
-        UniqueConstraint("dispute_id", "report_id", "line_number", "amount_cents"),
+        ForeignKeyConstraint(
+            ["customer_id", "report_id"],
+            ["billing_reports.customer_id", "billing_reports.report_id"],
+            ondelete="RESTRICT",
+        ),
+        UniqueConstraint(
+            "customer_id",
+            "dispute_id",
+            "report_id",
+            "line_number",
+            "amount_cents",
+            name="uq_dispute_lines_amount",
+        ),
         CheckConstraint("amount_cents > 0", "something_was_billed"),
         Index(
             None,
+            "customer_id",
             "report_id",
             "line_number",
             unique=True,
@@ -76,10 +93,9 @@ class DisputeLine(Base):
         ),
     )
 
+    customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     dispute_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    report_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
-    )
+    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     line_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     action_id: Mapped[uuid.UUID]
     amount_cents: Mapped[int] = mapped_column(comment="what was billed on it")

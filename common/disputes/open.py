@@ -16,17 +16,16 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Session
 
-from common import identifiers
 from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.disputes.models import Dispute, DisputeLine
 from common.disputes.schemas import NewDispute, Resolution
-from common.disputes.search import FoundDispute, get_dispute, not_stored
+from common.disputes.search import FoundDispute, get_dispute, owner_of
 from common.enums import DisputeReason, DisputeStatus
 from common.final_reports.models import BillingReport, BillingReportLine
 from common.leads.models import Action, Lead
+from common.leads.search import find_lead
 from common.problems import Conflict, FieldError, Invalid
 from common.rating.active_periods import lead_periods
 from common.rating.models import RateCard
@@ -39,9 +38,9 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
 
     A line can be, if it is final, billed something, has no dispute that is open or was accepted,
     and if the window of its report's rate card is not over. Raises Invalid for a lead or action
-    that is not stored, and Conflict where no line is left.
+    that is not stored, and Conflict where no line is left or several customers have such a lead.
     """
-    lead = Session(connection).get(Lead, identifiers.lead_id(asked.lead_id))
+    lead = find_lead(connection, asked.lead_id, asked.customer_id, "/customer_id")
     if lead is None:
         raise Invalid(
             "the dispute was refused",
@@ -51,7 +50,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
     lock_customer(connection, lead.customer_id)
     lines = _final_lines(connection, lead, asked.action_id)
     if asked.action_id is not None and not lines:
-        raise _not_on_a_final_report(connection, lead.lead_id, asked.action_id)
+        raise _not_on_a_final_report(connection, lead, asked.action_id)
     refusals = {line.action_id: line.refusal(now, asked.action_id) for line in lines}
     wanted = [line for line in lines if refusals[line.action_id] is None]
     if not wanted:
@@ -78,6 +77,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
         insert(DisputeLine),
         [
             {
+                "customer_id": lead.customer_id,
                 "dispute_id": dispute_id,
                 "report_id": line.report_id,
                 "line_number": line.line_number,
@@ -102,18 +102,15 @@ def resolve_dispute(
     Its lines are credited on the customer's first report that is closed from now on. Raises
     NotFound, and Conflict where it was decided the other way.
     """
-    owner = connection.scalar(select(Dispute.customer_id).where(Dispute.dispute_id == dispute_id))
-    if owner is None:
-        raise not_stored(dispute_id)
+    owner = owner_of(connection, dispute_id)
     # In a statement of its own: the next one's snapshot must come after the wait.
     lock_customer(connection, owner)
-    stands = connection.execute(
-        select(Dispute.status).where(Dispute.dispute_id == dispute_id)
-    ).scalar_one()
+    of_owner = (Dispute.customer_id == owner, Dispute.dispute_id == dispute_id)
+    stands = connection.execute(select(Dispute.status).where(*of_owner)).scalar_one()
     if stands is DisputeStatus.OPEN:
         connection.execute(
             update(Dispute)
-            .where(Dispute.dispute_id == dispute_id)
+            .where(*of_owner)
             .values(
                 status=status,
                 decided_by=decision.actor,
@@ -171,7 +168,9 @@ class _Line(NamedTuple):
 def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
     periods = lead_periods(connection, lead.customer_id, lead.lead_id)
     first, last = (
-        select(of_all(Action.timestamp)).where(Action.lead_id == lead.lead_id).scalar_subquery()
+        select(of_all(Action.timestamp))
+        .where(Action.customer_id == lead.customer_id, Action.lead_id == lead.lead_id)
+        .scalar_subquery()
         for of_all in (func.min, func.max)
     )
     query = (
@@ -185,11 +184,18 @@ def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> 
             RateCard.dispute_window_days,
             DisputeLine.status,
         )
-        .join(BillingReport, BillingReport.report_id == BillingReportLine.report_id)
+        .join(
+            BillingReport,
+            and_(
+                BillingReport.customer_id == BillingReportLine.customer_id,
+                BillingReport.report_id == BillingReportLine.report_id,
+            ),
+        )
         .join(RateCard, RateCard.rate_card_id == BillingReport.rate_card_id)
         .outerjoin(
             DisputeLine,
             and_(
+                DisputeLine.customer_id == BillingReportLine.customer_id,
                 DisputeLine.report_id == BillingReportLine.report_id,
                 DisputeLine.line_number == BillingReportLine.line_number,
                 DisputeLine.status != DisputeStatus.REJECTED,
@@ -210,9 +216,13 @@ def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> 
 
 
 def _not_on_a_final_report(
-    connection: Connection, lead_id: UUID, action_id: UUID
+    connection: Connection, lead: Lead, action_id: UUID
 ) -> Invalid | Conflict:
-    of_lead = exists().where(Action.lead_id == lead_id, Action.action_id == action_id)
+    of_lead = exists().where(
+        Action.customer_id == lead.customer_id,
+        Action.lead_id == lead.lead_id,
+        Action.action_id == action_id,
+    )
     if not connection.scalar(select(of_lead)):
         error = FieldError("/action_id", "unknown_action", "the lead has no such action")
         return Invalid("the dispute was refused", [error])

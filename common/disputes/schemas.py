@@ -23,6 +23,10 @@ class NewDispute(RequestModel):
     """One billed line of a final report, or all of a lead: those of each of its final lines."""
 
     lead_id: Id
+    customer_id: Annotated[
+        Id | None,
+        Field(description="The lead's; needed where several customers have a lead of that id."),
+    ] = None
     action_id: Annotated[
         UUID | None, Field(description="The line's; without it the whole lead is disputed.")
     ] = None

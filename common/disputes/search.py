@@ -14,7 +14,6 @@ from sqlalchemy import (
     Select,
     and_,
     exists,
-    func,
     select,
     tuple_,
 )
@@ -22,6 +21,7 @@ from sqlalchemy.orm import Session, aliased
 
 from common.billing_period import Period
 from common.catalog.models import Customer
+from common.database.transactions import tenant
 from common.disputes.models import Dispute, DisputeLine
 from common.enums import DisputeStatus, ReportStatus
 from common.final_reports.models import BillingReport, BillingReportCredit, BillingReportLine
@@ -91,10 +91,20 @@ class FoundDispute:
 
 def get_dispute(connection: Connection, dispute_id: UUID) -> FoundDispute:
     """Raises NotFound."""
-    found = _with_lines(connection, select(Dispute).where(Dispute.dispute_id == dispute_id))
-    if not found:
-        raise not_stored(dispute_id)
-    return found[0]
+    owner = owner_of(connection, dispute_id)
+    query = select(Dispute).where(Dispute.customer_id == owner, Dispute.dispute_id == dispute_id)
+    return _with_lines(connection, query)[0]
+
+
+def owner_of(connection: Connection, dispute_id: UUID) -> UUID:
+    """The customer of a dispute, whose id is unique by itself. Raises NotFound."""
+    query = select(Dispute.customer_id).where(Dispute.dispute_id == dispute_id)
+    if (limited_to := tenant()) is not None:
+        query = query.where(Dispute.customer_id == limited_to)
+    owner = connection.scalar(query)
+    if owner is None:
+        raise NotFound(f"no dispute {dispute_id} is stored")
+    return owner
 
 
 def list_disputes(
@@ -110,7 +120,9 @@ def list_disputes(
         query = query.where(Dispute.status == wanted.status)
     if wanted.period is not None:
         stands_on = exists().where(
+            DisputeLine.customer_id == Dispute.customer_id,
             DisputeLine.dispute_id == Dispute.dispute_id,
+            BillingReport.customer_id == DisputeLine.customer_id,
             BillingReport.report_id == DisputeLine.report_id,
             BillingReport.period == wanted.period.start,
         )
@@ -120,22 +132,21 @@ def list_disputes(
     return _with_lines(connection, query)
 
 
-def disputes_of_lead(connection: Connection, lead_id: UUID) -> list[FoundDispute]:
+def disputes_of_lead(
+    connection: Connection, customer_id: UUID, lead_id: UUID
+) -> list[FoundDispute]:
     """Every dispute of a lead or of one of its lines, the oldest first."""
     query = (
         select(Dispute)
-        .where(Dispute.lead_id == lead_id)
+        .where(Dispute.customer_id == customer_id, Dispute.lead_id == lead_id)
         .order_by(Dispute.opened_at, Dispute.dispute_id)
     )
     return _with_lines(connection, query)
 
 
-def not_stored(dispute_id: UUID) -> NotFound:
-    return NotFound(f"no dispute {dispute_id} is stored")
-
-
 def is_credit_of_line() -> ColumnElement[bool]:
     return and_(
+        BillingReportCredit.customer_id == DisputeLine.customer_id,
         BillingReportCredit.of_report_id == DisputeLine.report_id,
         BillingReportCredit.of_line_number == DisputeLine.line_number,
         BillingReportCredit.dispute_id == DisputeLine.dispute_id,
@@ -149,12 +160,16 @@ def _with_lines(connection: Connection, query: Select[Any]) -> list[FoundDispute
         .execute(
             query.add_columns(Customer.external_id, Lead.external_id)
             .join(Customer, Customer.customer_id == Dispute.customer_id)
-            .join(Lead, Lead.lead_id == Dispute.lead_id)
+            .join(
+                Lead,
+                and_(Lead.customer_id == Dispute.customer_id, Lead.lead_id == Dispute.lead_id),
+            )
         )
         .all()
     )
     lines = defaultdict(list)
-    for row in _disputed_lines(connection, [dispute.dispute_id for dispute, *_ in rows]):
+    owners = {dispute.customer_id for dispute, *_ in rows}
+    for row in _disputed_lines(connection, owners, [dispute.dispute_id for dispute, *_ in rows]):
         place = None
         if row.credited_on is not None:
             place = CreditPlace(Period(row.credited_on), ReportStatus.FINAL)
@@ -180,14 +195,12 @@ def _with_lines(connection: Connection, query: Select[Any]) -> list[FoundDispute
     ]
 
 
-def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable[Row[Any]]:
+def _disputed_lines(
+    connection: Connection, owners: set[UUID], dispute_ids: list[UUID]
+) -> Iterable[Row[Any]]:
     if not dispute_ids:
         return []
     credited = aliased(BillingReport)
-    other = aliased(BillingReport)
-    closed_through = select(func.max(other.period)).where(
-        other.customer_id == BillingReport.customer_id
-    )
     query = (
         select(
             DisputeLine.dispute_id,
@@ -201,12 +214,20 @@ def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable
             BillingReportLine.engagement_level,
             BillingReportLine.timestamp,
             credited.period.label("credited_on"),
-            closed_through.scalar_subquery().label("closed_through"),
+            Customer.closed_through,
         )
-        .join(BillingReport, BillingReport.report_id == DisputeLine.report_id)
+        .join(Customer, Customer.customer_id == DisputeLine.customer_id)
+        .join(
+            BillingReport,
+            and_(
+                BillingReport.customer_id == DisputeLine.customer_id,
+                BillingReport.report_id == DisputeLine.report_id,
+            ),
+        )
         .join(
             BillingReportLine,
             and_(
+                BillingReportLine.customer_id == DisputeLine.customer_id,
                 BillingReportLine.report_id == DisputeLine.report_id,
                 BillingReportLine.line_number == DisputeLine.line_number,
                 DisputeLine.line_number.between(
@@ -215,8 +236,14 @@ def _disputed_lines(connection: Connection, dispute_ids: list[UUID]) -> Iterable
             ),
         )
         .outerjoin(BillingReportCredit, is_credit_of_line())
-        .outerjoin(credited, credited.report_id == BillingReportCredit.report_id)
-        .where(DisputeLine.dispute_id.in_(dispute_ids))
+        .outerjoin(
+            credited,
+            and_(
+                credited.customer_id == BillingReportCredit.customer_id,
+                credited.report_id == BillingReportCredit.report_id,
+            ),
+        )
+        .where(DisputeLine.customer_id.in_(owners), DisputeLine.dispute_id.in_(dispute_ids))
         .order_by(BillingReport.period, DisputeLine.line_number)
     )
     return connection.execute(query)

@@ -20,15 +20,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.database.base import LEVEL, Base, ByteOrdered, View, refers_to, stored_at
+from common.database.base import LEVEL, Base, ByteOrdered, View, refers_to, shared, stored_at
 from common.enums import EngagementLevel, Outcome
 
 
 class LateAction(Base):
     """An action of a closed month that no final report has a line of, until one is closed with it.
 
-    Written by a trigger on actions, which shares a lock with whoever closes the customer's month
-    (see the migration).
+    Marked by the statement that stores the action (common/leads/sql/ingest_leads.sql).
     """
 
     __tablename__ = "late_actions"
@@ -55,6 +54,7 @@ class BillingRun(Base):
     """One run over customers that closes a period: who started it, and what came of it."""
 
     __tablename__ = "billing_runs"
+    __table_args__ = shared("a run closes a period of many customers")
 
     run_id: Mapped[uuid.UUID] = mapped_column(
         primary_key=True, server_default=func.gen_random_uuid()
@@ -98,12 +98,14 @@ class BillingReport(Base):
         *_adds_up(),
     )
 
-    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"), primary_key=True
+    )
+    report_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, comment="derived from customer_id and period: unique by itself too"
+    )
     run_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("billing_runs.run_id", ondelete="RESTRICT")
-    )
-    customer_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("customers.customer_id", ondelete="RESTRICT")
     )
     customer_name: Mapped[str]
     period: Mapped[date] = mapped_column(comment="first day of the month, in `timezone`")
@@ -167,6 +169,11 @@ class BillingReportLineBlock(Base):
 
     __tablename__ = "billing_report_line_blocks"
     __table_args__ = (
+        ForeignKeyConstraint(
+            ["customer_id", "report_id"],
+            ["billing_reports.customer_id", "billing_reports.report_id"],
+            ondelete="RESTRICT",
+        ),
         CheckConstraint("first_line >= 1", "lines_count_from_one"),
         CheckConstraint(
             " and ".join(f"cardinality({names}) = last_line - first_line + 1" for names in _LINED),
@@ -181,14 +188,12 @@ class BillingReportLineBlock(Base):
         Index(None, "customer_id", "period"),
     )
 
-    report_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
-    )
+    customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     first_line: Mapped[int] = mapped_column(
         primary_key=True, autoincrement=False, comment="number of its first line on the report"
     )
     last_line: Mapped[int]
-    customer_id: Mapped[uuid.UUID] = mapped_column(info=refers_to("customers.customer_id"))
     period: Mapped[date] = mapped_column(
         comment="the actions' own month; earlier than the report's on prior-period lines"
     )
@@ -227,9 +232,9 @@ class BillingReportLine(View):
 
     __tablename__ = "billing_report_lines"
 
+    customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     line_number: Mapped[int] = mapped_column(primary_key=True)
-    customer_id: Mapped[uuid.UUID]
     period: Mapped[date]
     lead_id: Mapped[uuid.UUID]
     action_id: Mapped[uuid.UUID]
@@ -262,23 +267,30 @@ class BillingReportCredit(Base):
     __tablename__ = "billing_report_credits"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["dispute_id", "of_report_id", "of_line_number", "amount_cents"],
+            ["customer_id", "report_id"],
+            ["billing_reports.customer_id", "billing_reports.report_id"],
+            ondelete="RESTRICT",
+        ),
+        ForeignKeyConstraint(
+            ["customer_id", "dispute_id", "of_report_id", "of_line_number", "amount_cents"],
             [
+                "dispute_lines.customer_id",
                 "dispute_lines.dispute_id",
                 "dispute_lines.report_id",
                 "dispute_lines.line_number",
                 "dispute_lines.amount_cents",
             ],
-            name="fk_billing_report_credits_disputed_line",
+            name="fk_billing_report_credits_dispute_line",
             ondelete="RESTRICT",
         ),
-        UniqueConstraint("of_report_id", "of_line_number"),
+        UniqueConstraint(
+            "customer_id", "of_report_id", "of_line_number", name="uq_billing_report_credits_line"
+        ),
         CheckConstraint("credit_number >= 1", "number_counts_from_one"),
     )
 
-    report_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
-    )
+    customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     credit_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     dispute_id: Mapped[uuid.UUID]
     of_report_id: Mapped[uuid.UUID]
@@ -294,10 +306,16 @@ class BillingReportLeadTotals(Base):
     """
 
     __tablename__ = "billing_report_lead_totals"
-
-    report_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("billing_reports.report_id", ondelete="RESTRICT"), primary_key=True
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["customer_id", "report_id"],
+            ["billing_reports.customer_id", "billing_reports.report_id"],
+            ondelete="RESTRICT",
+        ),
     )
+
+    customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     lead_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(UUID()))
     gross_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     billed_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from common import identifiers
 from common.catalog.customers import get_customer as customer_of
 from common.database.deployment import require_known_hash_key
+from common.database.locks import lock_customer
 from common.identifiers import UserKind
 from common.leads.models import Lead, QuarantinedLead
 from common.problems import FieldError, Invalid
@@ -27,7 +28,6 @@ _ERASE = text(
 ).bindparams(
     *(bindparam(name, type_=ARRAY(PG_UUID())) for name in ("users", "leads", "held", "held_users"))
 )
-_HOLD_STORING = text("select hold_storing()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def erase_user(connection: Connection, customer: str, user: str, settings: Setti
     and Invalid for a user that is no more than blanks.
     """
     customer_id = customer_of(connection, customer).customer_id
-    # What is being stored at this moment is either seen below, or stored after we are done.
-    connection.execute(_HOLD_STORING)
+    # A lead that is being stored at this moment is either seen below, or stored after we are done.
+    lock_customer(connection, customer_id)
     require_known_hash_key(connection, settings)  # with another one nobody would be found
     person = _Person(customer_id, user, settings.user_secret)
     if not person.keys:

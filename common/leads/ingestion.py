@@ -1,7 +1,7 @@
 """Ingestion: storing the valid leads of one request in one round trip.
 
 Invariant: sending a lead again changes nothing (docs/billing-rules.md, The same lead again).
-Nothing here commits; the caller's transaction does.
+Nothing here commits; the caller's transaction does, and it must be READ COMMITTED.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row
 
 from common import identifiers
 from common.database.deployment import require_known_hash_key
+from common.database.locks import SHARE_CUSTOMERS, shared_by
 from common.database.sql_loader import load_statement
 from common.identifiers import UserKind
 from common.leads.results import NO_USER, Result, Status
@@ -25,6 +26,9 @@ _ACTION_ID = identifiers.action_id_sql(
     "accepted.lead_id", "action.at", "action.level", "coalesce(action.n, 1)", "action.key"
 )
 _STATEMENT = load_statement("leads", "ingest_leads").replace("{action_id}", _ACTION_ID)
+# Two statements in one round trip. The second takes its snapshot when the first has the locks, so
+# it sees whether a period is closed and a user erased.
+_LOCK_AND_INGEST = f"{SHARE_CUSTOMERS}; execute ingest_leads (%s)"
 _PREPARE = "prepare ingest_leads (json) as " + _STATEMENT.replace("%", "%%")
 
 
@@ -46,7 +50,8 @@ def ingest_leads(
         require_known_hash_key(connection, settings)
         connection.exec_driver_sql(_PREPARE)
         connection.info["ingest_leads"] = True
-    rows = connection.exec_driver_sql("execute ingest_leads (%s)", (batch.parameter(),))
+    parameter = batch.parameter()
+    rows = connection.exec_driver_sql(_LOCK_AND_INGEST, (batch.customers(), parameter))
     return batch.results(rows)
 
 
@@ -72,7 +77,6 @@ class _Batch:
             item = self._item(index, lead)
             identity = (
                 item["lead_id"],
-                item["customer_id"],
                 item["product_id"],
                 lead.lead_type,
                 item["user_key"],
@@ -84,6 +88,10 @@ class _Batch:
             else:
                 self._merge(first, index, item)
         return to_json(list(self._items.values())).decode()
+
+    def customers(self) -> list[str]:
+        """The customers of the batch, in the order in which they are locked."""
+        return shared_by(item["customer_id"] for item in self._items.values())
 
     def results(self, rows: Iterable[Row[Any]]) -> list[Result]:
         """What became of every lead of the request."""
@@ -117,8 +125,8 @@ class _Batch:
             action["place"] = place
 
     def _item(self, index: int, lead: Lead) -> dict[str, Any]:
-        lead_id = identifiers.lead_id(lead.lead_id)
         customer_id = identifiers.customer_id(lead.customer_id)
+        lead_id = identifiers.lead_id(customer_id, lead.lead_id)
         user = lead.user
         if user is not None:
             kind, value = user.identity()

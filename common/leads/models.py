@@ -22,18 +22,17 @@ class Lead(Base):
     __tablename__ = "leads"
     __table_args__ = (
         Index(None, "customer_id", "created_at", "lead_id"),
-        Index(None, "created_at", "lead_id"),
-        Index(None, "user_key"),
+        Index(None, "customer_id", "user_key"),
+        Index(None, "created_at", "lead_id"),  # for the list of all customers' leads
     )
 
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"), primary_key=True
+    )
     lead_id: Mapped[uuid.UUID] = mapped_column(
-        primary_key=True,
-        comment="a function of external_id, which is therefore unique too",
+        primary_key=True, comment="derived from customer_id and external_id: unique by itself too"
     )
     external_id: Mapped[str] = mapped_column(ByteOrdered, comment="the caller's id")
-    customer_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("customers.customer_id", ondelete="RESTRICT")
-    )
     product_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("products.product_id", ondelete="RESTRICT")
     )
@@ -57,8 +56,9 @@ class Lead(Base):
 class Action(Base):
     """One thing a user did. Carries what deciding needs, so that deciding reads one table.
 
-    That its lead exists is checked once per statement by a trigger (see the first migration): a
-    foreign key would check it once per row.
+    Actions are stored by one statement, which takes them from leads that it stored or found
+    (sql/ingest_leads.sql). A foreign key would check that again for each row; a guard does so once
+    a statement (alembic/sql/guards.sql).
     """
 
     __tablename__ = "actions"
@@ -87,9 +87,11 @@ class Action(Base):
         ),
     )
 
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, info=refers_to("customers.customer_id")
+    )
     lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, info=refers_to("leads.lead_id"))
     action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, comment="hash of its content")
-    customer_id: Mapped[uuid.UUID] = mapped_column(info=refers_to("customers.customer_id"))
     product_id: Mapped[uuid.UUID] = mapped_column(info=refers_to("products.product_id"))
     user_key: Mapped[uuid.UUID]
     lead_type: Mapped[str] = mapped_column(ByteOrdered)
@@ -112,16 +114,17 @@ class QuarantinedLead(Base):
     __tablename__ = "quarantined_leads"
     __table_args__ = (
         CheckConstraint("jsonb_typeof(lead) = 'object'", "lead_is_an_object"),
-        Index(None, "received_at", "quarantine_id"),
+        Index(None, "received_at", "quarantine_id"),  # for the list of all customers' leads
+        Index(None, "quarantine_id"),  # for a replay that does not name the customer
     )
 
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        primary_key=True, comment="of the customer that the lead names, registered or not"
+    )
     quarantine_id: Mapped[uuid.UUID] = mapped_column(
         primary_key=True, comment="hash of the lead's content: a retry adds nothing"
     )
     lead_id: Mapped[uuid.UUID]
-    customer_id: Mapped[uuid.UUID] = mapped_column(
-        comment="of the customer that the lead names, registered or not"
-    )
     user_key: Mapped[uuid.UUID | None] = mapped_column(
         comment="whom a lead that names a user is billed under, also once that is erased"
     )
@@ -136,5 +139,8 @@ class ErasedUser(Base):
 
     __tablename__ = "erased_users"
 
+    customer_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"), primary_key=True
+    )
     user_key: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     erased_at: Mapped[datetime] = stored_at()

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from common.database.locks import share_customer
 from common.leads.ingestion import ingest_leads
 from common.leads.models import QuarantinedLead
 from common.leads.parsing import validate_lead
@@ -99,9 +100,16 @@ def replay(
     Raises NotFound when there is no such entry, and Conflict when the lead still cannot be stored:
     it then stays in quarantine.
     """
-    held = Session(connection).get(QuarantinedLead, quarantine_id, with_for_update=True)
-    if held is None:
+    customer_id = connection.scalar(
+        select(QuarantinedLead.customer_id).where(QuarantinedLead.quarantine_id == quarantine_id)
+    )
+    if customer_id is None:
         raise NotFound(f"no lead is quarantined under {quarantine_id}")
+    # Before the entry's own lock: erasing a user takes the two in this order.
+    share_customer(connection, customer_id)
+    held = Session(connection).get_one(
+        QuarantinedLead, (customer_id, quarantine_id), with_for_update=True
+    )
     lead = validate_lead(held.lead, now)
     if isinstance(lead, list):
         raise Conflict("the quarantined lead is no longer valid", lead)
@@ -117,7 +125,10 @@ def replay(
         )
     connection.execute(
         update(QuarantinedLead)
-        .where(QuarantinedLead.quarantine_id == quarantine_id)
+        .where(
+            QuarantinedLead.customer_id == customer_id,
+            QuarantinedLead.quarantine_id == quarantine_id,
+        )
         .values(replayed_at=func.now())
     )
     return result

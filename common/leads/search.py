@@ -18,15 +18,17 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    text,
     tuple_,
 )
 from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.catalog.models import Customer
+from common.database.transactions import tenant
 from common.enums import EngagementLevel
 from common.leads.models import Action, Lead
-from common.problems import NotFound
+from common.problems import Conflict, FieldError, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +80,76 @@ def find_leads(
     return _with_actions(connection, Session(connection).scalars(query))
 
 
-def get_lead(connection: Connection, external_id: str) -> FoundLead:
-    """The lead of that id, in the caller's form or ours. Raises NotFound."""
-    lead = Session(connection).get(Lead, identifiers.lead_id(external_id))
+def get_lead(connection: Connection, external_id: str, customer: str | None) -> FoundLead:
+    """The lead of that id, as it was sent or as our UUID, of a customer.
+
+    Without `customer`, it is the tenant's, or that of the only customer with such a lead. Raises
+    NotFound, and Conflict where several customers have one.
+    """
+    lead = find_lead(connection, external_id, customer, "/query/customer_id")
     if lead is None:
         raise NotFound(f"no lead {external_id!r} is stored")
     return _with_actions(connection, [lead])[0]
 
 
+def find_lead(
+    connection: Connection, external_id: str, customer: str | None, pointer: str
+) -> Lead | None:
+    """The same without its actions; None where there is none.
+
+    `pointer` leads to where the request can name the customer.
+    """
+    owner = tenant() if customer is None else identifiers.customer_id(customer)
+    if owner is not None:
+        return _lead_of(connection, owner, external_id)
+    owners = _owners(connection, external_id)
+    if len(owners) > 1:
+        raise Conflict(
+            f"{len(owners)} customers have a lead {external_id!r}: name the customer",
+            [FieldError(pointer, "ambiguous_lead_id", "is needed: several customers have it")],
+        )
+    return _lead_of(connection, owners[0], external_id) if owners else None
+
+
+def _lead_of(connection: Connection, customer_id: UUID, external_id: str) -> Lead | None:
+    as_sent, *ours = identifiers.lead_ids(customer_id, external_id)
+    query = (
+        select(Lead)
+        .where(Lead.customer_id == customer_id, Lead.lead_id.in_([as_sent, *ours]))
+        .order_by(Lead.lead_id != as_sent)
+        .limit(1)
+    )
+    return Session(connection).scalars(query).first()
+
+
+_OWNERS = text(
+    """
+select distinct customer_id
+from unnest(cast(:customer_ids as uuid[]), cast(:lead_ids as uuid[]))
+    as named (customer_id, lead_id)
+join leads using (customer_id, lead_id)
+"""
+)
+
+
+def _owners(connection: Connection, external_id: str) -> list[UUID]:
+    """The customers that have a lead of that id, which is another UUID for each."""
+    named = [
+        (str(customer), str(lead_id))
+        for customer in connection.scalars(select(Customer.customer_id))
+        for lead_id in identifiers.lead_ids(customer, external_id)
+    ]
+    customers, lead_ids = ([each[place] for each in named] for place in (0, 1))
+    found = connection.scalars(_OWNERS, {"customer_ids": customers, "lead_ids": lead_ids})
+    return list(found)
+
+
 def _with_actions(connection: Connection, leads: Iterable[Lead]) -> list[FoundLead]:
     found = {lead.lead_id: FoundLead(lead, []) for lead in leads}
+    owners = {each.lead.customer_id for each in found.values()}
     query = (
         select(Action)
-        .where(Action.lead_id.in_(found))
+        .where(Action.customer_id.in_(owners), Action.lead_id.in_(found))
         .order_by(Action.timestamp, Action.action_key, Action.engagement_level, Action.occurrence)
     )
     for action in Session(connection).scalars(query):
@@ -109,7 +168,8 @@ def _conditions(
     if wanted.lead_type is not None:
         conditions.append(Lead.lead_type == wanted.lead_type)
     if wanted.user is not None:
-        conditions.append(Lead.user_key.in_(_user_keys(connection, wanted, secret)))
+        keys = _user_keys(connection, wanted, secret)
+        conditions.append(tuple_(Lead.customer_id, Lead.user_key).in_(keys))
     if wanted.engagement_level is not None or wanted.action_type is not None:
         conditions.append(_has_action(wanted))
     if wanted.has_user is not None:
@@ -122,7 +182,7 @@ def _conditions(
 
 
 def _has_action(wanted: LeadFilter) -> ColumnElement[bool]:
-    action = exists().where(Action.lead_id == Lead.lead_id)
+    action = exists().where(Action.customer_id == Lead.customer_id, Action.lead_id == Lead.lead_id)
     if wanted.engagement_level is not None:
         action = action.where(Action.engagement_level == wanted.engagement_level)
     if wanted.action_type is not None:
@@ -130,20 +190,22 @@ def _has_action(wanted: LeadFilter) -> ColumnElement[bool]:
     return action
 
 
-def _user_keys(connection: Connection, wanted: LeadFilter, secret: bytes) -> list[UUID]:
-    """The keys that person would have: one for each customer and kind of identity."""
+def _user_keys(
+    connection: Connection, wanted: LeadFilter, secret: bytes
+) -> list[tuple[UUID, UUID]]:
+    """The customers, each with the keys that person would have there."""
     if wanted.customer_id is not None:
-        customers: Iterable[UUID] = [identifiers.customer_id(wanted.customer_id)]
+        customers = [identifiers.customer_id(wanted.customer_id)]
     else:
-        customers = connection.scalars(select(Customer.customer_id))
-    text = wanted.user or ""
+        customers = list(connection.scalars(select(Customer.customer_id)))
+    asked = wanted.user or ""
     keys = [
-        identifiers.user_key(secret, customer, kind, value)
+        (customer, identifiers.user_key(secret, customer, kind, value))
         for customer in customers
-        for kind, value in identifiers.identities(text).items()
+        for kind, value in identifiers.identities(asked).items()
     ]
-    as_key = identifiers.canonical_uuid(text)
-    return [*keys, as_key] if as_key else keys
+    as_key = identifiers.canonical_uuid(asked)
+    return keys + [(customer, as_key) for customer in customers if as_key]
 
 
 def _moment(moment: date | datetime) -> ColumnElement[datetime]:

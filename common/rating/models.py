@@ -13,12 +13,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from common.catalog.models import Customer, Product
-from common.database.base import Base, ByteOrdered, stored_at
+from common.database.base import Base, ByteOrdered, shared, stored_at
 from common.enums import CapScope, EngagementLevel
 
 
 class RateCard(Base):
-    """Prices and cap in force from a month's start; versioned and never edited."""
+    """Prices and cap in force from a month's start; versioned and never edited.
+
+    The default card belongs to all customers, so no key of this table can lead with one.
+    """
 
     __tablename__ = "rate_cards"
     __table_args__ = (
@@ -28,6 +31,7 @@ class RateCard(Base):
         CheckConstraint("cap_cents >= 0", "cap_is_not_negative"),
         CheckConstraint("dispute_window_days >= 0", "dispute_window_is_not_negative"),
         CheckConstraint("customer_id is not null or not follows_default", "default_follows_none"),
+        shared("the default card belongs to everybody, so cards have keys of their own"),
     )
 
     rate_card_id: Mapped[uuid.UUID] = mapped_column(
@@ -75,11 +79,15 @@ class RateCardRate(Base):
             postgresql_nulls_not_distinct=True,
         ),
         CheckConstraint("amount_cents >= 0", "amount_is_not_negative"),
+        shared("the prices of rate cards"),
     )
 
     rate_id: Mapped[int] = mapped_column(primary_key=True)
     rate_card_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT")
+    )
+    customer_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"), comment="that of its card"
     )
     engagement_level: Mapped[EngagementLevel]
     lead_type: Mapped[str | None] = mapped_column(
@@ -99,10 +107,14 @@ class RateCardChargedDuplicates(Base):
     """A lead type whose duplicates a card charges: its actions repeat nothing."""
 
     __tablename__ = "rate_card_charged_duplicates"
+    __table_args__ = shared("the lead types whose duplicates rate cards charge")
 
     rate_card_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT"), primary_key=True
     )
     lead_type: Mapped[str] = mapped_column(
         ByteOrdered, ForeignKey("lead_types.lead_type", ondelete="RESTRICT"), primary_key=True
+    )
+    customer_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("customers.customer_id", ondelete="RESTRICT"), comment="that of its card"
     )

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Connection, exists, func, select, text
 from common import identifiers
 from common.billing_period import Period
 from common.catalog.models import Customer, LeadType, Product
+from common.catalog.products import is_shown
+from common.database.locks import lock_customer, lock_default_rate_card
 from common.database.sql_loader import load_statement
 from common.enums import EngagementLevel
-from common.final_reports.models import BillingReport
 from common.problems import Conflict, FieldError, Invalid
 from common.rating.models import RateCard
 from common.rating.schemas import NewCard, ProposedCard
@@ -32,7 +33,11 @@ def require_addable(connection: Connection, card: NewCard, now: datetime) -> int
         )
     if errors:
         raise Invalid("the rate card was refused", errors)
-    _lock(connection, customer_id)
+    # Versions of one card are added one after another.
+    if customer_id is None:
+        lock_default_rate_card(connection)
+    else:
+        lock_customer(connection, customer_id)
     newest = connection.scalar(select(func.max(RateCard.version)).where(is_of(customer_id))) or 0
     if card.expected_version not in {None, newest}:
         raise Conflict(
@@ -104,7 +109,11 @@ def _known_lead_types(connection: Connection, card: ProposedCard) -> set[str]:
 
 def _known_products(connection: Connection, named: list[UUID]) -> set[UUID]:
     return set(
-        connection.scalars(select(Product.product_id).where(Product.product_id.in_(named)))
+        connection.scalars(
+            select(Product.product_id).where(
+                Product.product_id.in_(named), is_shown(Product.product_id)
+            )
+        )
         if named
         else []
     )
@@ -126,24 +135,15 @@ def is_of(customer_id: UUID | None) -> ColumnElement[bool]:
     return RateCard.customer_id.is_not_distinct_from(customer_id)
 
 
-def _lock(connection: Connection, customer_id: UUID | None) -> None:
-    """Versions of one card are added one after another.
-
-    A customer's key is the one that closing its month takes, and changing its zone.
-    """
-    key = "the default rate card" if customer_id is None else str(customer_id)
-    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(key, 0))))
-
-
 _PERIOD_BEGINS_AT = text(load_statement("rating", "period_begins_at"))
 
 
 def _require_future(
     connection: Connection, customer_id: UUID | None, period: Period, now: datetime
 ) -> None:
-    closed = exists().where(BillingReport.period >= period.start)
+    closed = exists().where(Customer.closed_through >= period.start)
     if customer_id is not None:
-        closed = closed.where(BillingReport.customer_id == customer_id)
+        closed = closed.where(Customer.customer_id == customer_id)
     if connection.scalar(select(closed)):
         raise _untimely("period_closed", f"{period} is closed by a final report")
     begins_at = connection.execute(

@@ -10,12 +10,24 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, column, func, insert, null, select, text, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    Connection,
+    ScalarResult,
+    Select,
+    column,
+    func,
+    insert,
+    null,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.orm import Session, with_loader_criteria
 
 from common import identifiers
 from common.billing_period import Period
 from common.catalog.models import Customer
+from common.catalog.products import is_shown
 from common.enums import CapScope
 from common.problems import NotFound, Unpriced
 from common.rating.models import RateCard, RateCardChargedDuplicates
@@ -45,15 +57,13 @@ def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateC
         )
         .returning(RateCard.rate_card_id)
     ).scalar_one()
+    of_card = {"rate_card_id": card_id, "customer_id": customer_id}
     if card.rates:
-        connection.execute(insert(StoredRate), [_row(rate, card_id) for rate in card.rates])
+        connection.execute(insert(StoredRate), [_row(rate) | of_card for rate in card.rates])
     if card.duplicates_charged_for:
         connection.execute(
             insert(RateCardChargedDuplicates),
-            [
-                {"rate_card_id": card_id, "lead_type": lead_type}
-                for lead_type in card.duplicates_charged_for
-            ],
+            [{"lead_type": lead_type} | of_card for lead_type in card.duplicates_charged_for],
         )
     return Session(connection).get_one(RateCard, card_id)
 
@@ -109,7 +119,7 @@ def _parameter(
 def latest_rate_card(connection: Connection, customer_id: UUID | None) -> RateCard | None:
     """The newest version of a customer's own card, or of the default one, where there is one."""
     query = select(RateCard).where(is_of(customer_id)).order_by(RateCard.version.desc()).limit(1)
-    return Session(connection).scalars(query).first()
+    return _found(connection, query).first()
 
 
 def rate_card_by_number(
@@ -117,12 +127,13 @@ def rate_card_by_number(
 ) -> RateCard | None:
     """One version by its number."""
     query = select(RateCard).where(is_of(customer_id), RateCard.version == number)
-    return Session(connection).scalars(query).first()
+    return _found(connection, query).first()
 
 
 def get_rate_card(connection: Connection, rate_card_id: UUID) -> RateCard:
     """One version by its id. Raises NotFound."""
-    card = Session(connection).get(RateCard, rate_card_id)
+    query = select(RateCard).where(RateCard.rate_card_id == rate_card_id)
+    card = _found(connection, query).first()
     if card is None:
         raise NotFound(f"no rate card has the id {rate_card_id}")
     return card
@@ -146,7 +157,14 @@ def list_rate_cards(
         query = query.where(RateCard.customer_id == identifiers.customer_id(customer_id))
     if after is not None:
         query = query.where(tuple_(owner, -RateCard.version) > (after.owner, -after.version))
-    return list(Session(connection).scalars(query))
+    return list(_found(connection, query))
+
+
+def _found(connection: Connection, query: Select[RateCard]) -> ScalarResult[RateCard]:
+    """Cards without the rates of products that the request may not show."""
+    of_shown_products = StoredRate.product_id.is_(None) | is_shown(StoredRate.product_id)
+    only_these = with_loader_criteria(StoredRate, of_shown_products)
+    return Session(connection).scalars(query.options(only_these))
 
 
 def _terms(card: ProposedCard) -> dict[str, Any]:
@@ -163,10 +181,9 @@ def _cents(amount: str) -> int:
     return int(amount.replace(".", ""))
 
 
-def _row(rate: ProposedRate, card_id: UUID | None = None) -> dict[str, object]:
+def _row(rate: ProposedRate) -> dict[str, object]:
     level, lead_type, product = rate.place()
     return {
-        "rate_card_id": card_id,
         "engagement_level": level,
         "lead_type": lead_type,
         "product_id": product,

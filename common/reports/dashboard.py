@@ -15,6 +15,7 @@ from common.database.sql_loader import load_statement
 from common.disputes.models import Dispute
 from common.enums import DisputeStatus
 from common.final_reports.models import BillingRun, LateAction, ParkedCustomer
+from common.final_reports.runs import is_shown
 from common.final_reports.store import all_closed_through
 from common.leads.models import QuarantinedLead
 from common.rating.active_periods import active_periods
@@ -155,6 +156,6 @@ def waiting(connection: Connection) -> Waiting:
         connection.scalar(held.where(QuarantinedLead.replayed_at.is_(None))) or 0,
         connection.scalar(late) or 0,
         connection.scalar(parked) or 0,
-        connection.scalar(unfinished.where(BillingRun.finished_at.is_(None))) or 0,
+        connection.scalar(unfinished.where(BillingRun.finished_at.is_(None), is_shown())) or 0,
         connection.scalar(disputed.where(Dispute.status == DisputeStatus.OPEN)) or 0,
     )

@@ -24,7 +24,7 @@ from common.enums import Role
 from common.leads.parsing import Posted, read_leads
 from common.leads.results import NO_USER, Result, Status, summary
 from common.leads.schemas import Lead
-from common.leads.tenancy import is_redacted, redact, reject_foreign
+from common.leads.tenancy import reject_foreign
 from common.observability.correlation import HEADER, correlated, id_of
 from common.observability.metrics import NAMESPACE, Metric, record
 from common.problems import (
@@ -76,7 +76,7 @@ def post_leads() -> Response[str]:
     posted = reject_foreign(posted, principal.customer_id)
     results = posted.refused
     if posted.leads:
-        results = results + redact(_stored_or_queued(posted.leads), principal.customer_id)
+        results = results + _stored_or_queued(posted.leads)
     _record_results(results)
     return _answer(posted, results)
 
@@ -194,8 +194,6 @@ def _problem_of(result: Result, body: dict[str, Any]) -> Problem | None:
         return Invalid("the lead was refused", result.errors, extra=body)
     if result.status is Status.CONFLICT:
         detail = "a lead of this id is stored with other attributes"
-        if is_redacted(result):
-            detail = "the lead cannot be stored under this id"
         return Conflict(detail, result.errors, extra=body)
     return None
 

@@ -547,12 +547,15 @@ def test_a_lead_shows_the_lines_its_months_reports_show(
     with world(connection, zones, cards) as decided:
         decided.post(batch)
 
-        expected: dict[str, set[str]] = {lead["lead_id"]: set() for lead in batch}
+        expected: dict[tuple[str, str], set[str]] = {
+            (lead["customer_id"], lead["lead_id"]): set() for lead in batch
+        }
         for name, month in oracle.bills(batch, cards, zones):
             for line in decided.report(name, month)[1]:
-                expected[line.lead_id].add(repr(line))
-        for lead_id, lines in expected.items():
-            shown = lead_lines(decided.connection, get_lead(decided.connection, lead_id).lead)
+                expected[name, line.lead_id].add(repr(line))
+        for (owner, lead_id), lines in expected.items():
+            lead = get_lead(decided.connection, lead_id, owner).lead
+            shown = lead_lines(decided.connection, lead)
             assert {repr(each.line) for each in shown} == lines
 
 

@@ -168,7 +168,7 @@ class Ledger:
 
     def _final_keys(self, customer: str) -> set[EventKey]:
         return {
-            (oracle.lead_uuid(line.lead_id), line.action)
+            (oracle.lead_uuid(customer, line.lead_id), line.action)
             for (owner, month), statement in self.final.items()
             if owner == customer
             for _, line in statement.every_line(month)
@@ -177,7 +177,7 @@ class Ledger:
     def _behind(self, customer: str, month: date) -> list[tuple[Event, Line]]:
         events = {_key(event): event for event in oracle.events_of(self.leads, self._user_per_lead)}
         return [
-            (events[oracle.lead_uuid(line.lead_id), line.action], line)
+            (events[oracle.lead_uuid(customer, line.lead_id), line.action], line)
             for (owner, report_month), statement in self.final.items()
             if owner == customer
             for own_month, line in statement.every_line(report_month)

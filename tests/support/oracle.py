@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 LEVELS = ("High", "Medium", "Low")
-LEAD_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:lead")
+CUSTOMER_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:customer")
 
 Action = tuple[str, str, datetime, int]  # folded type, level, timestamp, occurrence
 
@@ -158,14 +158,18 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def lead_uuid(lead_id: str) -> uuid.UUID:
-    hyphens = [place for place, sign in enumerate(lead_id) if sign == "-"]
-    if len(lead_id) == 36 and hyphens == [8, 13, 18, 23]:
+def customer_uuid(customer_id: str) -> uuid.UUID:
+    hyphens = [place for place, sign in enumerate(customer_id) if sign == "-"]
+    if len(customer_id) == 36 and hyphens == [8, 13, 18, 23]:
         try:
-            return uuid.UUID(lead_id)
+            return uuid.UUID(customer_id)
         except ValueError:
             pass
-    return uuid.uuid5(LEAD_NAMESPACE, lead_id)
+    return uuid.uuid5(CUSTOMER_NAMESPACE, customer_id)
+
+
+def lead_uuid(customer_id: str, lead_id: str) -> uuid.UUID:
+    return uuid.uuid5(customer_uuid(customer_id), lead_id)
 
 
 def actions_of(lead: Mapping[str, Any]) -> list[Action]:
@@ -193,14 +197,16 @@ def user_of(lead: Mapping[str, Any], user_per_lead: bool) -> tuple[str, str]:
         return "phone", "+" * user["phone"].strip().startswith("+") + digits
     if user.get("external_id") is not None:
         return "external_id", user["external_id"].strip()
-    return ("lead", str(lead_uuid(lead["lead_id"]))) if user_per_lead else ("nobody", "")
+    if not user_per_lead:
+        return "nobody", ""
+    return "lead", str(lead_uuid(lead["customer_id"], lead["lead_id"]))
 
 
 def events_of(leads: Iterable[Mapping[str, Any]], user_per_lead: bool) -> list[Event]:
     """Each action once, however often its lead was posted."""
     known: dict[tuple[uuid.UUID, Action], Event] = {}
     for lead in leads:
-        key = lead_uuid(lead["lead_id"])
+        key = lead_uuid(lead["customer_id"], lead["lead_id"])
         for action in actions_of(lead):
             event = Event(lead, key, user_of(lead, user_per_lead), action)
             known.setdefault((key, action), event)

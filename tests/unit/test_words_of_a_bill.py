@@ -85,9 +85,23 @@ def test_spent_cap_is_explained_also_of_a_user_who_was_erased() -> None:
 @examples(200)
 @given(st.text(min_size=1, max_size=128))
 def test_any_text_is_an_id_and_always_the_same_one(text: str) -> None:
-    found = identifiers.lead_id(text)
+    customer = identifiers.customer_id(text)
+    found = identifiers.lead_id(customer, text)
 
-    assert found == identifiers.lead_id(text) == oracle.lead_uuid(text)
+    assert found == identifiers.lead_id(customer, text)
+    assert found == oracle.lead_uuid(text, text)
+
+
+@examples(50)
+@given(st.uuids(), st.uuids(), st.uuids())
+def test_lead_is_another_one_at_another_customer_whatever_form_its_id_has(
+    one: uuid.UUID, other: uuid.UUID, asked: uuid.UUID
+) -> None:
+    keys = [identifiers.lead_id(customer, str(asked)) for customer in {one, other}]
+
+    assert len(set(keys)) == len({one, other})
+    assert asked not in keys
+    assert identifiers.lead_ids(one, str(asked)) == [identifiers.lead_id(one, str(asked)), asked]
 
 
 @examples(50)
@@ -101,7 +115,7 @@ def test_one_text_is_another_id_for_each_kind_of_thing() -> None:
     keys = [
         identifiers.customer_id("x"),
         identifiers.product_id("x"),
-        identifiers.lead_id("x"),
+        identifiers.lead_id(identifiers.customer_id("x"), "x"),
     ]
 
     assert len(set(keys)) == 3

@@ -19,6 +19,8 @@ create table api_keys (
     constraint ck_api_keys_secret_hash_is_sha256 check (octet_length(secret_hash) = 32)
 );
 
+comment on table api_keys is
+    'shared by all customers, and small: a key is looked up before its customer is known';
 comment on column api_keys.key_id is 'part of the key';
 comment on column api_keys.name is 'who or what uses it';
 comment on column api_keys.customer_id is

@@ -5,8 +5,8 @@ create type dispute_reason as enum (
 create type dispute_status as enum ('open', 'accepted', 'rejected');
 
 create table disputes (
-    dispute_id uuid default gen_random_uuid() not null,
     customer_id uuid not null,
+    dispute_id uuid default gen_random_uuid() not null,
     lead_id uuid not null,
     reason dispute_reason not null,
     note text,
@@ -16,12 +16,14 @@ create table disputes (
     decided_by text,
     decision_note text,
     decided_at timestamptz,
-    constraint pk_disputes primary key (dispute_id),
-    constraint uq_disputes_dispute_id_status unique (dispute_id, status),
+    constraint pk_disputes primary key (customer_id, dispute_id),
+    constraint uq_disputes_customer_id_dispute_id_status unique (customer_id, dispute_id, status),
     constraint fk_disputes_customer_id
         foreign key (customer_id) references customers (customer_id) on delete restrict,
-    constraint fk_disputes_lead_id
-        foreign key (lead_id) references leads (lead_id) on delete restrict,
+    constraint fk_disputes_customer_id_lead_id
+        foreign key (customer_id, lead_id)
+        references leads (customer_id, lead_id)
+        on delete restrict,
     constraint ck_disputes_decided_by_somebody check (
         (status = 'open') = (decided_at is null)
         and (status = 'open') = (decided_by is null)
@@ -29,39 +31,46 @@ create table disputes (
     constraint ck_disputes_other_says_what check (reason <> 'other' or note is not null)
 );
 
+create index ix_disputes_customer_id_lead_id on disputes (customer_id, lead_id);
+
 create index ix_disputes_customer_id_opened_at_dispute_id
     on disputes (customer_id, opened_at, dispute_id);
 
-create index ix_disputes_lead_id on disputes (lead_id);
+create index ix_disputes_dispute_id on disputes (dispute_id);
 
 create index ix_disputes_opened_at_dispute_id on disputes (opened_at, dispute_id);
 
 create table dispute_lines (
+    customer_id uuid not null,
     dispute_id uuid not null,
     report_id uuid not null,
     line_number int not null,
     action_id uuid not null,
     amount_cents int not null,
     status dispute_status default 'open' not null,
-    constraint pk_dispute_lines primary key (dispute_id, report_id, line_number),
-    constraint uq_dispute_lines_dispute_id_report_id_line_number_amount_cents
-        unique (dispute_id, report_id, line_number, amount_cents),
-    constraint fk_dispute_lines_dispute_id_status
-        foreign key (dispute_id, status)
-        references disputes (dispute_id, status)
+    constraint pk_dispute_lines primary key (customer_id, dispute_id, report_id, line_number),
+    constraint uq_dispute_lines_amount
+        unique (customer_id, dispute_id, report_id, line_number, amount_cents),
+    constraint fk_dispute_lines_customer_id_dispute_id_status
+        foreign key (customer_id, dispute_id, status)
+        references disputes (customer_id, dispute_id, status)
         on update cascade on delete restrict,
-    constraint fk_dispute_lines_report_id
-        foreign key (report_id) references billing_reports (report_id) on delete restrict,
+    constraint fk_dispute_lines_customer_id_report_id
+        foreign key (customer_id, report_id)
+        references billing_reports (customer_id, report_id)
+        on delete restrict,
     constraint ck_dispute_lines_something_was_billed check (amount_cents > 0)
 );
 
-create unique index ix_dispute_lines_report_id_line_number on dispute_lines (report_id, line_number)
+create unique index ix_dispute_lines_customer_id_report_id_line_number
+    on dispute_lines (customer_id, report_id, line_number)
     where status <> 'rejected';
 
 comment on column dispute_lines.amount_cents is 'what was billed on it';
 comment on column dispute_lines.status is 'that of its dispute';
 
 create table billing_report_credits (
+    customer_id uuid not null,
     report_id uuid not null,
     credit_number int not null,
     dispute_id uuid not null,
@@ -69,15 +78,16 @@ create table billing_report_credits (
     of_line_number int not null,
     amount_cents int not null,
     credit_hash bytea not null,
-    constraint pk_billing_report_credits primary key (report_id, credit_number),
-    constraint uq_billing_report_credits_of_report_id_of_line_number
-        unique (of_report_id, of_line_number),
-    constraint fk_billing_report_credits_disputed_line
-        foreign key (dispute_id, of_report_id, of_line_number, amount_cents)
-        references dispute_lines (dispute_id, report_id, line_number, amount_cents)
+    constraint pk_billing_report_credits primary key (customer_id, report_id, credit_number),
+    constraint uq_billing_report_credits_line unique (customer_id, of_report_id, of_line_number),
+    constraint fk_billing_report_credits_customer_id_report_id
+        foreign key (customer_id, report_id)
+        references billing_reports (customer_id, report_id)
         on delete restrict,
-    constraint fk_billing_report_credits_report_id
-        foreign key (report_id) references billing_reports (report_id) on delete restrict,
+    constraint fk_billing_report_credits_dispute_line
+        foreign key (customer_id, dispute_id, of_report_id, of_line_number, amount_cents)
+        references dispute_lines (customer_id, dispute_id, report_id, line_number, amount_cents)
+        on delete restrict,
     constraint ck_billing_report_credits_number_counts_from_one check (credit_number >= 1)
 );
 

@@ -11,13 +11,15 @@ create table billing_runs (
     constraint pk_billing_runs primary key (run_id)
 );
 
+comment on table billing_runs is
+    'shared by all customers, and small: a run closes a period of many customers';
 comment on column billing_runs.actor is 'who or what asked for it';
 comment on column billing_runs.finished_at is 'null: running, or cut short';
 
 create table billing_reports (
+    customer_id uuid not null,
     report_id uuid not null,
     run_id uuid not null,
-    customer_id uuid not null,
     customer_name text not null,
     period date not null,
     timezone text not null,
@@ -40,7 +42,7 @@ create table billing_reports (
     header jsonb not null,
     content_hash text not null,
     finalized_at timestamptz default now() not null,
-    constraint pk_billing_reports primary key (report_id),
+    constraint pk_billing_reports primary key (customer_id, report_id),
     constraint uq_billing_reports_customer_id_period unique (customer_id, period),
     constraint fk_billing_reports_customer_id
         foreign key (customer_id) references customers (customer_id) on delete restrict,
@@ -55,6 +57,8 @@ create table billing_reports (
     constraint ck_billing_reports_period_starts_a_month check (extract(day from period) = 1)
 );
 
+comment on column billing_reports.report_id is
+    'derived from customer_id and period: unique by itself too';
 comment on column billing_reports.period is 'first day of the month, in `timezone`';
 comment on column billing_reports.timezone is 'the customer''s IANA time zone when closed';
 comment on column billing_reports.product_names is 'by product id';
@@ -66,19 +70,17 @@ comment on column billing_reports.due_cents is
 comment on column billing_reports.issuer is 'who bills, as set when it was closed';
 comment on column billing_reports.previous_hash is
     'content_hash of the customer''s report before this one';
-comment on column billing_reports.hash_version is
-    'how content_hash is made (docs/verification.md)';
-comment on column billing_reports.header is
-    'what content_hash is over, besides lines and credits';
+comment on column billing_reports.hash_version is 'how content_hash is made (docs/verification.md)';
+comment on column billing_reports.header is 'what content_hash is over, besides lines and credits';
 comment on column billing_reports.content_hash is 'SHA-256, hex';
 
 create type outcome as enum ('billed', 'duplicate', 'partially_capped', 'capped');
 
 create table billing_report_line_blocks (
+    customer_id uuid not null,
     report_id uuid not null,
     first_line int not null,
     last_line int not null,
-    customer_id uuid not null,
     period date not null,
     first_timestamp timestamptz not null,
     last_timestamp timestamptz not null,
@@ -99,9 +101,11 @@ create table billing_report_line_blocks (
     duplicate_of_action_ids uuid[] not null,
     duplicate_of_timestamps timestamptz[] not null,
     block_hash bytea not null,
-    constraint pk_billing_report_line_blocks primary key (report_id, first_line),
-    constraint fk_billing_report_line_blocks_report_id
-        foreign key (report_id) references billing_reports (report_id) on delete restrict,
+    constraint pk_billing_report_line_blocks primary key (customer_id, report_id, first_line),
+    constraint fk_billing_report_line_blocks_customer_id_report_id
+        foreign key (customer_id, report_id)
+        references billing_reports (customer_id, report_id)
+        on delete restrict,
     constraint ck_billing_report_line_blocks_columns_are_of_one_length check (
         cardinality(lead_ids) = last_line - first_line + 1
         and cardinality(action_ids) = last_line - first_line + 1
@@ -162,6 +166,7 @@ alter table billing_report_line_blocks
     alter duplicate_of_timestamps set storage external;
 
 create table billing_report_lead_totals (
+    customer_id uuid not null,
     report_id uuid not null,
     lead_ids uuid[] not null,
     gross_cents bigint[] not null,
@@ -169,9 +174,11 @@ create table billing_report_lead_totals (
     duplicate_cents bigint[] not null,
     cap_cents bigint[] not null,
     action_counts bigint[] not null,
-    constraint pk_billing_report_lead_totals primary key (report_id),
-    constraint fk_billing_report_lead_totals_report_id
-        foreign key (report_id) references billing_reports (report_id) on delete restrict
+    constraint pk_billing_report_lead_totals primary key (customer_id, report_id),
+    constraint fk_billing_report_lead_totals_customer_id_report_id
+        foreign key (customer_id, report_id)
+        references billing_reports (customer_id, report_id)
+        on delete restrict
 );
 
 alter table billing_report_lead_totals

@@ -1,7 +1,7 @@
 create table leads (
+    customer_id uuid not null,
     lead_id uuid not null,
     external_id text collate "C" not null,
-    customer_id uuid not null,
     product_id uuid not null,
     lead_type text collate "C" not null,
     user_key uuid not null,
@@ -11,7 +11,7 @@ create table leads (
     user_external_id text,
     created_at timestamptz not null,
     received_at timestamptz default now() not null,
-    constraint pk_leads primary key (lead_id),
+    constraint pk_leads primary key (customer_id, lead_id),
     constraint fk_leads_customer_id
         foreign key (customer_id) references customers (customer_id) on delete restrict,
     constraint fk_leads_lead_type
@@ -24,9 +24,9 @@ create index ix_leads_created_at_lead_id on leads (created_at, lead_id);
 
 create index ix_leads_customer_id_created_at_lead_id on leads (customer_id, created_at, lead_id);
 
-create index ix_leads_user_key on leads (user_key);
+create index ix_leads_customer_id_user_key on leads (customer_id, user_key);
 
-comment on column leads.lead_id is 'a function of external_id, which is therefore unique too';
+comment on column leads.lead_id is 'derived from customer_id and external_id: unique by itself too';
 comment on column leads.external_id is 'the caller''s id';
 comment on column leads.user_key is
     'keyed hash of the user, or of the fallback user where none was named';
@@ -38,9 +38,9 @@ comment on column leads.user_external_id is 'trimmed';
 create type engagement_level as enum ('High', 'Medium', 'Low');
 
 create table actions (
+    customer_id uuid not null,
     lead_id uuid not null,
     action_id uuid not null,
-    customer_id uuid not null,
     product_id uuid not null,
     user_key uuid not null,
     lead_type text collate "C" not null,
@@ -51,7 +51,7 @@ create table actions (
     timestamp timestamptz not null,
     occurrence int not null,
     received_at timestamptz default now() not null,
-    constraint pk_actions primary key (lead_id, action_id),
+    constraint pk_actions primary key (customer_id, lead_id, action_id),
     constraint ck_actions_occurrence_counts_from_one check (occurrence >= 1)
 );
 
@@ -67,25 +67,27 @@ comment on column actions.occurrence is
     'nth action of this lead with the same key, level and timestamp';
 
 create table quarantined_leads (
+    customer_id uuid not null,
     quarantine_id uuid not null,
     lead_id uuid not null,
-    customer_id uuid not null,
     user_key uuid,
     lead jsonb not null,
     reason text not null,
     received_at timestamptz default now() not null,
     replayed_at timestamptz,
-    constraint pk_quarantined_leads primary key (quarantine_id),
+    constraint pk_quarantined_leads primary key (customer_id, quarantine_id),
     constraint ck_quarantined_leads_lead_is_an_object check (jsonb_typeof(lead) = 'object')
 );
+
+create index ix_quarantined_leads_quarantine_id on quarantined_leads (quarantine_id);
 
 create index ix_quarantined_leads_received_at_quarantine_id
     on quarantined_leads (received_at, quarantine_id);
 
-comment on column quarantined_leads.quarantine_id is
-    'hash of the lead''s content: a retry adds nothing';
 comment on column quarantined_leads.customer_id is
     'of the customer that the lead names, registered or not';
+comment on column quarantined_leads.quarantine_id is
+    'hash of the lead''s content: a retry adds nothing';
 comment on column quarantined_leads.user_key is
     'whom a lead that names a user is billed under, also once that is erased';
 comment on column quarantined_leads.lead is 'the lead as it was sent';
@@ -93,7 +95,10 @@ comment on column quarantined_leads.reason is 'unknown_customer or unknown_produ
 comment on column quarantined_leads.replayed_at is 'when a replay stored it';
 
 create table erased_users (
+    customer_id uuid not null,
     user_key uuid not null,
     erased_at timestamptz default now() not null,
-    constraint pk_erased_users primary key (user_key)
+    constraint pk_erased_users primary key (customer_id, user_key),
+    constraint fk_erased_users_customer_id
+        foreign key (customer_id) references customers (customer_id) on delete restrict
 );

@@ -24,6 +24,8 @@ create table rate_cards (
     constraint ck_rate_cards_version_counts_from_one check (version >= 1)
 );
 
+comment on table rate_cards is
+    'shared by all customers, and small: the default card belongs to everybody, so cards have keys of their own';
 comment on column rate_cards.customer_id is 'null: the default card';
 comment on column rate_cards.valid_from is 'first day of the first month it prices';
 comment on column rate_cards.currency is 'ISO 4217';
@@ -35,6 +37,7 @@ comment on column rate_cards.follows_default is
 create table rate_card_rates (
     rate_id serial not null,
     rate_card_id uuid not null,
+    customer_id uuid,
     engagement_level engagement_level not null,
     lead_type text collate "C",
     product_id uuid,
@@ -42,6 +45,8 @@ create table rate_card_rates (
     constraint pk_rate_card_rates primary key (rate_id),
     constraint uq_rate_card_rates_place
         unique nulls not distinct (rate_card_id, engagement_level, lead_type, product_id),
+    constraint fk_rate_card_rates_customer_id
+        foreign key (customer_id) references customers (customer_id) on delete restrict,
     constraint fk_rate_card_rates_lead_type
         foreign key (lead_type) references lead_types (lead_type) on delete restrict,
     constraint fk_rate_card_rates_product_id
@@ -51,15 +56,24 @@ create table rate_card_rates (
     constraint ck_rate_card_rates_amount_is_not_negative check (amount_cents >= 0)
 );
 
+comment on table rate_card_rates is 'shared by all customers, and small: the prices of rate cards';
+comment on column rate_card_rates.customer_id is 'that of its card';
 comment on column rate_card_rates.lead_type is 'null: any';
 comment on column rate_card_rates.product_id is 'null: any';
 
 create table rate_card_charged_duplicates (
     rate_card_id uuid not null,
     lead_type text collate "C" not null,
+    customer_id uuid,
     constraint pk_rate_card_charged_duplicates primary key (rate_card_id, lead_type),
+    constraint fk_rate_card_charged_duplicates_customer_id
+        foreign key (customer_id) references customers (customer_id) on delete restrict,
     constraint fk_rate_card_charged_duplicates_lead_type
         foreign key (lead_type) references lead_types (lead_type) on delete restrict,
     constraint fk_rate_card_charged_duplicates_rate_card_id
         foreign key (rate_card_id) references rate_cards (rate_card_id) on delete restrict
 );
+
+comment on table rate_card_charged_duplicates is
+    'shared by all customers, and small: the lead types whose duplicates rate cards charge';
+comment on column rate_card_charged_duplicates.customer_id is 'that of its card';

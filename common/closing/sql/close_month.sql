@@ -65,9 +65,11 @@ lead_totals as materialized (
 
 stored_lead_totals as (
     insert into billing_report_lead_totals (
-        report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
+        customer_id, report_id, lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents,
+        action_counts
     )
     select
+        :customer_id,
         :report_id,
         coalesce(array_agg(lead_id), '{}'),
         coalesce(array_agg(gross_cents), '{}'),
@@ -89,12 +91,12 @@ credits as materialized (
 
 stored_credits as (
     insert into billing_report_credits (
-        report_id, credit_number, dispute_id, of_report_id, of_line_number, amount_cents,
-        credit_hash
+        customer_id, report_id, credit_number, dispute_id, of_report_id, of_line_number,
+        amount_cents, credit_hash
     )
     select
-        :report_id, credit_number, dispute_id, of_report_id, of_line_number, amount_cents,
-        credit_hash
+        :customer_id, :report_id, credit_number, dispute_id, of_report_id, of_line_number,
+        amount_cents, credit_hash
     from credits
 ),
 

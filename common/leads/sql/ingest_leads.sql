@@ -1,5 +1,8 @@
 -- Stores a batch of validated leads and says per item what became of it, in one statement.
--- $1: a JSON array, one object per item (see common/recording.py).
+-- $1: a JSON array, one object per item (see common/leads/ingestion.py).
+--
+-- Runs when the locks of its customers are shared (common/database/locks.py), so no period of theirs
+-- is closed and none of their users is erased while it runs.
 --
 -- Whatever is contended is written in the order of its key, and leads before actions before
 -- quarantine: batches that overlap wait for each other and never in a circle.
@@ -19,7 +22,6 @@ compared as materialized (
         stored.lead_id is not null as is_known,
         stored.user_key as stored_user_key,
         case when stored.lead_id is not null then array_remove(array[
-            case when stored.customer_id <> item.customer_id then 'customer_id' end,
             case when stored.product_id <> item.product_id then 'product_id' end,
             case when stored.lead_type <> item.lead_type then 'lead_type' end,
             case when stored.created_at <> item.created_at then 'created_at' end,
@@ -28,12 +30,17 @@ compared as materialized (
                 or (item.has_user and stored.user_key <> item.user_key) then 'user' end
         ], null) end as differs,
         lead_types.lead_type is not null as has_known_type,
+        erased_users.user_key is not null as is_erased,
         array_remove(array[
             case when customers.customer_id is null then 'customer_id' end,
             case when products.product_id is null then 'product_id' end
         ], null) as unknown
     from item
-    left join leads as stored on stored.lead_id = item.lead_id
+    left join leads as stored
+        on stored.customer_id = item.customer_id and stored.lead_id = item.lead_id
+    -- A later lead of an erased user is billed under the same key, and stored without the person.
+    left join erased_users
+        on erased_users.customer_id = item.customer_id and erased_users.user_key = item.user_key
     left join lead_types on lead_types.lead_type = item.lead_type
     left join customers on customers.customer_id = item.customer_id
     left join products on products.product_id = item.product_id
@@ -53,24 +60,26 @@ sound as materialized (
 -- A lead that another batch stored since our snapshot is locked and looked at, not overwritten.
 stored as (
     insert into leads (
-        lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user,
+        customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user,
         user_email, user_phone, user_external_id, created_at
     )
-    select distinct on (lead_id)
-        lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user,
-        user_email, user_phone, user_external_id, created_at
+    select distinct on (customer_id, lead_id)
+        customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user,
+        case when not is_erased then user_email end,
+        case when not is_erased then user_phone end,
+        case when not is_erased then user_external_id end,
+        created_at
     from sound
     where not is_known
-    order by lead_id, item
-    on conflict (lead_id) do update set lead_id = excluded.lead_id
-    where leads.customer_id = excluded.customer_id
-        and leads.product_id = excluded.product_id
+    order by customer_id, lead_id, item
+    on conflict (customer_id, lead_id) do update set lead_id = excluded.lead_id
+    where leads.product_id = excluded.product_id
         and leads.lead_type = excluded.lead_type
         and leads.created_at = excluded.created_at
         and leads.has_user = excluded.has_user
         and (leads.user_key = excluded.user_key or not leads.has_user)
     returning
-        lead_id, customer_id, product_id, lead_type, created_at, has_user, user_key,
+        customer_id, lead_id, product_id, lead_type, created_at, has_user, user_key,
         xmax = 0 as is_new
 ),
 
@@ -80,10 +89,10 @@ accepted as materialized (
         coalesce(stored.user_key, sound.stored_user_key) as billed_user_key,
         coalesce(stored.is_new, false) as is_created
     from sound
-    left join stored on stored.lead_id = sound.lead_id
+    left join stored
+        on stored.customer_id = sound.customer_id and stored.lead_id = sound.lead_id
     where sound.is_known or (
-        stored.customer_id = sound.customer_id
-        and stored.product_id = sound.product_id
+        stored.product_id = sound.product_id
         and stored.lead_type = sound.lead_type
         and stored.created_at = sound.created_at
         and stored.has_user = sound.has_user
@@ -93,7 +102,7 @@ accepted as materialized (
 
 identified as materialized (
     select
-        accepted.item, accepted.lead_id, accepted.customer_id, accepted.product_id,
+        accepted.item, accepted.customer_id, accepted.lead_id, accepted.product_id,
         accepted.billed_user_key, accepted.lead_type, accepted.created_at, accepted.is_merged,
         action.*,
         {action_id} as action_id
@@ -105,41 +114,60 @@ identified as materialized (
 
 added as (
     insert into actions (
-        lead_id, action_id, customer_id, product_id, user_key, lead_type, lead_created_at,
+        customer_id, lead_id, action_id, product_id, user_key, lead_type, lead_created_at,
         action_type, action_key, engagement_level, timestamp, occurrence
     )
     select
-        lead_id, action_id, customer_id, product_id, billed_user_key, lead_type, created_at,
+        customer_id, lead_id, action_id, product_id, billed_user_key, lead_type, created_at,
         type, key, level, at, coalesce(n, 1)
     from identified
-    order by lead_id, action_id
-    on conflict (lead_id, action_id) do nothing
-    returning lead_id, action_id
+    order by customer_id, lead_id, action_id
+    on conflict (customer_id, lead_id, action_id) do nothing
+    returning customer_id, lead_id, action_id, timestamp
 ),
 
 added_per_lead as materialized (
-    select lead_id, count(*) as actions_added
+    select customer_id, lead_id, count(*) as actions_added
     from added
-    group by lead_id
+    group by customer_id, lead_id
+),
+
+-- An action of a closed period is billed as a prior-period line of the next report.
+closed as materialized (
+    select
+        customer_id, timezone,
+        local_midnight((closed_through + interval '1 month')::date, timezone) as ends_at
+    from customers
+    where closed_through is not null and customer_id in (select item.customer_id from item)
+),
+
+marked_late as (
+    insert into late_actions (customer_id, period, lead_id, action_id)
+    select
+        added.customer_id, billing_period_of(added.timestamp, closed.timezone), added.lead_id,
+        added.action_id
+    from added
+    join closed on closed.customer_id = added.customer_id and added.timestamp < closed.ends_at
 ),
 
 -- Only a lead that stands in its request several times asks which of its actions were added.
 places_added as (
     select identified.item, array_agg(identified.place) as places
     from identified
-    join added using (lead_id, action_id)
+    join added using (customer_id, lead_id, action_id)
     where identified.is_merged
     group by identified.item
 ),
 
 quarantined as (
-    insert into quarantined_leads (quarantine_id, lead_id, customer_id, user_key, lead, reason)
+    insert into quarantined_leads (customer_id, quarantine_id, lead_id, user_key, lead, reason)
     select
+        customer_id,
         encode(substr(sha256(convert_to(lead::text, 'UTF8')), 1, 16), 'hex')::uuid as quarantine_id,
-        lead_id, customer_id, user_key, lead, reason
+        lead_id, user_key, case when is_erased then lead - 'user' else lead end, reason
     from (
         select
-            lead_id, customer_id, case when has_user then user_key end as user_key,
+            customer_id, lead_id, is_erased, case when has_user then user_key end as user_key,
             jsonb_strip_nulls(jsonb_build_object(
                 'lead_id', external_id, 'customer_id', customer, 'product_id', product,
                 'lead_type', lead_type, 'created_at', created_at,
@@ -158,8 +186,8 @@ quarantined as (
         where has_known_type and not is_known and unknown <> '{}'
     ) as kept
     where (select count(*) from added_per_lead) >= 0  -- after the actions, never before
-    order by quarantine_id
-    on conflict (quarantine_id) do nothing
+    order by customer_id, quarantine_id
+    on conflict (customer_id, quarantine_id) do nothing
 )
 
 select
@@ -179,6 +207,8 @@ select
     judged.unknown
 from judged
 left join accepted using (item)
-left join added_per_lead on added_per_lead.lead_id = accepted.lead_id
+left join added_per_lead
+    on added_per_lead.customer_id = accepted.customer_id
+    and added_per_lead.lead_id = accepted.lead_id
 left join places_added on places_added.item = accepted.item
 order by judged.item

@@ -55,9 +55,11 @@ def list_leads(
 
 
 @router.get("/{lead_id:id}")
-def show_lead(connection: Snapshot, lead_id: Id) -> RatedLead:
-    """One lead, with each action's outcome in its month's report, and the newest dispute of it."""
-    lead = get_lead(connection, lead_id).lead
-    return RatedLead.from_lines(
-        lead, lead_lines(connection, lead), disputes_of_lead(connection, lead.lead_id)
-    )
+def show_lead(connection: Snapshot, lead_id: Id, customer_id: Id | None = None) -> RatedLead:
+    """One lead, with each action's outcome in its month's report, and the newest dispute of it.
+
+    `customer_id` is needed where several customers have a lead of that id (409).
+    """
+    lead = get_lead(connection, lead_id, customer_id).lead
+    disputes = disputes_of_lead(connection, lead.customer_id, lead.lead_id)
+    return RatedLead.from_lines(lead, lead_lines(connection, lead), disputes)

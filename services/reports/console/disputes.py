@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from common.catalog.customers import get_customer
 from common.disputes import search
 from common.disputes.open import open_dispute, resolve_dispute
 from common.disputes.schemas import NewDispute, Resolution
@@ -27,6 +28,7 @@ router = APIRouter()
 
 DISPUTES_A_PAGE = 50
 ACTOR = "console"
+_FIELDS = ("lead_id", "customer_id", "action_id", "reason", "note")
 REASONS = {
     DisputeReason.DUPLICATE: "Duplicate contact",
     DisputeReason.INVALID_CONTACT: "Invalid contact",
@@ -102,16 +104,24 @@ def decide_dispute(request: Request, form: Form, now: Now, id: UUID) -> Response
 
 @router.get("/console/new-dispute", response_class=HTMLResponse)
 def ask_for_dispute(
-    request: Request, connection: Snapshot, lead_id: Id, action_id: UUID | None = None
+    request: Request,
+    connection: Snapshot,
+    lead_id: Id,
+    customer_id: Id | None = None,
+    action_id: UUID | None = None,
 ) -> HTMLResponse:
     """The form that disputes a line, or without `action_id` a whole lead."""
-    values = {"lead_id": lead_id, "action_id": str(action_id or "")}
+    values = {
+        "lead_id": lead_id,
+        "customer_id": customer_id or "",
+        "action_id": str(action_id or ""),
+    }
     return _form_page(request, connection, values, None)
 
 
 @router.post("/console/new-dispute", response_class=HTMLResponse)
 def post_dispute(request: Request, form: Form, now: Now) -> Response:
-    values = {name: form.get(name, "") for name in ("lead_id", "action_id", "reason", "note")}
+    values = {name: form.get(name, "") for name in _FIELDS}
 
     def dispute(connection: Connection) -> UUID:
         asked = {name: text.strip() or None for name, text in values.items()}
@@ -137,7 +147,7 @@ def _dispute_page(
         "disputes",
         200 if problem is None else int(problem.status),
         found=found,
-        customer=get_lead(connection, found.lead_id).lead.customer,
+        customer=get_customer(connection, found.customer_id),
         reasons=REASONS,
         note=note,
         problem=problem,
@@ -147,7 +157,8 @@ def _dispute_page(
 def _form_page(
     request: Request, connection: Connection, values: dict[str, str], problem: Problem | None
 ) -> HTMLResponse:
-    found = get_lead(connection, values["lead_id"])
+    customer = values["customer_id"] or None
+    found = get_lead(connection, values["lead_id"], customer)
     action = next(
         (each for each in found.actions if str(each.action_id) == values["action_id"]), None
     )

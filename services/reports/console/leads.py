@@ -77,11 +77,13 @@ def list_leads(
 
 
 @router.get("/console/lead", response_class=HTMLResponse)
-def show_lead(request: Request, connection: Snapshot, id: Id) -> HTMLResponse:
+def show_lead(
+    request: Request, connection: Snapshot, id: Id, customer_id: Id | None = None
+) -> HTMLResponse:
     """One lead with its actions, one after another, each with its cost and the reason."""
-    lead = get_lead(connection, id).lead
+    lead = get_lead(connection, id, customer_id).lead
     decided = lead_lines(connection, lead)
-    disputes = disputes_of_lead(connection, lead.lead_id)
+    disputes = disputes_of_lead(connection, lead.customer_id, lead.lead_id)
     return page(
         request,
         "lead.html",

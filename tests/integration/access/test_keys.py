@@ -25,7 +25,7 @@ from common.database.engine import get_engine, in_role
 from common.database.errors import StatementRefused
 from common.database.transactions import acting_as, snapshot, transaction
 from common.enums import Role
-from common.identifiers import customer_id
+from common.identifiers import customer_id, lead_id
 from common.problems import DatabaseUnavailable, TooManyRequests, Unauthenticated
 from common.settings import settings
 from functions.ingest.handler import handler
@@ -43,9 +43,11 @@ from tests.support.api import (
     action,
     check_shape,
     lead,
+    path_of,
     post,
     refusals,
     register,
+    statuses,
     without,
 )
 
@@ -578,17 +580,55 @@ def test_customers_sender_stores_its_own_and_each_other_lead_is_refused(
     assert two.get("/leads/new-2").status_code == 404
 
 
-def test_conflict_with_anothers_lead_says_only_that_the_id_is_not_free(
+FORMS_OF_IDS = (
+    "beta-april",
+    "11111111-2222-4333-8444-555555555555",
+    "AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE",
+    "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+    "e\u0301",
+    " beta ",
+)
+
+
+def test_key_of_a_customer_neither_takes_nor_finds_out_the_ids_of_another(
     two: httpx.Client, client_as: As
 ) -> None:
-    sender = client_as("ingest", "acme")
+    of_beta = {"customer_id": "beta", "product_id": "bcd"}
+    post(two, [lead(form, action(), **of_beta) for form in FORMS_OF_IDS])
+    ours = [str(lead_id(customer_id("beta"), form)) for form in FORMS_OF_IDS]
+    before = [two.get(path_of("leads", key)).json() for key in ours]
+    sender, viewer = client_as("ingest", "acme"), client_as("viewer", "acme")
 
-    theirs = post(sender, lead("beta-april", lead_type="Webinar"))
-    own = post(sender, lead("acme-april", lead_type="Webinar", product_id="abc"))
+    unseen = [viewer.get(path_of("leads", form)) for form in (*FORMS_OF_IDS, *ours)]
+    taken = post(sender, [lead(form, lead_type="Webinar") for form in (*FORMS_OF_IDS, *ours)])
+    seen = [viewer.get(path_of("leads", form)).json() for form in (*FORMS_OF_IDS, *ours)]
 
-    assert (theirs.status_code, own.status_code) == (409, 409)
-    assert refusals(theirs) == [("/lead_id", "lead_id_taken")]
-    assert refusals(own) == [("/lead_type", "conflict")]
+    assert {answer.status_code for answer in unseen} == {404}
+    assert statuses(taken) == ["created"] * 12
+    assert {(each["customer_id"], each["lead_type"]) for each in seen} == {("acme", "Webinar")}
+    for key, stored in zip(ours, before, strict=True):
+        answer = two.get(path_of("leads", key), params={"customer_id": "beta"})
+        assert answer.json() == stored
+
+
+def test_lead_of_two_customers_is_asked_for_with_its_customer(
+    two: httpx.Client, client_as: As
+) -> None:
+    post(two, [lead("both"), lead("both", customer_id="beta", product_id="bcd")])
+    dispute = {"lead_id": "both", "reason": "spam"}
+
+    ambiguous = two.get("/leads/both")
+    of_two = [two.get("/leads/both", params={"customer_id": name}) for name in ("acme", "beta")]
+    disputed = two.post("/billing/disputes", json=dispute)
+    disputed_of_one = two.post("/billing/disputes", json=dispute | {"customer_id": "acme"})
+
+    assert [answer.json()["customer_id"] for answer in of_two] == ["acme", "beta"]
+    for answer, pointer in ((ambiguous, "/query/customer_id"), (disputed, "/customer_id")):
+        assert answer.status_code == 409
+        (error,) = answer.json()["errors"]
+        assert (error["code"], error["pointer"]) == ("ambiguous_lead_id", pointer)
+    assert disputed_of_one.json()["errors"][0]["code"] == "line_not_final"
+    assert client_as("viewer", "acme").get("/leads/both").json()["customer_id"] == "acme"
 
 
 def test_senders_key_reads_nothing_and_a_viewers_sends_nothing(
@@ -770,9 +810,9 @@ FUNCTION_MAY_NOT = [
     "update api_keys set role = 'admin'",
     "select * from audit_log",
     "select write_audit_entry('a', 'b', 'c', null, null)",
-    "select hold_storing()",
     "select erase_users(null, null, null, null, null)",
-    "insert into erased_users (user_key) values (gen_random_uuid())",
+    "insert into erased_users (customer_id, user_key)"
+    " values (gen_random_uuid(), gen_random_uuid())",
 ]
 SERVICE_MAY_NOT = [
     "update leads set customer_id = customer_id",

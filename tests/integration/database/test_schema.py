@@ -21,6 +21,8 @@ from common.tables import Base
 from scripts.migrate import upgrade_schema
 from tests.support.api import PROJECT
 
+ACME = customer_id("acme")
+LEAD = lead_id(ACME, "l1")
 ACTION = """
 insert into actions (
     lead_id, action_id, customer_id, product_id, user_key, lead_type, lead_created_at,
@@ -179,7 +181,7 @@ def test_default_card_and_lead_types_are_there_from_the_start(connection: Connec
 @pytest.fixture
 def stored(connection: Connection) -> Connection:
     """A connection behind which a customer, a product, a lead and an action are stored."""
-    ids = {"customer": customer_id("acme"), "product": product_id("abc"), "lead": lead_id("l1")}
+    ids = {"customer": ACME, "product": product_id("abc"), "lead": LEAD}
     for statement in (
         "insert into customers (customer_id, external_id, name, email)"
         " values (:customer, 'acme', 'Acme', 'a@acme.test')",
@@ -204,8 +206,8 @@ def test_action_of_a_lead_that_is_not_stored_is_refused(stored: Connection) -> N
     words = refused(
         stored,
         ACTION,
-        lead=lead_id("other"),
-        customer=customer_id("acme"),
+        lead=lead_id(ACME, "other"),
+        customer=ACME,
         product=product_id("abc"),
         occurrence=1,
     )
@@ -258,7 +260,7 @@ REPORT_ID = UUID("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
 def a_report(**members: Any) -> dict[str, Any]:
     return {
         "report": REPORT_ID,
-        "customer": customer_id("acme"),
+        "customer": ACME,
         "period": "2024-04-01",
         "gross": 1000,
         "billed": 600,
@@ -272,8 +274,8 @@ def a_block(**members: Any) -> dict[str, Any]:
         "report": REPORT_ID,
         "first": 1,
         "last": 1,
-        "customer": customer_id("acme"),
-        "lead": lead_id("l1"),
+        "customer": ACME,
+        "lead": LEAD,
         "product": product_id("abc"),
         "gross": 1000,
         "billed": 600,
@@ -332,13 +334,35 @@ def test_final_reports_and_their_lines_are_never_deleted(stored: Connection, tab
     assert f"rows of {table} are never deleted" in refused(stored, f"delete from {table}")
 
 
+def test_closed_period_is_never_reopened(stored: Connection) -> None:
+    change = "update customers set closed_through = :period"
+    stored.execute(text(REPORT), a_report())
+    stored.execute(text(change), {"period": date(2024, 4, 1)})
+
+    for period in (date(2024, 3, 1), date(2024, 5, 1), None):
+        with stored.begin_nested() as attempt:
+            assert "closed_through moves forward" in refused(stored, change, period=period)
+            attempt.rollback()
+
+
+def test_actions_are_stored_in_a_read_committed_transaction(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execution_options(isolation_level="REPEATABLE READ")
+
+        words = refused(
+            connection, ACTION, lead=LEAD, customer=ACME, product=product_id("abc"), occurrence=1
+        )
+
+    assert "stored in a READ COMMITTED transaction" in words
+
+
 def test_lines_of_a_block_are_read_as_rows(stored: Connection) -> None:
     stored.execute(text(REPORT), a_report())
     stored.execute(text(BLOCK), a_block())
 
     line = stored.execute(text("select * from billing_report_lines")).one()
 
-    assert (line.line_number, line.lead_id, line.outcome) == (1, lead_id("l1"), "partially_capped")
+    assert (line.line_number, line.lead_id, line.outcome) == (1, LEAD, "partially_capped")
     assert (line.billed_cents, line.duplicate_cents, line.cap_cents) == (600, 0, 400)
 
 

@@ -451,38 +451,41 @@ def refused_by_database(statement: str) -> str:
     ("statement", "words"),
     [
         (
-            "insert into dispute_lines select dispute_id, report_id, 3, action_id, 1 "
+            "insert into dispute_lines select customer_id, dispute_id, report_id, 3, action_id, 1 "
             "from dispute_lines",
             "billed less",
         ),
         (
-            "insert into dispute_lines select dispute_id, report_id, line_number, action_id, 501 "
-            "from dispute_lines",
+            "insert into dispute_lines select customer_id, dispute_id, report_id, line_number, "
+            "action_id, 501 from dispute_lines",
             "billed less",
         ),
         (
             "with another as (insert into disputes (customer_id, lead_id, reason, opened_by) "
             "select customer_id, lead_id, 'spam', '' from disputes returning dispute_id) "
-            "insert into dispute_lines select another.dispute_id, report_id, line_number, "
-            "action_id, amount_cents from dispute_lines, another",
-            "ix_dispute_lines_report_id_line_number",
+            "insert into dispute_lines select customer_id, another.dispute_id, report_id, "
+            "line_number, action_id, amount_cents from dispute_lines, another",
+            "ix_dispute_lines_customer_id_report_id_line_number",
         ),
         ("update dispute_lines set amount_cents = 1", "never edited"),
-        ("update dispute_lines set status = 'rejected'", "fk_dispute_lines_dispute_id_status"),
+        (
+            "update dispute_lines set status = 'rejected'",
+            "fk_dispute_lines_customer_id_dispute_id_status",
+        ),
         ("update disputes set reason = 'other', note = null", "never edited"),
         ("delete from disputes", "never deleted"),
         ("delete from dispute_lines", "never deleted"),
         ("delete from billing_report_credits", "never deleted"),
         ("update billing_report_credits set amount_cents = 1", "never edited"),
         (
-            "insert into billing_report_credits select report_id, 2, dispute_id, of_report_id, "
-            "of_line_number, amount_cents, '' from billing_report_credits",
-            "uq_billing_report_credits_of_report_id_of_line_number",
+            "insert into billing_report_credits select customer_id, report_id, 2, dispute_id, "
+            "of_report_id, of_line_number, amount_cents, '' from billing_report_credits",
+            "uq_billing_report_credits_line",
         ),
         (
-            "insert into billing_report_credits select report_id, 2, dispute_id, of_report_id, "
-            "of_line_number + 1, amount_cents, '' from billing_report_credits",
-            "fk_billing_report_credits_disputed_line",
+            "insert into billing_report_credits select customer_id, report_id, 2, dispute_id, "
+            "of_report_id, of_line_number + 1, amount_cents, '' from billing_report_credits",
+            "fk_billing_report_credits_dispute_line",
         ),
         (
             "insert into disputes (customer_id, lead_id, reason, opened_by) "
