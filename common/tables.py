@@ -1,5 +1,6 @@
 """Every table: importing this module gives `Base.metadata` all of them."""
 
+from common import audit_log as _audit_log
 from common.access import models as _access
 from common.catalog import models as _catalog
 from common.database import deployment as _deployment
@@ -11,4 +12,4 @@ from common.rating import models as _rating
 
 __all__ = ["Base"]
 
-_TABLES = (_access, _catalog, _deployment, _disputes, _final_reports, _leads, _rating)
+_TABLES = (_access, _audit_log, _catalog, _deployment, _disputes, _final_reports, _leads, _rating)

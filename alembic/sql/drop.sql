@@ -8,8 +8,7 @@ drop table
 
 drop function
     local_midnight, billing_period_of, tenant, lines_of_block, action_id, block_hash, credit_hash,
-    report_header, report_hash, rate_card_in_force, line_outcome, write_audit_entry, audited,
-    audit_change, audit_rate_card, erase_users;
+    report_header, report_hash, rate_card_in_force, line_outcome, erase_users;
 drop function if exists
     refuse_delete, refuse_edit, refuse_change_of_lead, refuse_change_of_audit,
     refuse_actions_without_lead, refuse_unbilled_dispute_line, refuse_other_isolation,

@@ -16,14 +16,6 @@ begin
     from unnest(held, held_users) as person (quarantine_id, user_key)
     where entry.customer_id = customer and entry.quarantine_id = person.quarantine_id;
     get diagnostics quarantined_leads = row_count;
-    perform write_audit_entry(
-        'erased', 'user', users[1]::text, null,
-        jsonb_build_object(
-            'customer_id',
-            (select external_id from customers where customers.customer_id = customer),
-            'user_keys', users, 'leads', leads, 'quarantined_leads', quarantined_leads
-        )
-    );
 end $$;
 
 revoke execute on function erase_users(uuid, uuid[], uuid[], uuid[], uuid[]) from public;

@@ -28,7 +28,6 @@ _IN_ORDER = (
     "line_outcome",
     "views",
     "rows",
-    "audit",
     "erasure",
 )
 

@@ -4,13 +4,14 @@ Invariant: a key is shown once, when it is created; only a hash of it is stored.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from common.access.models import ApiKey
 from common.access.tokens import Token
+from common.audit_log import record_change
 from common.catalog.customers import get_customer as customer_of
 from common.enums import Role
 from common.problems import (
@@ -89,14 +90,13 @@ def rotate_key(
         rotated_from=old.key_id,
     )
     stored = _stored(connection, key)
-    _end(connection, key_id, func.clock_timestamp() + overlap)
+    _end(connection, old, func.clock_timestamp() + overlap)
     return stored, token
 
 
 def revoke_key(connection: Connection, key_id: str) -> ApiKey:
     """Ends a key now. Raises NotFound, and Conflict for one that has ended."""
-    _current_key(connection, key_id)
-    _end(connection, key_id, func.clock_timestamp())
+    _end(connection, _current_key(connection, key_id), func.clock_timestamp())
     return Session(connection).get_one(ApiKey, key_id)
 
 
@@ -111,7 +111,15 @@ def _stored(connection: Connection, key: ApiKey) -> ApiKey:
     session.add(key)
     session.flush()
     session.refresh(key)
+    record_change(connection, "created", "api_key", key.key_id, after=_audited(key))
     return key
+
+
+def _audited(key: ApiKey) -> dict[str, Any]:
+    columns = ("name", "role", "expires_at", "rotated_from")
+    return {column: getattr(key, column) for column in columns} | {
+        "customer_id": key.customer and key.customer.external_id
+    }
 
 
 def _is_current() -> ColumnElement[bool]:
@@ -127,5 +135,9 @@ def _current_key(connection: Connection, key_id: str) -> ApiKey:
     return key
 
 
-def _end(connection: Connection, key_id: str, moment: ColumnElement[datetime]) -> None:
-    connection.execute(update(ApiKey).where(ApiKey.key_id == key_id).values(expires_at=moment))
+def _end(connection: Connection, key: ApiKey, moment: ColumnElement[datetime]) -> None:
+    before = _audited(key)
+    statement = update(ApiKey).where(ApiKey.key_id == key.key_id).values(expires_at=moment)
+    expires_at = connection.scalar(statement.returning(ApiKey.expires_at))
+    after = before | {"expires_at": expires_at}
+    record_change(connection, "ended", "api_key", key.key_id, before=before, after=after)

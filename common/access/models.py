@@ -1,15 +1,9 @@
-"""The tables of access: API keys and the audit log."""
+"""The table of API keys."""
 
 import uuid
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    ForeignKey,
-    Identity,
-)
+from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from common.catalog.models import Customer
@@ -46,23 +40,3 @@ class ApiKey(Base):
     )
 
     customer: Mapped[Customer | None] = relationship(lazy="joined")
-
-
-class AuditEntry(Base):
-    """One change: who made it, to what, and what was there before and after.
-
-    Written by triggers in the transaction of the change, and never changed. Holds no key, nobody's
-    email in full, and nothing of the people behind leads.
-    """
-
-    __tablename__ = "audit_log"
-
-    entry_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    recorded_at: Mapped[datetime] = stored_at()
-    actor: Mapped[str] = mapped_column(comment="a key, a command, or a database role")
-    database_user: Mapped[str] = mapped_column(comment="who was signed in to the database")
-    action: Mapped[str] = mapped_column(comment="created, changed, closed, replayed, erased, ...")
-    subject: Mapped[str] = mapped_column(comment="kind of what was changed")
-    subject_id: Mapped[str]
-    before: Mapped[dict[str, Any] | None]
-    after: Mapped[dict[str, Any] | None]

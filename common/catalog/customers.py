@@ -4,6 +4,7 @@ Invariant: registering a customer again under the same id changes it and never a
 """
 
 from functools import cache
+from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.audit_log import record_change
 from common.catalog.models import Customer
 from common.database.locks import lock_customer
 from common.problems import Conflict, FieldError, Invalid, NotFound
@@ -47,6 +49,7 @@ def register_customer(
             f"the time zone of customer {external_id!r} is fixed by its final reports",
             [FieldError("/timezone", "timezone_fixed", "cannot change any more")],
         )
+    before = _audited(Session(connection).get(Customer, customer_id))
     email = identifiers.normal_email(email)
     values = {"name": name, "email": email} | ({"timezone": timezone} if timezone else {})
     statement = (
@@ -64,7 +67,19 @@ def register_customer(
             "another customer has that email",
             [FieldError("/email", "email_taken", "belongs to another customer")],
         ) from None
-    return get_customer(connection, external_id), is_new
+    stored = get_customer(connection, external_id)
+    action = "created" if is_new else "changed"
+    record_change(
+        connection, action, "customer", stored.external_id, before=before, after=_audited(stored)
+    )
+    return stored, is_new
+
+
+def _audited(customer: Customer | None) -> dict[str, Any] | None:
+    if customer is None:
+        return None
+    columns = ("external_id", "name", "email", "timezone")
+    return {column: getattr(customer, column) for column in columns}
 
 
 def get_customer_for_update(connection: Connection, external_id: str) -> Customer | None:

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert
 
+from common.audit_log import record_change
 from common.catalog.models import LeadType
 
 
@@ -14,4 +15,7 @@ def list_lead_types(connection: Connection) -> list[str]:
 def add_lead_type(connection: Connection, name: str) -> bool:
     """Has leads of this type accepted from now on; says whether it is new."""
     statement = insert(LeadType).values(lead_type=name).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount > 0
+    is_new = connection.execute(statement).rowcount > 0
+    if is_new:
+        record_change(connection, "created", "lead_type", name, after={"lead_type": name})
+    return is_new

@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.audit_log import record_change
 from common.catalog.models import Product
 from common.database.transactions import tenant
 from common.problems import NotFound
@@ -37,6 +38,7 @@ def register_product(
     """Adds a product or changes it; says whether it is new."""
     product_id = identifiers.product_id(external_id)
     values = {"name": name, "description": description}
+    before = _audited(get_product_for_update(connection, external_id))
     statement = (
         insert(Product)
         .values(product_id=product_id, external_id=external_id, **values)
@@ -44,7 +46,19 @@ def register_product(
         .returning(text("xmax = 0"))
     )
     is_new = connection.execute(statement).scalar_one()
-    return Session(connection).get_one(Product, product_id), is_new
+    stored = Session(connection).get_one(Product, product_id)
+    action = "created" if is_new else "changed"
+    record_change(
+        connection, action, "product", stored.external_id, before=before, after=_audited(stored)
+    )
+    return stored, is_new
+
+
+def _audited(product: Product | None) -> dict[str, Any] | None:
+    if product is None:
+        return None
+    columns = ("external_id", "name", "description")
+    return {column: getattr(product, column) for column in columns}
 
 
 def get_product(connection: Connection, external_id: str) -> Product:

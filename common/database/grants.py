@@ -48,7 +48,7 @@ TABLES: dict[str, Access] = {
         "select, insert (key_id, name, role, customer_id, secret_hash, expires_at, rotated_from), "
         "update (expires_at)",
     ),
-    "audit_log": Access(),
+    "audit_log": Access("", "select, insert (action, subject, subject_id, before, after)"),
     "erased_users": Access("select (customer_id, user_key)", "select (customer_id, user_key)"),
     "customers": Access(
         "select (customer_id, external_id, name, email, timezone, closed_through, created_at)",

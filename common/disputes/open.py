@@ -4,7 +4,7 @@ Invariant: whatever changes a dispute holds the lock that closing the customer's
 """
 
 from datetime import date, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from common.audit_log import record_change
 from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.disputes.models import Dispute, DisputeLine
@@ -87,7 +88,16 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
             for line in wanted
         ],
     )
-    return get_dispute(connection, dispute_id)
+    found = get_dispute(connection, dispute_id)
+    record_change(connection, "created", "dispute", dispute_id, after=_audited(found))
+    return found
+
+
+def _audited(found: FoundDispute) -> dict[str, Any]:
+    columns = ("lead_id", "reason", "status", "opened_by", "decided_by")
+    return {column: getattr(found.dispute, column) for column in columns} | {
+        "customer_id": found.customer_id
+    }
 
 
 def resolve_dispute(
@@ -118,6 +128,9 @@ def resolve_dispute(
                 decided_at=now,
             )
         )
+        after = _audited(get_dispute(connection, dispute_id))
+        before = after | {"status": DisputeStatus.OPEN, "decided_by": None}
+        record_change(connection, "decided", "dispute", dispute_id, before=before, after=after)
     elif stands is not status:
         raise Conflict(
             f"the dispute was {stands} before",

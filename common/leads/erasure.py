@@ -4,7 +4,7 @@ Invariant: what is left of an erased user is the keyed hash they are billed unde
 lead of theirs still counts as a repeat, and is stored without the person too.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, or_, select, text
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.audit_log import record_change
 from common.catalog.customers import get_customer as customer_of
 from common.database.deployment import require_known_hash_key
 from common.database.locks import lock_customer
@@ -50,7 +51,8 @@ def erase_user(connection: Connection, customer: str, user: str, settings: Setti
     too. Again, or for a user nobody knows, it changes nothing. Raises NotFound for the customer,
     and Invalid for a user that is no more than blanks.
     """
-    customer_id = customer_of(connection, customer).customer_id
+    found = customer_of(connection, customer)
+    customer_id = found.customer_id
     # A lead that is being stored at this moment is either seen below, or stored after we are done.
     lock_customer(connection, customer_id)
     require_known_hash_key(connection, settings)  # with another one nobody would be found
@@ -72,7 +74,11 @@ def erase_user(connection: Connection, customer: str, user: str, settings: Setti
             "held_users": list(held.values()),
         },
     ).one()
-    return Erased(row.leads, row.quarantined_leads)
+    erased = Erased(row.leads, row.quarantined_leads)
+    keys = [str(key) for key in sorted(person.keys)]
+    after = {"customer_id": found.external_id, "user_keys": keys} | asdict(erased)
+    record_change(connection, "erased", "user", keys[0], after=after)
+    return erased
 
 
 class _Person:

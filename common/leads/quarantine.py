@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from common.audit_log import record_change
 from common.database.locks import share_customer
 from common.leads.ingestion import ingest_leads
 from common.leads.models import QuarantinedLead
@@ -123,12 +124,18 @@ def replay(
             result.errors,
             extra=summary([result], is_array=False),
         )
-    connection.execute(
+    replayed_at = connection.scalar(
         update(QuarantinedLead)
         .where(
             QuarantinedLead.customer_id == customer_id,
             QuarantinedLead.quarantine_id == quarantine_id,
         )
         .values(replayed_at=func.now())
+        .returning(QuarantinedLead.replayed_at)
+    )
+    before = {"lead_id": held.lead_id, "reason": held.reason, "replayed_at": held.replayed_at}
+    after = before | {"replayed_at": replayed_at}
+    record_change(
+        connection, "replayed", "quarantined_lead", quarantine_id, before=before, after=after
     )
     return result

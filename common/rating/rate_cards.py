@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, with_loader_criteria
 
 from common import identifiers
+from common.audit_log import record_change
 from common.billing_period import Period
 from common.catalog.models import Customer
 from common.catalog.products import is_shown
@@ -65,7 +66,38 @@ def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateC
             insert(RateCardChargedDuplicates),
             [{"lead_type": lead_type} | of_card for lead_type in card.duplicates_charged_for],
         )
-    return Session(connection).get_one(RateCard, card_id)
+    stored = Session(connection).get_one(RateCard, card_id)
+    record_change(connection, "created", "rate_card", card_id, after=_audited(stored))
+    return stored
+
+
+def _audited(card: RateCard) -> dict[str, Any]:
+    columns = (
+        "name",
+        "version",
+        "valid_from",
+        "currency",
+        "cap_cents",
+        "cap_scope",
+        "dispute_window_days",
+        "follows_default",
+    )
+    return {column: getattr(card, column) for column in columns} | {
+        "customer_id": card.customer and card.customer.external_id,
+        "rates": [_audited_rate(rate) for rate in card.rates],
+        "duplicates_charged_for": [charged.lead_type for charged in card.charged_duplicates],
+    }
+
+
+def _audited_rate(rate: StoredRate) -> dict[str, Any]:
+    """A price, with the lead type and product that it is for, if it is for certain ones."""
+    members = {
+        "engagement_level": rate.engagement_level,
+        "lead_type": rate.lead_type,
+        "product_id": rate.product and rate.product.external_id,
+        "amount_cents": rate.amount_cents,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def statement_parameter(connection: Connection, card: ProposedCard, period: Period) -> str:

@@ -32,8 +32,12 @@ comment on column api_keys.rotated_from is 'the key that was rotated';
 create table audit_log (
     entry_id bigint generated always as identity not null,
     recorded_at timestamptz default now() not null,
-    actor text not null,
-    database_user text not null,
+    actor text
+        default coalesce(
+            nullif(current_setting('lead_billing.actor', true), ''),
+            'database role ' || session_user
+        ) not null,
+    database_user text default session_user not null,
     action text not null,
     subject text not null,
     subject_id text not null,
@@ -42,6 +46,7 @@ create table audit_log (
     constraint pk_audit_log primary key (entry_id)
 );
 
+comment on table audit_log is 'shared by all customers, and small: a change may be of no customer';
 comment on column audit_log.actor is 'a key, a command, or a database role';
 comment on column audit_log.database_user is 'who was signed in to the database';
 comment on column audit_log.action is 'created, changed, closed, replayed, erased, ...';

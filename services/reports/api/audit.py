@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends
 
-from common.access import audit_log
-from common.access.audit_log import AuditFilter
+from common import audit_log
+from common.audit_log import AuditFilter
 from services.reports.api.dependencies import Cursor, PageSize, Range, Snapshot, Text
 from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.api.schemas.audit import AuditEntry, AuditList

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from common.access.audit_log import AuditFilter, list_audit_entries
+from common.audit_log import AuditFilter, list_audit_entries
 from services.reports.api.dependencies import Cursor, Snapshot
 from services.reports.api.pagination import cut_page, from_cursor, to_cursor
 from services.reports.console.pages import page

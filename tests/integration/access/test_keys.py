@@ -809,7 +809,7 @@ FUNCTION_MAY_NOT = [
     "insert into api_keys (key_id) values ('x')",
     "update api_keys set role = 'admin'",
     "select * from audit_log",
-    "select write_audit_entry('a', 'b', 'c', null, null)",
+    "insert into audit_log (action, subject, subject_id) values ('x', 'x', 'x')",
     "select erase_users(null, null, null, null, null)",
     "insert into erased_users (customer_id, user_key)"
     " values (gen_random_uuid(), gen_random_uuid())",
@@ -832,12 +832,12 @@ SERVICE_MAY_NOT = [
     "update api_keys set secret_hash = sha256('')",
     "delete from api_keys",
     "update api_keys set role = 'admin'",
-    "insert into audit_log (actor, database_user, action, subject, subject_id)"
-    " values ('x', 'x', 'x', 'x', 'x')",
+    "insert into audit_log (actor, action, subject, subject_id) values ('x', 'x', 'x', 'x')",
+    "insert into audit_log (database_user, action, subject, subject_id)"
+    " values ('x', 'x', 'x', 'x')",
     "update audit_log set actor = 'x'",
     "delete from audit_log",
     "truncate audit_log",
-    "select write_audit_entry('a', 'b', 'c', null, null)",
     "insert into lead_types values ('x')",
     "delete from erased_users",
     "update quarantined_leads set lead = '{}'",

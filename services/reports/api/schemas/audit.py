@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from common.access import models
+from common import audit_log
 from services.reports.api.schemas.answer import Answer, Page
 
 
@@ -21,7 +21,7 @@ class AuditEntry(Answer):
     after: dict[str, Any] | None
 
     @classmethod
-    def from_stored(cls, stored: models.AuditEntry) -> "AuditEntry":
+    def from_stored(cls, stored: audit_log.AuditEntry) -> "AuditEntry":
         return cls(
             entry_id=stored.entry_id,
             recorded_at=stored.recorded_at,
