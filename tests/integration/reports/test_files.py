@@ -55,7 +55,7 @@ def test_pdf_holds_what_the_json_says(billed: httpx.Client) -> None:
 
     text = text_of(billed.get(f"{ADDRESS}.pdf"))
 
-    for said in ("FINAL", bill["report_id"], bill["content_hash"], "List price of 4 actions"):
+    for said in ("FINAL", bill["report_id"], bill["content_hash"], "Gross (4 actions"):
         assert said in text
     assert f"USD {bill['due']}" in text
     assert bill["totals"]["gross"] in text
