@@ -1,6 +1,6 @@
-"""A month at a glance: what all customers come to, by part, and what waits for somebody.
+"""A month at a glance: the totals of all customers, by part, and the pending work.
 
-Invariant: nothing here writes or is kept; each figure is what the reports of that moment add up to.
+Invariant: nothing is written or kept; each figure is the sum of the reports at that moment.
 """
 
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What all customers come to in a month and in those before it. The last of `months` is it."""
+    """The totals of all customers in a month and in those before it; `months` ends with it."""
 
     months: list[tuple[Period, Totals]]
     by_customer: list[Share] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Overview:
 
 
 def active_months(connection: Connection) -> list[Period]:
-    """The months in which any customer has an action, the newest first."""
+    """The months in which any customer has an action, newest first."""
     pairs = active_periods(connection, None, None, None)
     return [Period(month) for month in sorted({month for _, month in pairs}, reverse=True)]
 
@@ -75,12 +75,12 @@ def active_months(connection: Connection) -> list[Period]:
 def overview(connection: Connection, month: Period) -> Overview:
     """The month and the eleven before it.
 
-    An action without a price counts as none of the money; `unpriced_actions` says how many of the
-    month's there are.
+    An action without a price adds nothing to the amounts; `unpriced_actions` counts those of the
+    month.
     """
     shown = _months_up_to(month)
     rows = connection.execute(_OVERVIEW, overview_parameters(connection, month)).all()
-    found: dict[date, Totals] = {}
+    by_month: dict[date, Totals] = {}
     result = Overview([])
     by_part = {
         _Part.CUSTOMER: result.by_customer,
@@ -91,13 +91,13 @@ def overview(connection: Connection, month: Period) -> Overview:
     for row in rows:
         totals = totals_of(row)
         if row.part == _Part.WHOLE:
-            found[row.period] = totals
+            by_month[row.period] = totals
             if row.period == month.start:
                 without_user, unpriced = row.leads_without_user, row.unpriced
         else:
             name = row.customer_name or row.product_name or row.lead_type
             by_part[_Part(row.part)].append(Share(row.customer or row.product, name, totals))
-    result.months.extend((each, found.get(each.start, Totals())) for each in shown)
+    result.months.extend((month, by_month.get(month.start, Totals())) for month in shown)
     return Overview(
         result.months,
         result.by_customer,
@@ -109,7 +109,7 @@ def overview(connection: Connection, month: Period) -> Overview:
 
 
 def overview_parameters(connection: Connection, month: Period) -> dict[str, object]:
-    """What the overview's statement is given: the months of each customer that are still open."""
+    """The parameters of the overview's statement, with the open months of each customer."""
     first = _months_up_to(month)[0]
     through = all_closed_through(connection)
     still_open: list[tuple[UUID, date]] = [
@@ -132,8 +132,8 @@ def _months_up_to(month: Period) -> list[Period]:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """How much of each kind waits for somebody."""
+class PendingWork:
+    """How much of each kind needs somebody."""
 
     quarantined_leads: int
     late_actions: int
@@ -142,20 +142,17 @@ class Waiting:
     open_disputes: int
 
 
-def waiting(connection: Connection) -> Waiting:
-    """What needs attention, whichever month it belongs to.
+def pending_work(connection: Connection) -> PendingWork:
+    """What needs attention, in any month.
 
-    Late actions came for a closed month, and stand as prior-period lines on a draft.
+    Late actions arrived after their month was closed, and stand as prior-period lines on a draft.
     """
-    held = select(func.count()).select_from(QuarantinedLead)
-    late = select(func.count()).select_from(LateAction)
-    parked = select(func.count()).select_from(ParkedCustomer)
-    unfinished = select(func.count()).select_from(BillingRun)
-    disputed = select(func.count()).select_from(Dispute)
-    return Waiting(
-        connection.scalar(held.where(QuarantinedLead.replayed_at.is_(None))) or 0,
-        connection.scalar(late) or 0,
-        connection.scalar(parked) or 0,
-        connection.scalar(unfinished.where(BillingRun.finished_at.is_(None), is_shown())) or 0,
-        connection.scalar(disputed.where(Dispute.status == DisputeStatus.OPEN)) or 0,
+    counts = (
+        select(func.count()).where(QuarantinedLead.replayed_at.is_(None)),
+        select(func.count()).select_from(LateAction),
+        select(func.count()).select_from(ParkedCustomer),
+        select(func.count()).where(BillingRun.finished_at.is_(None), is_shown()),
+        select(func.count()).where(Dispute.status == DisputeStatus.OPEN),
     )
+    row = connection.execute(select(*(count.scalar_subquery() for count in counts))).one()
+    return PendingWork(*row)

@@ -1,6 +1,6 @@
-"""What routes take from a request: a connection, ids, months, moments and formats.
+"""Parameters of the routes: connection, ids, months and times.
 
-Invariant: what reaches a route's body is valid; what is not was refused here, by its name.
+Invariant: a route gets valid values only; an invalid one is refused here, with its name.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Cursors: where a page ended, as an opaque text the caller sends back.
+"""Cursors: the end of a page, as an opaque text that the next request sends back.
 
-Invariant: a cursor names a place in an order, not a number of rows, so nothing that is stored in
-between shifts the pages.
+Invariant: a cursor names a place in an order, not a number of rows, so rows that are stored between
+two requests do not shift the pages.
 """
 
 import base64

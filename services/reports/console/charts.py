@@ -1,4 +1,4 @@
-"""Charts as SVG that stands in the page itself: drawn by pygal, coloured by our style sheet.
+"""Charts as SVG inside the page: drawn by pygal, coloured by the console's style sheet.
 
 Invariant: no chart carries a style or a script of its own (the pages' policy lets neither run),
 and each says in its description what it shows.
@@ -18,7 +18,7 @@ from services.reports.render.formatting import money
 _SVG = "{http://www.w3.org/2000/svg}"
 _UNWANTED = {f"{_SVG}{name}" for name in ("defs", "title", "desc")}
 ElementTree.register_namespace("", _SVG[1:-1])
-# pygal hangs a finder into every later import, for its plug-ins, in a form that Python gave up.
+# pygal adds an import finder for its plug-ins, in a form that Python no longer supports.
 sys.meta_path[:] = [
     finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)
 ]
@@ -84,7 +84,7 @@ def _drawn(
 ) -> Markup:
     chart.x_labels = list(labels)
     for each in series:
-        # The one place where cents become units: a drawing's length, never a sum.
+        # Cents become units here only, as a length to draw, never as an amount.
         chart.add(each.name, [cents / 100 for cents in each.cents])
     drawing = ElementTree.fromstring(chart.render())  # noqa: S314 (pygal's own)
     _make_ours(drawing, labels, series)
@@ -98,7 +98,7 @@ def _drawn(
 def _make_ours(
     drawing: ElementTree.Element, labels: Sequence[str], series: Sequence[Series]
 ) -> None:
-    """Leaves pygal's shapes, and has a pointer over a bar told what it stands for."""
+    """Keeps pygal's shapes, and gives each bar a tooltip with its amount."""
     for parent in list(drawing.iter()):
         for child in list(parent):
             if child.tag in _UNWANTED or (child.get("class") or "").endswith("overlay"):

@@ -7,7 +7,14 @@ from fastapi.responses import HTMLResponse
 
 from common.billing_period import Period
 from common.rating.totals import Totals
-from common.reports.dashboard import Overview, Share, Waiting, active_months, overview, waiting
+from common.reports.dashboard import (
+    Overview,
+    PendingWork,
+    Share,
+    active_months,
+    overview,
+    pending_work,
+)
 from services.reports.api.dependencies import Now, Snapshot, period_of
 from services.reports.console.charts import Series, by_month, by_part
 from services.reports.console.pages import page
@@ -55,7 +62,7 @@ def show_overview(
         choices=active if shown in active else sorted([*active, shown], reverse=True),
         is_used=bool(active),
         overview=found,
-        attention=_attention(found, shown, waiting(connection)),
+        attention=_attention(found, shown, pending_work(connection)),
         series=SERIES,
         month_rows=[(each.name, totals) for each, totals in reversed(found.months)],
         by_month=by_month(
@@ -95,38 +102,38 @@ def _series(totals: list[Totals]) -> list[Series]:
     return [Series(name, cents) for name, cents in zip(SERIES, columns, strict=True)]
 
 
-def _attention(found: Overview, month: Period, waits: Waiting) -> list[Attention]:
+def _attention(found: Overview, month: Period, pending: PendingWork) -> list[Attention]:
     items = [
         Attention(
-            waits.quarantined_leads,
+            pending.quarantined_leads,
             "lead in quarantine",
             "leads in quarantine",
             "Customer or product is not registered.",
             "console/quarantine",
         ),
         Attention(
-            waits.parked_customers,
+            pending.parked_customers,
             "customer whose month could not be closed",
             "customers whose month could not be closed",
             "The run shows the reason.",
             "console/runs",
         ),
         Attention(
-            waits.unfinished_runs,
+            pending.unfinished_runs,
             "billing run that has not finished",
             "billing runs that have not finished",
             "Running, or cut short.",
             "console/runs",
         ),
         Attention(
-            waits.open_disputes,
+            pending.open_disputes,
             "open dispute",
             "open disputes",
-            "Waiting to be accepted or rejected.",
+            "PendingWork to be accepted or rejected.",
             "console/disputes?" + query({"status": "open"}),
         ),
         Attention(
-            waits.late_actions,
+            pending.late_actions,
             "late action, after its month was closed",
             "late actions, after their month was closed",
             "Billed on the next report.",

@@ -12,7 +12,7 @@ from common.billing_period import Period
 from common.closing.preview import preview
 from common.money import amount
 from common.rating.totals import Totals
-from common.reports.dashboard import overview, waiting
+from common.reports.dashboard import overview, pending_work
 from common.reports.listing import EntryFilter, list_entries
 from tests.console.filled import PAGES, fill
 from tests.support.api import action, lead, post, register
@@ -71,7 +71,7 @@ def test_overview_counts_what_waits(gateway: httpx.Client, engine: Engine) -> No
     post(gateway, [lead("late", action("Share")), lead("stray", customer_id="nobody")])
 
     with engine.connect() as connection:
-        waits = waiting(connection)
+        waits = pending_work(connection)
 
     assert (waits.late_actions, waits.quarantined_leads, waits.parked_customers) == (1, 1, 0)
 

@@ -1,6 +1,6 @@
-"""Text on a PDF's pages: in every script there is a font for, else by its Unicode number.
+"""Text on the pages of a PDF, in every script with a font; other characters by Unicode number.
 
-Invariant: a text is drawn as text, whatever it holds, and no character is left out in silence.
+Invariant: a text is drawn as text, whatever it contains, and no character is dropped.
 """
 
 import unicodedata
@@ -17,7 +17,7 @@ Colour = tuple[int, int, int]
 
 _FOLDER = files("services.reports.render.pdf") / "fonts"
 _BASE = "NotoSans"
-# In the order in which a character looks for its font.
+# A character is drawn in the first of these fonts that has it.
 _FALLBACKS = (
     "NotoSansArabic",
     "NotoSansHebrew",
@@ -28,7 +28,7 @@ _FALLBACKS = (
     "NanumSquareR",
     "DroidSansFallbackFull",
 )
-_JOINERS = "\u200c\u200d"  # zero-width, and part of how some scripts are written
+_JOINERS = "\u200c\u200d"  # zero-width, needed by some scripts
 _MILLIMETRES_A_POINT = 25.4 / 72
 
 
@@ -78,20 +78,20 @@ class Lettering:
         self._pdf.rect(x, y, width, height, style="F")
 
     def return_to(self, page: int) -> None:
-        """Goes on writing on an earlier page."""
+        """Continues on an earlier page."""
         self._pdf.page = page
         self._pdf.current_font_is_set_on_page = False
         self._colour = self._font = None
 
     def _take(self, colour: Colour) -> None:
-        # As long as both are one, the library does not put the colour into every text.
+        # While both colours are equal, the library does not write the colour with every text.
         if colour != self._colour:
             self._pdf.set_text_color(*colour)
             self._pdf.set_fill_color(*colour)
             self._colour = colour
 
     def width(self, text: str, *, size: float, bold: bool = False) -> float:
-        """How wide a text is that `shown` made."""
+        """The width of a text from `shown`."""
         if _is_simple(text):
             widths = self._widths[bold]
             for missing in set(text) - widths.keys():
@@ -100,7 +100,7 @@ class Lettering:
         return self._measured(text, size, bold, shaped=True)
 
     def wrapped(self, text: str, width: float, *, size: float, bold: bool = False) -> list[str]:
-        """The text in rows of at most that width, broken at spaces where there are any."""
+        """The text in rows of at most that width, broken at spaces if possible."""
         rest, rows = self.shown(text), []
         while self.width(rest, size=size, bold=bold) > width and len(rest) > 1:
             end = self._fitting(rest, width, size, bold)
@@ -111,7 +111,7 @@ class Lettering:
         return [*rows, rest] if rest or not rows else rows
 
     def shown(self, text: str) -> str:
-        """The text with every character that cannot be drawn as its number: "[U+1F600]"."""
+        """The text, with the number of each character that no font has: "[U+1F600]"."""
         if _is_simple(text):
             return text
         parts = []
@@ -129,7 +129,7 @@ class Lettering:
         return "".join(parts)
 
     def _fitting(self, text: str, width: float, size: float, bold: bool) -> int:
-        """How many of the text's characters fit, one at least."""
+        """How many characters of the text fit; at least one."""
         fits, over = 1, len(text)
         while over - fits > 1:
             middle = (fits + over) // 2
@@ -173,7 +173,7 @@ def _coverage(name: str) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _font_of(character: str) -> str | None:
-    """The font that draws a character; None where none does, or where it would draw nothing."""
+    """The font that draws a character; None if no font has it or its glyph is empty."""
     if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
         return _BASE if character in _JOINERS else None
     return next((name for name in (_BASE, *_FALLBACKS) if character in _coverage(name)), None)
@@ -190,5 +190,5 @@ def _simple_characters() -> frozenset[str]:
 
 
 def _is_simple(text: str) -> bool:
-    """Whether the base font draws it from left to right, each character by itself."""
+    """Whether the base font draws the text from left to right, character by character."""
     return _simple_characters().issuperset(text)
