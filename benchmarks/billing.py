@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
@@ -160,7 +161,7 @@ def scan(engine: Engine) -> None:
 
 def _rate(engine: Engine, actions: int) -> None:
     with engine.begin() as connection:
-        entries = draft_entries(connection, _scope(*workload.CUSTOMERS))
+        entries = draft_entries(Session(connection), _scope(*workload.CUSTOMERS))
     if sum(entry.totals.actions for entry in entries) != actions:
         raise RuntimeError("the totals do not contain every action of the month")
 
@@ -168,7 +169,7 @@ def _rate(engine: Engine, actions: int) -> None:
 def _lines_statement(engine: Engine, scope: Scope) -> tuple[str, Any]:
     """The statement of a report's lines and its parameters, as the driver gets them."""
     with statements_sent(engine) as sent, engine.connect() as connection:
-        next(rated_lines.lines(connection, scope))
+        next(rated_lines.lines(Session(connection), scope))
     return sent[-1]
 
 

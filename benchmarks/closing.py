@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from benchmarks import workload
 from benchmarks.billing import scan, stored_month
@@ -103,7 +104,9 @@ def _pages(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     while after is not None:
         with engine.connect() as connection, statements_sent(engine) as sent:
             period = Period.parse(workload.PERIOD)
-            month = find_month(connection, workload.MIDDLE_CUSTOMER, period)
-            report, after = final_report(connection, month, after=after, most=_LINES_PER_PAGE)
+            month = find_month(Session(connection), workload.MIDDLE_CUSTOMER, period)
+            report, after = final_report(
+                Session(connection), month, after=after, most=_LINES_PER_PAGE
+            )
             list(report.lines)
         yield list(sent)

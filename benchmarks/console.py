@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
 
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
@@ -31,12 +32,12 @@ def measure(url: str, rounds: int) -> list[Finding]:
         "overview": (
             "overview of a month",
             f"/?month={_MONTH}",
-            lambda connection: overview(connection, _MONTH),
+            lambda connection: overview(Session(connection), _MONTH),
         ),
         "reports": (
             "list of reports",
             f"/console/reports?customer_id={workload.LARGE_CUSTOMER}",
-            lambda connection: list_entries(connection, _large()),
+            lambda connection: list_entries(Session(connection), _large()),
         ),
         "report": (
             "page of a report, filtered and sorted",
@@ -52,7 +53,7 @@ def measure(url: str, rounds: int) -> list[Finding]:
         "close": (
             "preview of a close",
             f"/console/close?period={_MONTH}",
-            lambda connection: preview(connection, _MONTH, datetime.now(UTC)),
+            lambda connection: preview(Session(connection), _MONTH, datetime.now(UTC)),
         ),
     }
     with product_server(url) as server:
@@ -99,15 +100,15 @@ def _large() -> EntryFilter:
 def _lead(engine: Engine) -> str:
     filters = LeadFilter(customer_id=workload.LARGE_CUSTOMER)
     with engine.connect() as connection:
-        (match,) = find_leads(connection, filters, b"", None, 1)
+        (match,) = find_leads(Session(connection), filters, b"", None, 1)
         return match.lead.external_id
 
 
 def _rate_month(connection: Connection) -> object:
-    month = find_month(connection, workload.LARGE_CUSTOMER, _MONTH)
-    return draft_report(connection, month, most=1)
+    month = find_month(Session(connection), workload.LARGE_CUSTOMER, _MONTH)
+    return draft_report(Session(connection), month, most=1)
 
 
 def _rate_lead(connection: Connection, external_id: str) -> object:
-    lead = get_lead(connection, external_id, workload.LARGE_CUSTOMER).lead
-    return lead_lines(connection, lead)
+    lead = get_lead(Session(connection), external_id, workload.LARGE_CUSTOMER).lead
+    return lead_lines(Session(connection), lead)

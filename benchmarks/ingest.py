@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from benchmarks import workload
 from benchmarks.measure import Finding, in_turns, milliseconds
@@ -156,7 +157,7 @@ def _statements(draft: Engine, bodies: list[bytes]) -> tuple[str, list[tuple[str
         for body in bodies:
             leads = read_leads(body, datetime.now(UTC)).leads
             with draft.begin() as connection:
-                ingest_leads(connection, leads, settings())
+                ingest_leads(Session(connection), leads, settings())
     (prepare,) = (statement for statement, _ in sent if statement.startswith("prepare"))
     return prepare, [pair for pair in sent if pair[0].startswith("execute")]
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from sqlalchemy.orm import Session
 
 from benchmarks import workload
 from benchmarks.__main__ import machine, table
@@ -278,7 +279,7 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
         with product_engine(url).begin() as connection:
             workload.register(connection)
             keys = [
-                create_key(connection, f"client {number}", Role.ADMIN, None)[1]
+                create_key(Session(connection), f"client {number}", Role.ADMIN, None)[1]
                 for number in range(CLIENTS)
             ]
         product_engine(url).dispose()

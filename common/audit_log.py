@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Identity, insert, select, text
+from sqlalchemy import BigInteger, Identity, insert, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common.database.base import Base, shared, stored_at
@@ -44,7 +44,7 @@ class AuditEntry(Base):
 
 
 def record_change(
-    connection: Connection,
+    session: Session,
     action: str,
     subject: str,
     subject_id: str | UUID,
@@ -59,7 +59,7 @@ def record_change(
     if before == after:
         return
     states = {"before": before, "after": after}
-    connection.execute(
+    session.execute(
         insert(AuditEntry).values(
             action=action,
             subject=subject,
@@ -95,7 +95,7 @@ class AuditFilter:
 
 
 def list_audit_entries(
-    connection: Connection, wanted: AuditFilter, after: int | None, most: int
+    session: Session, wanted: AuditFilter, after: int | None, most: int
 ) -> list[AuditEntry]:
     """At most `most` entries, the newest first, from behind `after` on.
 
@@ -116,4 +116,4 @@ def list_audit_entries(
         query = query.where(AuditEntry.recorded_at >= wanted.start)
     if wanted.end is not None:
         query = query.where(AuditEntry.recorded_at < wanted.end)
-    return list(Session(connection).scalars(query))
+    return list(session.scalars(query))

@@ -22,9 +22,9 @@ def main() -> None:
         upgrade_configured_database()
         with (
             acting_as(f"command add-lead-type by {account()}"),
-            transaction() as connection,
+            transaction() as session,
         ):
-            added = add_lead_type(connection, name)
+            added = add_lead_type(session, name)
     print(f"Lead type {name!r} " + ("is added." if added else "exists already."))
 
 

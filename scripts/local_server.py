@@ -103,9 +103,9 @@ def _open_to_this_machine(listener: socket.socket) -> Iterator[None]:
 
 
 def _require_hash_key(data_dir: Path) -> None:
-    with transaction() as connection:
+    with transaction() as session:
         try:
-            require_known_hash_key(connection, settings())
+            require_known_hash_key(session, settings())
         except RuntimeError as error:
             raise CommandError(
                 f"{error}. Set USER_HASH_KEY to the database's key: if `make run` created it, the "
@@ -116,15 +116,15 @@ def _require_hash_key(data_dir: Path) -> None:
 def _require_admin_key(listener: socket.socket, admin_key: Path | None) -> None:
     if settings().open_access:
         return
-    with acting_as("local server"), transaction() as connection:
-        if has_admin(connection):
+    with acting_as("local server"), transaction() as session:
+        if has_admin(session):
             return
         if admin_key is None:
             raise CommandError(
                 f"other machines reach {address_of(listener)}, and no admin key exists: create one "
                 "with `make key-create NAME=... ROLE=admin` and the same DATA_DIR or DATABASE_URL."
             )
-        _, token = create_key(connection, "demo", Role.ADMIN, None)
+        _, token = create_key(session, "demo", Role.ADMIN, None)
         # Write the file before the commit: otherwise a crash could lose the only admin key.
         _keep(admin_key, token.text)
 

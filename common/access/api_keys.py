@@ -6,7 +6,7 @@ Invariant: a key is shown once, when it is created; only a hash of it is stored.
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from common.access.models import ApiKey
@@ -32,7 +32,7 @@ class KeyPlace(NamedTuple):
 
 
 def create_key(
-    connection: Connection, name: str, role: Role, customer: str | None
+    session: Session, name: str, role: Role, customer: str | None
 ) -> tuple[ApiKey, Token]:
     """A new key, and the text its holder gets to see this once.
 
@@ -40,7 +40,7 @@ def create_key(
     NotFound for a customer that is not registered.
     """
     token = Token.new()
-    return store_key(connection, KeyMaterial(token.key_id, token.hash), name, role, customer), token
+    return store_key(session, KeyMaterial(token.key_id, token.hash), name, role, customer), token
 
 
 class KeyMaterial(NamedTuple):
@@ -51,7 +51,7 @@ class KeyMaterial(NamedTuple):
 
 
 def store_key(
-    connection: Connection, material: KeyMaterial, name: str, role: Role, customer: str | None
+    session: Session, material: KeyMaterial, name: str, role: Role, customer: str | None
 ) -> ApiKey:
     """Stores a key that was made elsewhere. Raises as `create_key`."""
     if role is Role.ADMIN and customer is not None:
@@ -59,27 +59,27 @@ def store_key(
             "an admin key belongs to no customer",
             [FieldError("/customer_id", "admin_of_a_customer", "must be left out for an admin")],
         )
-    whose = None if customer is None else customer_of(connection, customer).customer_id
+    whose = None if customer is None else customer_of(session, customer).customer_id
     key = ApiKey(name=name, role=role, customer_id=whose, **material._asdict())
-    return _stored(connection, key)
+    return _stored(session, key)
 
 
-def list_keys(connection: Connection, after: KeyPlace | None, most: int) -> list[ApiKey]:
+def list_keys(session: Session, after: KeyPlace | None, most: int) -> list[ApiKey]:
     """At most `most` keys, the newest first, from behind `after` on; those that ended too."""
     query = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(most)
     if after is not None:
         query = query.where(tuple_(ApiKey.created_at, ApiKey.key_id) < tuple(after))
-    return list(Session(connection).scalars(query))
+    return list(session.scalars(query))
 
 
 def rotate_key(
-    connection: Connection, key_id: str, overlap: timedelta = ROTATION_OVERLAP
+    session: Session, key_id: str, overlap: timedelta = ROTATION_OVERLAP
 ) -> tuple[ApiKey, Token]:
     """A new key of the same name, role and customer; the old one works for `overlap` longer.
 
     Raises NotFound, and Conflict for a key that has ended.
     """
-    old = _current_key(connection, key_id)
+    old = _current_key(session, key_id)
     token = Token.new()
     key = ApiKey(
         key_id=token.key_id,
@@ -89,29 +89,28 @@ def rotate_key(
         secret_hash=token.hash,
         rotated_from=old.key_id,
     )
-    stored = _stored(connection, key)
-    _end(connection, old, func.clock_timestamp() + overlap)
+    stored = _stored(session, key)
+    _end(session, old, func.clock_timestamp() + overlap)
     return stored, token
 
 
-def revoke_key(connection: Connection, key_id: str) -> ApiKey:
+def revoke_key(session: Session, key_id: str) -> ApiKey:
     """Ends a key now. Raises NotFound, and Conflict for one that has ended."""
-    _end(connection, _current_key(connection, key_id), func.clock_timestamp())
-    return Session(connection).get_one(ApiKey, key_id)
+    _end(session, _current_key(session, key_id), func.clock_timestamp())
+    return session.get_one(ApiKey, key_id)
 
 
-def has_admin(connection: Connection) -> bool:
+def has_admin(session: Session) -> bool:
     """Whether somebody could make further keys over the API."""
     query = select(ApiKey.key_id).where(ApiKey.role == Role.ADMIN, _is_current()).limit(1)
-    return connection.execute(query).first() is not None
+    return session.execute(query).first() is not None
 
 
-def _stored(connection: Connection, key: ApiKey) -> ApiKey:
-    session = Session(connection)
+def _stored(session: Session, key: ApiKey) -> ApiKey:
     session.add(key)
     session.flush()
     session.refresh(key)
-    record_change(connection, "created", "api_key", key.key_id, after=_audited(key))
+    record_change(session, "created", "api_key", key.key_id, after=_audited(key))
     return key
 
 
@@ -126,8 +125,8 @@ def _is_current() -> ColumnElement[bool]:
     return or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > func.clock_timestamp())
 
 
-def _current_key(connection: Connection, key_id: str) -> ApiKey:
-    key = Session(connection).get(ApiKey, key_id, with_for_update={"of": ApiKey})
+def _current_key(session: Session, key_id: str) -> ApiKey:
+    key = session.get(ApiKey, key_id, with_for_update={"of": ApiKey})
     if key is None:
         raise NotFound(f"there is no key {key_id!r}")
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
@@ -135,9 +134,9 @@ def _current_key(connection: Connection, key_id: str) -> ApiKey:
     return key
 
 
-def _end(connection: Connection, key: ApiKey, moment: ColumnElement[datetime]) -> None:
+def _end(session: Session, key: ApiKey, moment: ColumnElement[datetime]) -> None:
     before = _audited(key)
     statement = update(ApiKey).where(ApiKey.key_id == key.key_id).values(expires_at=moment)
-    expires_at = connection.scalar(statement.returning(ApiKey.expires_at))
+    expires_at = session.scalar(statement.returning(ApiKey.expires_at))
     after = before | {"expires_at": expires_at}
-    record_change(connection, "ended", "api_key", key.key_id, before=before, after=after)
+    record_change(session, "ended", "api_key", key.key_id, before=before, after=after)

@@ -16,8 +16,6 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from common.access.models import ApiKey
 from common.access.rate_limit import MAX_CACHED, RateLimit
 from common.access.tokens import Token
@@ -190,8 +188,8 @@ def _names_this(host: str | None) -> bool:
 
 
 def _find(key_id: str) -> CachedKey | None:
-    with snapshot() as connection:
-        key = Session(connection).get(ApiKey, key_id)
+    with snapshot() as session:
+        key = session.get(ApiKey, key_id)
         if key is None:
             return None
         owner = None if key.customer is None else key.customer.external_id

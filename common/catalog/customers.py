@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
@@ -22,16 +22,16 @@ from common.problems import Conflict, FieldError, Invalid, NotFound
 _EMAIL_IS_UNIQUE = "uq_customers_email"
 
 
-def get_customer(connection: Connection, external_id: str) -> Customer:
+def get_customer(session: Session, external_id: str) -> Customer:
     """The customer of that id, as it was sent or as our UUID. Raises NotFound."""
-    found = Session(connection).get(Customer, identifiers.customer_id(external_id))
+    found = session.get(Customer, identifiers.customer_id(external_id))
     if found is None:
         raise NotFound(f"no customer {external_id!r} is registered")
     return found
 
 
 def register_customer(
-    connection: Connection, external_id: str, name: str, email: str, timezone: str | None
+    session: Session, external_id: str, name: str, email: str, timezone: str | None
 ) -> tuple[Customer, bool]:
     """Adds a customer or changes it; says whether it is new.
 
@@ -41,15 +41,15 @@ def register_customer(
     """
     customer_id = identifiers.customer_id(external_id)
     if timezone is not None:
-        _require_known_zone(connection, timezone)
+        _require_known_zone(session, timezone)
     # The lock makes the zone's check hold until we commit: closing takes the same one.
-    lock_customer(connection, customer_id)
-    if timezone is not None and _has_fixed_zone(connection, customer_id, timezone):
+    lock_customer(session, customer_id)
+    if timezone is not None and _has_fixed_zone(session, customer_id, timezone):
         raise Conflict(
             f"the time zone of customer {external_id!r} is fixed by its final reports",
             [FieldError("/timezone", "timezone_fixed", "cannot change any more")],
         )
-    before = _audited(Session(connection).get(Customer, customer_id))
+    before = _audited(session.get(Customer, customer_id))
     email = identifiers.normal_email(email)
     values = {"name": name, "email": email} | ({"timezone": timezone} if timezone else {})
     statement = (
@@ -59,7 +59,7 @@ def register_customer(
         .returning(text("xmax = 0"))
     )
     try:
-        is_new = connection.execute(statement).scalar_one()
+        is_new = session.execute(statement).scalar_one()
     except IntegrityError as error:
         if _EMAIL_IS_UNIQUE not in str(error.orig):
             raise
@@ -67,10 +67,10 @@ def register_customer(
             "another customer has that email",
             [FieldError("/email", "email_taken", "belongs to another customer")],
         ) from None
-    stored = get_customer(connection, external_id)
+    stored = session.get_one(Customer, customer_id, populate_existing=True)
     action = "created" if is_new else "changed"
     record_change(
-        connection, action, "customer", stored.external_id, before=before, after=_audited(stored)
+        session, action, "customer", stored.external_id, before=before, after=_audited(stored)
     )
     return stored, is_new
 
@@ -82,23 +82,23 @@ def _audited(customer: Customer | None) -> dict[str, Any] | None:
     return {column: getattr(customer, column) for column in columns}
 
 
-def get_customer_for_update(connection: Connection, external_id: str) -> Customer | None:
+def get_customer_for_update(session: Session, external_id: str) -> Customer | None:
     """The customer of that id, where there is one, held as it is until the transaction ends."""
     customer_id = identifiers.customer_id(external_id)
-    lock_customer(connection, customer_id)
-    return Session(connection).get(Customer, customer_id)
+    lock_customer(session, customer_id)
+    return session.get(Customer, customer_id)
 
 
-def list_customers(connection: Connection, after: str | None, most: int) -> list[Customer]:
+def list_customers(session: Session, after: str | None, most: int) -> list[Customer]:
     """At most `most` customers by id, from behind `after` on."""
     query = select(Customer).order_by(Customer.external_id).limit(most)
     if after is not None:
         query = query.where(Customer.external_id > after)
-    return list(Session(connection).scalars(query))
+    return list(session.scalars(query))
 
 
-def _require_known_zone(connection: Connection, timezone: str) -> None:
-    if timezone in _python_timezones() and _database_knows(connection, timezone):
+def _require_known_zone(session: Session, timezone: str) -> None:
+    if timezone in _python_timezones() and _database_knows(session, timezone):
         return
     raise Invalid(
         "the time zone is not known",
@@ -112,20 +112,20 @@ def _python_timezones() -> set[str]:
     return available_timezones()
 
 
-def _database_knows(connection: Connection, timezone: str) -> bool:
+def _database_knows(session: Session, timezone: str) -> bool:
     """Whether PostgreSQL can use the zone. Its view of all zones opens a file for each of them."""
     try:
-        with connection.begin_nested():
-            connection.execute(select(func.timezone(timezone, func.now())))
+        with session.begin_nested():
+            session.execute(select(func.timezone(timezone, func.now())))
     except DataError:
         return False
     return True
 
 
-def _has_fixed_zone(connection: Connection, customer_id: UUID, timezone: str) -> bool:
+def _has_fixed_zone(session: Session, customer_id: UUID, timezone: str) -> bool:
     other_zone = select(Customer).where(
         Customer.customer_id == customer_id,
         Customer.timezone != timezone,
         Customer.closed_through.is_not(None),
     )
-    return connection.execute(other_zone).first() is not None
+    return session.execute(other_zone).first() is not None

@@ -5,17 +5,7 @@ Invariant: registering a product again under the same id changes it and never ad
 
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    SQLColumnExpression,
-    column,
-    select,
-    table,
-    text,
-    true,
-    union,
-)
+from sqlalchemy import ColumnElement, SQLColumnExpression, column, select, table, text, true, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -33,23 +23,23 @@ _LEADS, _RATES = (
 
 
 def register_product(
-    connection: Connection, external_id: str, name: str, description: str | None
+    session: Session, external_id: str, name: str, description: str | None
 ) -> tuple[Product, bool]:
     """Adds a product or changes it; says whether it is new."""
     product_id = identifiers.product_id(external_id)
     values = {"name": name, "description": description}
-    before = _audited(get_product_for_update(connection, external_id))
+    before = _audited(get_product_for_update(session, external_id))
     statement = (
         insert(Product)
         .values(product_id=product_id, external_id=external_id, **values)
         .on_conflict_do_update(index_elements=[Product.product_id], set_=values)
         .returning(text("xmax = 0"))
     )
-    is_new = connection.execute(statement).scalar_one()
-    stored = Session(connection).get_one(Product, product_id)
+    is_new = session.execute(statement).scalar_one()
+    stored = session.get_one(Product, product_id, populate_existing=True)
     action = "created" if is_new else "changed"
     record_change(
-        connection, action, "product", stored.external_id, before=before, after=_audited(stored)
+        session, action, "product", stored.external_id, before=before, after=_audited(stored)
     )
     return stored, is_new
 
@@ -61,19 +51,17 @@ def _audited(product: Product | None) -> dict[str, Any] | None:
     return {column: getattr(product, column) for column in columns}
 
 
-def get_product(connection: Connection, external_id: str) -> Product:
+def get_product(session: Session, external_id: str) -> Product:
     """The product of that id, as it was sent or as our UUID. Raises NotFound."""
-    found = Session(connection).get(Product, identifiers.product_id(external_id))
+    found = session.get(Product, identifiers.product_id(external_id))
     if found is None:
         raise NotFound(f"no product {external_id!r} is registered")
     return found
 
 
-def get_product_for_update(connection: Connection, external_id: str) -> Product | None:
+def get_product_for_update(session: Session, external_id: str) -> Product | None:
     """The same of a product."""
-    return Session(connection).get(
-        Product, identifiers.product_id(external_id), with_for_update=True
-    )
+    return session.get(Product, identifiers.product_id(external_id), with_for_update=True)
 
 
 def is_shown(product_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
@@ -88,7 +76,7 @@ def is_shown(product_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
     return product_id.in_(union(*of_tenant))
 
 
-def list_products(connection: Connection, after: str | None, most: int) -> list[Product]:
+def list_products(session: Session, after: str | None, most: int) -> list[Product]:
     """At most `most` products by id, from behind `after` on."""
     query = (
         select(Product)
@@ -98,4 +86,4 @@ def list_products(connection: Connection, after: str | None, most: int) -> list[
     )
     if after is not None:
         query = query.where(Product.external_id > after)
-    return list(Session(connection).scalars(query))
+    return list(session.scalars(query))

@@ -7,7 +7,7 @@ period with actions (docs/billing-rules.md, Closing a period).
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -48,7 +48,7 @@ NOTHING_CLOSED = ClosedMonth()
 
 
 def close_period(
-    connection: Connection, customer_id: UUID, period: Period, run_id: UUID
+    session: Session, customer_id: UUID, period: Period, run_id: UUID
 ) -> ClosedMonth | None:
     """Makes a customer's month final. Returns what it comes to, or None if it was final before.
 
@@ -56,9 +56,9 @@ def close_period(
     has open actions, and Unpriced if an action has no price.
     """
     # In a statement of its own: the next one's snapshot must come after the wait.
-    lock_customer(connection, customer_id)
+    lock_customer(session, customer_id)
     parameters = {"customer_id": str(customer_id), "period": period.start}
-    conditions = _CONDITIONS.execute(connection, parameters).one()
+    conditions = _CONDITIONS.execute(session, parameters).one()
     if conditions.closed_through is not None and period.start <= conditions.closed_through:
         return None
     if not conditions.is_over:
@@ -72,7 +72,7 @@ def close_period(
     scope = Scope([(customer_id, month) for month in (period.start, *late_periods)])
     try:
         closed = _CLOSE_MONTH.execute(
-            connection,
+            session,
             parameters
             | scope.parameters()
             | {
@@ -87,7 +87,7 @@ def close_period(
         if "every_line_has_a_price" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
-    _record_closing(connection, customer_id, period, report_id)
+    _record_closing(session, customer_id, period, report_id)
     return ClosedMonth(*closed)
 
 
@@ -105,18 +105,15 @@ _AUDITED_COLUMNS = (
 )
 
 
-def _record_closing(
-    connection: Connection, customer_id: UUID, period: Period, report_id: UUID
-) -> None:
+def _record_closing(session: Session, customer_id: UUID, period: Period, report_id: UUID) -> None:
     """Moves the customer's `closed_through`, and notes the report and its credits in the audit."""
-    session = Session(connection)
     customer = session.get_one(Customer, customer_id)
     customer.closed_through = period.start
     session.flush()
     report = session.get_one(BillingReport, (customer_id, report_id))
     after = {column: getattr(report, column) for column in _AUDITED_COLUMNS}
     after["customer_id"] = customer.external_id
-    record_change(connection, "closed", "report", report_id, after=after)
+    record_change(session, "closed", "report", report_id, after=after)
     if not report.credit_count:
         return
     credits = select(BillingReportCredit).where(
@@ -130,7 +127,7 @@ def _record_closing(
             "of_line_number": credit.of_line_number,
             "amount_cents": credit.amount_cents,
         }
-        record_change(connection, "created", "credit", credit.dispute_id, after=after)
+        record_change(session, "created", "credit", credit.dispute_id, after=after)
 
 
 def still_open(period: Period, zone: str) -> Conflict:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.models import Customer
@@ -54,21 +54,21 @@ class Preview:
         return [each for each in self.prospects if each.blocked is not None]
 
 
-def preview(connection: Connection, period: Period, now: datetime) -> Preview:
+def preview(session: Session, period: Period, now: datetime) -> Preview:
     """What closing the month for everybody would do."""
-    customers = customers_to_close(connection, period, None)
-    through = all_closed_through(connection)
+    customers = customers_to_close(session, period, None)
+    through = all_closed_through(session)
     still_open = [
         each
         for each in customers
         if each.customer_id not in through or through[each.customer_id] < period.start
     ]
-    earlier = _first_open_months(connection, through, period)
-    late = all_late_periods(connection, None)
-    credits = pending_cents(connection, None)
+    earlier = _first_open_months(session, through, period)
+    late = all_late_periods(session, None)
+    credits = pending_cents(session, None)
     pairs = [(each.customer_id, period.start) for each in still_open]
     pairs += [(owner, month) for owner, month in late if month < period.start]
-    entries, unpriced = _entries(connection, pairs)
+    entries, unpriced = _entries(session, pairs)
     prospects = []
     for each in still_open:
         own = entries.get(each.customer_id, [])
@@ -87,12 +87,12 @@ def preview(connection: Connection, period: Period, now: datetime) -> Preview:
     return Preview(prospects, len(customers) - len(still_open))
 
 
-def month_to_close(connection: Connection, now: datetime) -> Period:
+def month_to_close(session: Session, now: datetime) -> Period:
     """The oldest open month with actions, of any customer; the month before this one if none is."""
-    through = all_closed_through(connection)
+    through = all_closed_through(session)
     still_open = [
         month
-        for owner, month in active_periods(connection, None, None, None)
+        for owner, month in active_periods(session, None, None, None)
         if owner not in through or month > through[owner]
     ]
     return Period(min(still_open)) if still_open else Period(now.date().replace(day=1)).before
@@ -109,10 +109,10 @@ def _blocked(
 
 
 def _first_open_months(
-    connection: Connection, through: dict[UUID, date], period: Period
+    session: Session, through: dict[UUID, date], period: Period
 ) -> dict[UUID, Period]:
     first: dict[UUID, Period] = {}
-    for owner, month in active_periods(connection, None, None, period.start):
+    for owner, month in active_periods(session, None, None, period.start):
         is_open = owner not in through or month > through[owner]
         if is_open and (owner not in first or month < first[owner].start):
             first[owner] = Period(month)
@@ -120,18 +120,18 @@ def _first_open_months(
 
 
 def _entries(
-    connection: Connection, pairs: list[tuple[UUID, date]]
+    session: Session, pairs: list[tuple[UUID, date]]
 ) -> tuple[dict[UUID, list[Entry]], dict[UUID, str]]:
     """Each customer's months, decided in one go; where one has no price, each by itself."""
     found: dict[UUID, list[Entry]] = {}
     unpriced: dict[UUID, str] = {}
     try:
-        entries = draft_entries(connection, Scope(pairs))
+        entries = draft_entries(session, Scope(pairs))
     except Unpriced:
         entries = []
         for pair in pairs:
             try:
-                entries += draft_entries(connection, Scope([pair]))
+                entries += draft_entries(session, Scope([pair]))
             except Unpriced as problem:
                 unpriced[pair[0]] = problem.detail
     for entry in entries:

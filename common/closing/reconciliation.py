@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
 from common.disputes.credits import CreditCount, count_credits
@@ -49,14 +50,14 @@ class Reconciliation:
         return not self.misplaced_count and not self.credits.misplaced
 
 
-def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliation:
+def reconcile(session: Session, customer_id: UUID | None) -> Reconciliation:
     """Checks that each stored action, of one customer or all, is on exactly one line.
 
     The line stands on a final report or on a draft, which is rated for this. Checks also that each
     credit has an accepted dispute, and a line that billed as much.
     """
-    pairs = active_periods(connection, customer_id, None, None)
-    row = connection.execute(
+    pairs = active_periods(session, customer_id, None, None)
+    row = session.execute(
         _RECONCILE,
         Scope(pairs).parameters()
         | {"customer_id": customer_id and str(customer_id), "max_named": _MAX_NAMED},
@@ -69,5 +70,5 @@ def reconcile(connection: Connection, customer_id: UUID | None) -> Reconciliatio
         row.draft_prior_lines,
         row.misplaced_count,
         [MisplacedAction(**action) for action in row.misplaced],
-        count_credits(connection, customer_id),
+        count_credits(session, customer_id),
     )

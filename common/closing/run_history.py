@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from common.catalog.models import Customer
@@ -61,7 +61,7 @@ class PastRun:
         return round((self.run.finished_at - self.run.started_at).total_seconds(), 3)
 
 
-def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRun]:
+def runs(session: Session, after: RunKey | None, most: int) -> list[PastRun]:
     """At most `most` runs, the newest first, from behind `after` on.
 
     For one customer's key they hold what they did about that customer.
@@ -74,13 +74,13 @@ def runs(connection: Connection, after: RunKey | None, most: int) -> list[PastRu
     )
     if after is not None:
         query = query.where(tuple_(BillingRun.started_at, BillingRun.run_id) < tuple(after))
-    return _past_runs(connection, list(Session(connection).scalars(query)))
+    return _past_runs(session, list(session.scalars(query)))
 
 
-def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]:
+def _past_runs(session: Session, found: list[BillingRun]) -> list[PastRun]:
     parked = [
         Parked(*row)
-        for row in connection.execute(
+        for row in session.execute(
             select(
                 ParkedCustomer.run_id,
                 Customer.external_id,
@@ -92,7 +92,7 @@ def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]
             .order_by(Customer.external_id)
         )
     ]
-    sums = _sums(connection, [run.run_id for run in found])
+    sums = _sums(session, [run.run_id for run in found])
     if tenant() is not None:
         found = [_own_part(run, parked) for run in found]
     return [
@@ -101,7 +101,7 @@ def _past_runs(connection: Connection, found: list[BillingRun]) -> list[PastRun]
     ]
 
 
-def _sums(connection: Connection, run_ids: list[UUID]) -> dict[UUID, RunSums]:
+def _sums(session: Session, run_ids: list[UUID]) -> dict[UUID, RunSums]:
     report = BillingReport
     query = select(
         report.run_id,
@@ -122,7 +122,7 @@ def _sums(connection: Connection, run_ids: list[UUID]) -> dict[UUID, RunSums]:
         ),
     )
     sums = dict.fromkeys(run_ids, RunSums(0, Totals(), 0, 0, 0))
-    for run_id, count, *rest in connection.execute(
+    for run_id, count, *rest in session.execute(
         query.where(report.run_id.in_(run_ids)).group_by(report.run_id)
     ):
         *totals, prior, credit, due = map(int, rest)
@@ -164,10 +164,10 @@ class RunProgress:
     last_sign: datetime
 
 
-def run_progress(connection: Connection, run_id: UUID) -> RunProgress:
+def run_progress(session: Session, run_id: UUID) -> RunProgress:
     """One run with all it has done so far. Raises NotFound."""
     query = select(BillingRun).where(BillingRun.run_id == run_id, is_shown())
-    run = Session(connection).scalars(query).first()
+    run = session.scalars(query).first()
     if run is None:
         raise NotFound(f"no billing run has the id {run_id}")
     reports = (
@@ -181,8 +181,8 @@ def run_progress(connection: Connection, run_id: UUID) -> RunProgress:
         .where(BillingReport.run_id == run_id)
         .order_by(Customer.external_id)
     )
-    closed = [ClosedReport(*row) for row in connection.execute(reports)]
-    (past,) = _past_runs(connection, [run])
+    closed = [ClosedReport(*row) for row in session.execute(reports)]
+    (past,) = _past_runs(session, [run])
     signs = [run.started_at, *(each.finalized_at for each in closed)]
     signs += [each.parked_at for each in past.parked]
     return RunProgress(past, closed, max(signs))

@@ -12,15 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    delete,
-    exists,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -106,10 +98,10 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
 
     Raises NotFound for an unknown customer, and Conflict when the month is over nowhere yet.
     """
-    with transaction() as connection:
-        _require_over_somewhere(connection, period)
-        customers = customers_to_close(connection, period, customer_ids)
-        run_id = connection.execute(
+    with transaction() as session:
+        _require_over_somewhere(session, period)
+        customers = customers_to_close(session, period, customer_ids)
+        run_id = session.execute(
             insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
         ).scalar_one()
     return StartedRun(run_id, period, customers)
@@ -120,8 +112,8 @@ def finish_run(started: StartedRun) -> RunResult:
     began = time.monotonic()
     results = _close_or_park_all(started.customers, started.period, started.run_id)
     run = RunResult(started.run_id, started.period, results)
-    with transaction() as connection:
-        connection.execute(
+    with transaction() as session:
+        session.execute(
             update(BillingRun)
             .where(BillingRun.run_id == run.run_id)
             .values(
@@ -173,10 +165,10 @@ def _close_or_park_all(
 def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> CustomerResult:
     name = customer.external_id
     try:
-        with transaction() as connection:
-            month = close_period(connection, customer.customer_id, period, run_id)
+        with transaction() as session:
+            month = close_period(session, customer.customer_id, period, run_id)
             if month is None:
-                connection.execute(
+                session.execute(
                     delete(ParkedCustomer).where(
                         ParkedCustomer.customer_id == customer.customer_id,
                         ParkedCustomer.period <= period.start,
@@ -191,9 +183,9 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
         if month is None:
             return CustomerResult(name, Closing.ALREADY_CLOSED)
         return CustomerResult(name, Closing.CLOSED, month)
-    with transaction() as connection:
+    with transaction() as session:
         parked = {"run_id": run_id, "reason": reason, "parked_at": func.now()}
-        connection.execute(
+        session.execute(
             upsert(ParkedCustomer)
             .values(customer_id=customer.customer_id, period=period.start, **parked)
             .on_conflict_do_update(
@@ -204,7 +196,7 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
 
 
 def customers_to_close(
-    connection: Connection, period: Period, customer_ids: list[str] | None
+    session: Session, period: Period, customer_ids: list[str] | None
 ) -> list[Customer]:
     """The named customers, or all with actions up to the month's end or with reports, by id.
 
@@ -212,14 +204,12 @@ def customers_to_close(
     """
     query = select(Customer).order_by(Customer.external_id)
     if customer_ids is None:
-        with_actions = {
-            customer for customer, _ in active_periods(connection, None, None, period.end)
-        }
+        with_actions = {customer for customer, _ in active_periods(session, None, None, period.end)}
         has_report = exists().where(BillingReport.customer_id == Customer.customer_id)
         query = query.where(Customer.customer_id.in_(with_actions) | has_report)
-        return list(Session(connection).scalars(query))
+        return list(session.scalars(query))
     wanted = {identifiers.customer_id(each): each for each in customer_ids}
-    found = list(Session(connection).scalars(query.where(Customer.customer_id.in_(wanted))))
+    found = list(session.scalars(query.where(Customer.customer_id.in_(wanted))))
     missing = wanted.keys() - {customer.customer_id for customer in found}
     if missing:
         names = ", ".join(sorted(repr(wanted[each]) for each in missing))
@@ -227,8 +217,8 @@ def customers_to_close(
     return found
 
 
-def _require_over_somewhere(connection: Connection, period: Period) -> None:
+def _require_over_somewhere(session: Session, period: Period) -> None:
     """Refuses a month that no customer anywhere can close yet: that parks nobody."""
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
     if (now + _FIRST_ZONE).date() < period.end:
         raise still_open(period, "any time zone")

@@ -7,7 +7,7 @@ not close it takes up the next time.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.closing.runs import RunResult, run_billing
@@ -25,7 +25,7 @@ def last_due(now: datetime, grace_days: int) -> Period:
     return Period((now - _LAST_ZONE - timedelta(days=grace_days)).date().replace(day=1)).before
 
 
-def months_due(connection: Connection, now: datetime, grace_days: int) -> list[Period]:
+def months_due(session: Session, now: datetime, grace_days: int) -> list[Period]:
     """The months with open actions up to the last due one, oldest first; and that one, if somebody
     who ever had actions has no report of it.
 
@@ -33,10 +33,10 @@ def months_due(connection: Connection, now: datetime, grace_days: int) -> list[P
     credits do, then stands on it.
     """
     last = last_due(now, grace_days)
-    through = all_closed_through(connection)
+    through = all_closed_through(session)
     months = {
         period
-        for customer, period in active_periods(connection, None, None, last.end)
+        for customer, period in active_periods(session, None, None, last.end)
         if customer not in through or period > through[customer]
     }
     if months or any(closed < last.start for closed in through.values()):
@@ -46,8 +46,8 @@ def months_due(connection: Connection, now: datetime, grace_days: int) -> list[P
 
 def close_due(now: datetime, grace_days: int, actor: str) -> Iterator[RunResult]:
     """Closes each month that is due, oldest first, and yields what its run closed."""
-    with snapshot() as connection:
-        months = months_due(connection, now, grace_days)
+    with snapshot() as session:
+        months = months_due(session, now, grace_days)
     for month in months:
         with acting_as(actor):
             run = run_billing(month, None, actor)

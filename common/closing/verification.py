@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.closing.close_period import PLANNED_WITHOUT
@@ -92,7 +93,7 @@ class Verification:
         return "; ".join(parts) or "the report does not agree with its hash"
 
 
-def verify_report(connection: Connection, report: BillingReport) -> Verification:
+def verify_report(session: Session, report: BillingReport) -> Verification:
     """Hashes a final report again from its stored lines, and once more from their actions.
 
     The actions are rated again as of the month when the report was closed (docs/verification.md).
@@ -101,10 +102,10 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         BillingReportLineBlock.customer_id == report.customer_id,
         BillingReportLineBlock.report_id == report.report_id,
     )
-    periods = {report.period, *connection.scalars(months.distinct())}
+    periods = {report.period, *session.scalars(months.distinct())}
     scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
     row = _VERIFY.execute(
-        connection,
+        session,
         scope.parameters()
         | {
             "customer_id": str(report.customer_id),
@@ -124,13 +125,13 @@ def verify_report(connection: Connection, report: BillingReport) -> Verification
         row.differing_count,
         [DifferingLine(**line) for line in row.differing],
         row.differing_credits,
-        list(islice(_changed_names(connection, report), _MAX_DIFFERENCES)),
+        list(islice(_changed_names(session, report), _MAX_DIFFERENCES)),
     )
 
 
-def _changed_names(connection: Connection, report: BillingReport) -> Iterator[str]:
+def _changed_names(session: Session, report: BillingReport) -> Iterator[str]:
     """The names on a report that do not give the UUID which the lines are hashed with."""
-    for is_lead, entity_id, name in connection.execute(
+    for is_lead, entity_id, name in session.execute(
         _NAMES_ON_REPORT,
         {"customer_id": str(report.customer_id), "report_id": str(report.report_id)},
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},

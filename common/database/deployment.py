@@ -1,8 +1,8 @@
 """What holds for a database as a whole, in one row: which key its users are hashed with."""
 
-from sqlalchemy import CheckConstraint, Connection, select, text
+from sqlalchemy import CheckConstraint, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import identifiers
 from common.database.base import Base, shared
@@ -24,16 +24,16 @@ class Deployment(Base):
     )
 
 
-def require_known_hash_key(connection: Connection, settings: Settings) -> None:
+def require_known_hash_key(session: Session, settings: Settings) -> None:
     """Raises RuntimeError if the users of this database were hashed with a different key.
 
     A different key would make a new user of everybody, and bill their duplicates.
     """
     fingerprint = identifiers.fingerprint(settings.user_secret)
-    connection.execute(
+    session.execute(
         insert(Deployment).values(user_hash_key_fingerprint=fingerprint).on_conflict_do_nothing()
     )
-    if connection.scalar(select(Deployment.user_hash_key_fingerprint)) != fingerprint:
+    if session.scalar(select(Deployment.user_hash_key_fingerprint)) != fingerprint:
         raise RuntimeError(
             "USER_HASH_KEY is not the key that this database's users are hashed with"
         )

@@ -7,7 +7,8 @@ The statement after the lock sees all that was committed before the lock was had
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 _LOCK = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
 
@@ -24,16 +25,16 @@ def shared_by(customer_ids: Iterable[UUID]) -> list[str]:
     return sorted(map(str, set(customer_ids)))
 
 
-def share_customer(connection: Connection, customer_id: UUID) -> None:
+def share_customer(session: Session, customer_id: UUID) -> None:
     """Keeps everybody from having the customer's lock alone until the transaction ends."""
-    connection.exec_driver_sql(SHARE_CUSTOMERS, (shared_by([customer_id]),))
+    session.connection().exec_driver_sql(SHARE_CUSTOMERS, (shared_by([customer_id]),))
 
 
-def lock_customer(connection: Connection, customer_id: UUID) -> None:
+def lock_customer(session: Session, customer_id: UUID) -> None:
     """Has one transaction at a time settle a customer or fix what settling depends on."""
-    connection.execute(_LOCK, {"key": str(customer_id)})
+    session.execute(_LOCK, {"key": str(customer_id)})
 
 
-def lock_default_rate_card(connection: Connection) -> None:
+def lock_default_rate_card(session: Session) -> None:
     """Has one transaction at a time add a version of the default rate card."""
-    connection.execute(_LOCK, {"key": "the default rate card"})
+    session.execute(_LOCK, {"key": "the default rate card"})

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult
+from sqlalchemy import CursorResult
+from sqlalchemy.orm import Session
 
 from common.database.sql_loader import parameter_types
 
@@ -34,17 +35,18 @@ class PreparedStatement:
             + f"execute {name} ({', '.join(['%s'] * len(types))})"
         )
 
-    def prepare(self, connection: Connection) -> None:
+    def prepare(self, session: Session) -> None:
         """Plans it, where this connection has not yet."""
+        connection = session.connection()
         if self._name not in connection.info:
             connection.exec_driver_sql(self._prepare)
             connection.info[self._name] = True
 
-    def execute(self, connection: Connection, parameters: Mapping[str, Any]) -> CursorResult[Any]:
+    def execute(self, session: Session, parameters: Mapping[str, Any]) -> CursorResult[Any]:
         """Runs it in the connection's transaction."""
-        self.prepare(connection)
+        self.prepare(session)
         values = tuple(_as_literal(parameters[name]) for name in self._order)
-        return connection.exec_driver_sql(self._execute, values)
+        return session.connection().exec_driver_sql(self._execute, values)
 
 
 def _as_literal(value: Any) -> Any:

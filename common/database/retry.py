@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.database.transactions import transaction
 from common.problems import DatabaseUnavailable
@@ -17,7 +17,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 _MIN_ATTEMPT_SECONDS = 0.5
 
 
-def with_retries(work: Callable[[Connection], T], seconds: float) -> T:
+def with_retries(work: Callable[[Session], T], seconds: float) -> T:
     """What `work` gives in a transaction, tried again while its failure may pass.
 
     `work` has to be safe to repeat: when the answer to a commit is lost it is done twice. No
@@ -26,9 +26,9 @@ def with_retries(work: Callable[[Connection], T], seconds: float) -> T:
     deadline = time.monotonic() + seconds
     for attempt in count(1):
         try:
-            with transaction() as connection:
-                _limit_time(connection, deadline - time.monotonic())
-                return work(connection)
+            with transaction() as session:
+                _limit_time(session, deadline - time.monotonic())
+                return work(session)
         except DatabaseUnavailable:
             # Full jitter: those who failed together do not come back together.
             pause = random.uniform(0, _FIRST_PAUSE_SECONDS * 2**attempt)  # noqa: S311
@@ -39,10 +39,10 @@ def with_retries(work: Callable[[Connection], T], seconds: float) -> T:
     raise AssertionError("counting has no end")
 
 
-def _limit_time(connection: Connection, seconds: float) -> None:
+def _limit_time(session: Session, seconds: float) -> None:
     """Has the server end what takes longer, also when we are killed and cannot say so."""
     milliseconds = max(int(seconds * 1000), 1)
-    connection.exec_driver_sql(
+    session.connection().exec_driver_sql(
         f"set local statement_timeout = {milliseconds}; "
         f"set local idle_in_transaction_session_timeout = {milliseconds}"
     )

@@ -6,7 +6,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common.database.engine import current_engine
 from common.database.errors import translated_errors
@@ -49,31 +50,38 @@ def tenant() -> UUID | None:
 
 
 @contextmanager
-def transaction() -> Iterator[Connection]:
+def transaction() -> Iterator[Session]:
     """A READ COMMITTED transaction: committed when the block ends, rolled back when it raises.
 
     Raises DatabaseUnavailable when the database cannot be reached.
     """
-    with translated_errors(), current_engine().begin() as connection:
+    with (
+        translated_errors(),
+        Session(current_engine(), expire_on_commit=False) as session,
+        session.begin(),
+    ):
+        session.connection()  # here, so that a database that is away is noticed here
         acting = IDENTITY.get()
         if acting is not None:
-            connection.execute(_AS_ACTOR, {"actor": acting.actor})
-            _confine(connection, acting)
-        yield connection
+            session.execute(_AS_ACTOR, {"actor": acting.actor})
+            _confine(session, acting)
+        yield session
 
 
 @contextmanager
-def snapshot() -> Iterator[Connection]:
+def snapshot() -> Iterator[Session]:
     """A read-only transaction in which every statement sees the same data.
 
     Raises DatabaseUnavailable when the database cannot be reached.
     """
-    with translated_errors(), current_engine().connect() as connection:
-        connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        _confine(connection, IDENTITY.get())
-        yield connection
+    with translated_errors(), Session(current_engine()) as session:
+        session.connection(
+            execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        )
+        _confine(session, IDENTITY.get())
+        yield session
 
 
-def _confine(connection: Connection, acting: RequestIdentity | None) -> None:
+def _confine(session: Session, acting: RequestIdentity | None) -> None:
     if acting is not None and acting.customer_id is not None:
-        connection.execute(_AS_CUSTOMER, {"tenant": str(acting.customer_id)})
+        session.execute(_AS_CUSTOMER, {"tenant": str(acting.customer_id)})

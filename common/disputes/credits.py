@@ -6,7 +6,8 @@ Invariant: a line is credited at most once, with the amount it billed.
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, func, select, text
+from sqlalchemy import Result, func, select, text
+from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
 from common.disputes.credit import Credit
@@ -20,18 +21,18 @@ _FINAL_CREDITS = text(load_statement("disputes", "final_credits"))
 _COUNT_CREDITS = text(load_statement("disputes", "count_credits"))
 
 
-def pending_credits(connection: Connection, customer_id: UUID) -> list[Credit]:
+def pending_credits(session: Session, customer_id: UUID) -> list[Credit]:
     """The credits on the draft of a customer's first open month."""
-    return _credits(connection.execute(_DRAFT_CREDITS, {"customer_id": str(customer_id)}))
+    return _credits(session.execute(_DRAFT_CREDITS, {"customer_id": str(customer_id)}))
 
 
-def final_credits(connection: Connection, customer_id: UUID, report_id: UUID) -> list[Credit]:
+def final_credits(session: Session, customer_id: UUID, report_id: UUID) -> list[Credit]:
     """The credits on a customer's final report."""
     parameters = {"customer_id": str(customer_id), "report_id": str(report_id)}
-    return _credits(connection.execute(_FINAL_CREDITS, parameters))
+    return _credits(session.execute(_FINAL_CREDITS, parameters))
 
 
-def pending_cents(connection: Connection, customer_id: UUID | None) -> dict[UUID, int]:
+def pending_cents(session: Session, customer_id: UUID | None) -> dict[UUID, int]:
     """What the credits on the draft of the first open month come to, of one customer or all."""
     query = (
         select(Dispute.customer_id, func.sum(DisputeLine.amount_cents).label("cents"))
@@ -42,7 +43,7 @@ def pending_cents(connection: Connection, customer_id: UUID | None) -> dict[UUID
     )
     if customer_id is not None:
         query = query.where(Dispute.customer_id == customer_id)
-    return {row.customer_id: int(row.cents) for row in connection.execute(query)}
+    return {row.customer_id: int(row.cents) for row in session.execute(query)}
 
 
 class CreditCount(NamedTuple):
@@ -53,11 +54,11 @@ class CreditCount(NamedTuple):
     misplaced: int
 
 
-def count_credits(connection: Connection, customer_id: UUID | None) -> CreditCount:
+def count_credits(session: Session, customer_id: UUID | None) -> CreditCount:
     """Counts the credits of one customer or all, and compares each with its dispute and line."""
     parameters = {"customer_id": customer_id and str(customer_id)}
-    return CreditCount(*connection.execute(_COUNT_CREDITS, parameters).one())
+    return CreditCount(*session.execute(_COUNT_CREDITS, parameters).one())
 
 
-def _credits(rows: CursorResult[Any]) -> list[Credit]:
+def _credits(rows: Result[Any]) -> list[Credit]:
     return [Credit._make(row)._replace(reason=DisputeReason(row.reason)) for row in rows]

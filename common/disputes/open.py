@@ -7,15 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    exists,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import and_, exists, func, insert, select, update
+from sqlalchemy.orm import Session
 
 from common.audit_log import record_change
 from common.billing_period import Period
@@ -34,24 +27,24 @@ from common.rating.models import RateCard
 _MAX_ERRORS = 100
 
 
-def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> FoundDispute:
+def open_dispute(session: Session, asked: NewDispute, now: datetime) -> FoundDispute:
     """Stores a dispute of a line, or of each line of a lead that can be disputed.
 
     A line can be, if it is final, billed something, has no dispute that is open or was accepted,
     and if the window of its report's rate card is not over. Raises Invalid for a lead or action
     that is not stored, and Conflict where no line is left or several customers have such a lead.
     """
-    lead = find_lead(connection, asked.lead_id, asked.customer_id, "/customer_id")
+    lead = find_lead(session, asked.lead_id, asked.customer_id, "/customer_id")
     if lead is None:
         raise Invalid(
             "the dispute was refused",
             [FieldError("/lead_id", "unknown_lead", "no such lead is stored")],
         )
     # In a statement of its own: the next one's snapshot must come after the wait.
-    lock_customer(connection, lead.customer_id)
-    lines = _final_lines(connection, lead, asked.action_id)
+    lock_customer(session, lead.customer_id)
+    lines = _final_lines(session, lead, asked.action_id)
     if asked.action_id is not None and not lines:
-        raise _not_on_a_final_report(connection, lead, asked.action_id)
+        raise _not_on_a_final_report(session, lead, asked.action_id)
     refusals = {line.action_id: line.refusal(now, asked.action_id) for line in lines}
     wanted = [line for line in lines if refusals[line.action_id] is None]
     if not wanted:
@@ -62,7 +55,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
             else f"the line cannot be disputed: it {errors[0].detail}",
             errors[:_MAX_ERRORS],
         )
-    dispute_id = connection.execute(
+    dispute_id = session.execute(
         insert(Dispute)
         .values(
             customer_id=lead.customer_id,
@@ -74,7 +67,7 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
         )
         .returning(Dispute.dispute_id)
     ).scalar_one()
-    connection.execute(
+    session.execute(
         insert(DisputeLine),
         [
             {
@@ -88,8 +81,8 @@ def open_dispute(connection: Connection, asked: NewDispute, now: datetime) -> Fo
             for line in wanted
         ],
     )
-    found = get_dispute(connection, dispute_id)
-    record_change(connection, "created", "dispute", dispute_id, after=_audited(found))
+    found = get_dispute(session, dispute_id)
+    record_change(session, "created", "dispute", dispute_id, after=_audited(found))
     return found
 
 
@@ -101,7 +94,7 @@ def _audited(found: FoundDispute) -> dict[str, Any]:
 
 
 def resolve_dispute(
-    connection: Connection,
+    session: Session,
     dispute_id: UUID,
     status: Literal[DisputeStatus.ACCEPTED, DisputeStatus.REJECTED],
     decision: Resolution,
@@ -112,13 +105,13 @@ def resolve_dispute(
     Its lines are credited on the customer's first report that is closed from now on. Raises
     NotFound, and Conflict where it was decided the other way.
     """
-    owner = owner_of(connection, dispute_id)
+    owner = owner_of(session, dispute_id)
     # In a statement of its own: the next one's snapshot must come after the wait.
-    lock_customer(connection, owner)
+    lock_customer(session, owner)
     of_owner = (Dispute.customer_id == owner, Dispute.dispute_id == dispute_id)
-    stands = connection.execute(select(Dispute.status).where(*of_owner)).scalar_one()
+    stands = session.execute(select(Dispute.status).where(*of_owner)).scalar_one()
     if stands is DisputeStatus.OPEN:
-        connection.execute(
+        session.execute(
             update(Dispute)
             .where(*of_owner)
             .values(
@@ -128,15 +121,15 @@ def resolve_dispute(
                 decided_at=now,
             )
         )
-        after = _audited(get_dispute(connection, dispute_id))
+        after = _audited(get_dispute(session, dispute_id))
         before = after | {"status": DisputeStatus.OPEN, "decided_by": None}
-        record_change(connection, "decided", "dispute", dispute_id, before=before, after=after)
+        record_change(session, "decided", "dispute", dispute_id, before=before, after=after)
     elif stands is not status:
         raise Conflict(
             f"the dispute was {stands} before",
             [FieldError("/status", "already_decided", f"is {stands} for ever")],
         )
-    return get_dispute(connection, dispute_id)
+    return get_dispute(session, dispute_id)
 
 
 _DRAFT_LEAD = FieldError(
@@ -178,8 +171,8 @@ class _Line(NamedTuple):
         return FieldError("/lead_id", code, f"its action {self.action_id} {detail}")
 
 
-def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> list[_Line]:
-    periods = lead_periods(connection, lead.customer_id, lead.lead_id)
+def _final_lines(session: Session, lead: Lead, action_id: UUID | None) -> list[_Line]:
+    periods = lead_periods(session, lead.customer_id, lead.lead_id)
     first, last = (
         select(of_all(Action.timestamp))
         .where(Action.customer_id == lead.customer_id, Action.lead_id == lead.lead_id)
@@ -225,18 +218,16 @@ def _final_lines(connection: Connection, lead: Lead, action_id: UUID | None) -> 
     )
     if action_id is not None:
         query = query.where(BillingReportLine.action_id == action_id)
-    return [_Line(*row) for row in connection.execute(query)]
+    return [_Line(*row) for row in session.execute(query)]
 
 
-def _not_on_a_final_report(
-    connection: Connection, lead: Lead, action_id: UUID
-) -> Invalid | Conflict:
+def _not_on_a_final_report(session: Session, lead: Lead, action_id: UUID) -> Invalid | Conflict:
     of_lead = exists().where(
         Action.customer_id == lead.customer_id,
         Action.lead_id == lead.lead_id,
         Action.action_id == action_id,
     )
-    if not connection.scalar(select(of_lead)):
+    if not session.scalar(select(of_lead)):
         error = FieldError("/action_id", "unknown_action", "the lead has no such action")
         return Invalid("the dispute was refused", [error])
     error = FieldError("/action_id", "line_not_final", "stands on a draft")

@@ -7,16 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    Select,
-    and_,
-    exists,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from common.billing_period import Period
@@ -89,26 +80,26 @@ class FoundDispute:
         return sum(line.billed_cents for line in self.lines if line.credit is not None)
 
 
-def get_dispute(connection: Connection, dispute_id: UUID) -> FoundDispute:
+def get_dispute(session: Session, dispute_id: UUID) -> FoundDispute:
     """Raises NotFound."""
-    owner = owner_of(connection, dispute_id)
+    owner = owner_of(session, dispute_id)
     query = select(Dispute).where(Dispute.customer_id == owner, Dispute.dispute_id == dispute_id)
-    return _with_lines(connection, query)[0]
+    return _with_lines(session, query)[0]
 
 
-def owner_of(connection: Connection, dispute_id: UUID) -> UUID:
+def owner_of(session: Session, dispute_id: UUID) -> UUID:
     """The customer of a dispute, whose id is unique by itself. Raises NotFound."""
     query = select(Dispute.customer_id).where(Dispute.dispute_id == dispute_id)
     if (limited_to := tenant()) is not None:
         query = query.where(Dispute.customer_id == limited_to)
-    owner = connection.scalar(query)
+    owner = session.scalar(query)
     if owner is None:
         raise NotFound(f"no dispute {dispute_id} is stored")
     return owner
 
 
 def list_disputes(
-    connection: Connection, wanted: DisputeFilter, after: DisputeKey | None, most: int
+    session: Session, wanted: DisputeFilter, after: DisputeKey | None, most: int
 ) -> list[FoundDispute]:
     """At most `most` disputes, the newest first, from behind `after` on."""
     query = (
@@ -129,19 +120,17 @@ def list_disputes(
         query = query.where(stands_on)
     if after is not None:
         query = query.where(tuple_(Dispute.opened_at, Dispute.dispute_id) < tuple_(*after))
-    return _with_lines(connection, query)
+    return _with_lines(session, query)
 
 
-def disputes_of_lead(
-    connection: Connection, customer_id: UUID, lead_id: UUID
-) -> list[FoundDispute]:
+def disputes_of_lead(session: Session, customer_id: UUID, lead_id: UUID) -> list[FoundDispute]:
     """Every dispute of a lead or of one of its lines, the oldest first."""
     query = (
         select(Dispute)
         .where(Dispute.customer_id == customer_id, Dispute.lead_id == lead_id)
         .order_by(Dispute.opened_at, Dispute.dispute_id)
     )
-    return _with_lines(connection, query)
+    return _with_lines(session, query)
 
 
 def is_credit_of_line() -> ColumnElement[bool]:
@@ -153,23 +142,19 @@ def is_credit_of_line() -> ColumnElement[bool]:
     )
 
 
-def _with_lines(connection: Connection, query: Select[Any]) -> list[FoundDispute]:
+def _with_lines(session: Session, query: Select[Any]) -> list[FoundDispute]:
     """The disputes that `query` selects, each with its customer and lead, and their lines."""
-    rows = (
-        Session(connection)
-        .execute(
-            query.add_columns(Customer.external_id, Lead.external_id)
-            .join(Customer, Customer.customer_id == Dispute.customer_id)
-            .join(
-                Lead,
-                and_(Lead.customer_id == Dispute.customer_id, Lead.lead_id == Dispute.lead_id),
-            )
+    rows = session.execute(
+        query.add_columns(Customer.external_id, Lead.external_id)
+        .join(Customer, Customer.customer_id == Dispute.customer_id)
+        .join(
+            Lead,
+            and_(Lead.customer_id == Dispute.customer_id, Lead.lead_id == Dispute.lead_id),
         )
-        .all()
-    )
+    ).all()
     lines = defaultdict(list)
     owners = {dispute.customer_id for dispute, *_ in rows}
-    for row in _disputed_lines(connection, owners, [dispute.dispute_id for dispute, *_ in rows]):
+    for row in _disputed_lines(session, owners, [dispute.dispute_id for dispute, *_ in rows]):
         place = None
         if row.credited_on is not None:
             place = CreditPlace(Period(row.credited_on), ReportStatus.FINAL)
@@ -196,7 +181,7 @@ def _with_lines(connection: Connection, query: Select[Any]) -> list[FoundDispute
 
 
 def _disputed_lines(
-    connection: Connection, owners: set[UUID], dispute_ids: list[UUID]
+    session: Session, owners: set[UUID], dispute_ids: list[UUID]
 ) -> Iterable[Row[Any]]:
     if not dispute_ids:
         return []
@@ -246,4 +231,4 @@ def _disputed_lines(
         .where(DisputeLine.customer_id.in_(owners), DisputeLine.dispute_id.in_(dispute_ids))
         .order_by(BillingReport.period, DisputeLine.line_number)
     )
-    return connection.execute(query)
+    return session.execute(query)

@@ -7,7 +7,7 @@ lead of theirs still counts as a repeat, and is stored without the person too.
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, or_, select, text
+from sqlalchemy import bindparam, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import Session
@@ -42,7 +42,7 @@ class Erased:
         return f"erased from {self.leads} leads and {self.quarantined_leads} in quarantine"
 
 
-def erase_user(connection: Connection, customer: str, user: str, settings: Settings) -> Erased:
+def erase_user(session: Session, customer: str, user: str, settings: Settings) -> Erased:
     """Takes out of a customer's leads, stored and quarantined, who a user is.
 
     `user` is an email, a phone number, an external id or a user key: its leads are those billed
@@ -51,20 +51,20 @@ def erase_user(connection: Connection, customer: str, user: str, settings: Setti
     too. Again, or for a user nobody knows, it changes nothing. Raises NotFound for the customer,
     and Invalid for a user that is no more than blanks.
     """
-    found = customer_of(connection, customer)
+    found = customer_of(session, customer)
     customer_id = found.customer_id
     # A lead that is being stored at this moment is either seen below, or stored after we are done.
-    lock_customer(connection, customer_id)
-    require_known_hash_key(connection, settings)  # with another one nobody would be found
+    lock_customer(session, customer_id)
+    require_known_hash_key(session, settings)  # with another one nobody would be found
     person = _Person(customer_id, user, settings.user_secret)
     if not person.keys:
         raise Invalid("the user is empty", [FieldError("/user", "empty", "must not be empty")])
     leads: list[UUID] = []
     held: dict[UUID, UUID] = {}
     while person.has_grown():
-        leads = person.leads(connection)
-        held = person.held(connection)
-    row = connection.execute(
+        leads = person.leads(session)
+        held = person.held(session)
+    row = session.execute(
         _ERASE,
         {
             "customer": customer_id,
@@ -77,7 +77,7 @@ def erase_user(connection: Connection, customer: str, user: str, settings: Setti
     erased = Erased(row.leads, row.quarantined_leads)
     keys = [str(key) for key in sorted(person.keys)]
     after = {"customer_id": found.external_id, "user_keys": keys} | asdict(erased)
-    record_change(connection, "erased", "user", keys[0], after=after)
+    record_change(session, "erased", "user", keys[0], after=after)
     return erased
 
 
@@ -98,7 +98,7 @@ class _Person:
         before, self._known = self._known, len(self.keys)
         return self._known > before
 
-    def leads(self, connection: Connection) -> list[UUID]:
+    def leads(self, session: Session) -> list[UUID]:
         """The user's stored leads, whose other identifiers become known."""
         columns = {
             UserKind.EMAIL: Lead.user_email,
@@ -111,19 +111,19 @@ class _Person:
             or_(Lead.user_key.in_({*self.keys, self._asked_key} - {None}), *carries),
         )
         found = []
-        for lead_id, key, *values in connection.execute(query):
+        for lead_id, key, *values in session.execute(query):
             found.append(lead_id)
             self.keys.add(key)
             self._learn(dict(zip(columns, values, strict=True)))
         return found
 
-    def held(self, connection: Connection) -> dict[UUID, UUID]:
+    def held(self, session: Session) -> dict[UUID, UUID]:
         """The user's quarantined leads, each with the key it will be billed under."""
         query = select(QuarantinedLead).where(
             QuarantinedLead.customer_id == self._customer_id, QuarantinedLead.lead.has_key("user")
         )
         found = {}
-        for each in Session(connection).scalars(query):
+        for each in session.scalars(query):
             user = each.lead["user"]
             values = {kind: user.get(kind.value) for kind in _IN_ORDER}
             key = next(self._key(kind, value) for kind, value in values.items() if value)

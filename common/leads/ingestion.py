@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.database.deployment import require_known_hash_key
@@ -33,7 +34,7 @@ _PREPARE = "prepare ingest_leads (json) as " + _STATEMENT.replace("%", "%%")
 
 
 def ingest_leads(
-    connection: Connection,
+    session: Session,
     leads: Mapping[int, Lead],
     settings: Settings,
     erased: UUID | None = None,
@@ -46,12 +47,12 @@ def ingest_leads(
     if not leads:
         return []
     batch = _Batch(leads, settings, erased)
-    if "ingest_leads" not in connection.info:
-        require_known_hash_key(connection, settings)
-        connection.exec_driver_sql(_PREPARE)
-        connection.info["ingest_leads"] = True
+    if "ingest_leads" not in session.connection().info:
+        require_known_hash_key(session, settings)
+        session.connection().exec_driver_sql(_PREPARE)
+        session.connection().info["ingest_leads"] = True
     parameter = batch.parameter()
-    rows = connection.exec_driver_sql(_LOCK_AND_INGEST, (batch.customers(), parameter))
+    rows = session.connection().exec_driver_sql(_LOCK_AND_INGEST, (batch.customers(), parameter))
     return batch.results(rows)
 
 

@@ -4,14 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    func,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from common.audit_log import record_change
@@ -52,7 +45,7 @@ _MISSING_ID = QuarantinedLead.lead[
 ].astext
 
 
-def quarantine_causes(connection: Connection) -> list[HeldBack]:
+def quarantine_causes(session: Session) -> list[HeldBack]:
     """What leads wait for, the most awaited first."""
     query = (
         select(
@@ -67,12 +60,12 @@ def quarantine_causes(connection: Connection) -> list[HeldBack]:
     )
     return [
         HeldBack(Cause(row.reason, row.missing_id), row.leads, row.since)
-        for row in connection.execute(query)
+        for row in session.execute(query)
     ]
 
 
 def quarantined_leads(
-    connection: Connection, after: QuarantineKey | None, most: int, cause: Cause | None = None
+    session: Session, after: QuarantineKey | None, most: int, cause: Cause | None = None
 ) -> list[QuarantinedLead]:
     """At most `most` leads that wait for a replay, newest first, from behind `after` on."""
     query = (
@@ -84,7 +77,7 @@ def quarantined_leads(
     if after is not None:
         place = tuple_(QuarantinedLead.received_at, QuarantinedLead.quarantine_id)
         query = query.where(place < tuple_(*after))
-    return list(Session(connection).scalars(query))
+    return list(session.scalars(query))
 
 
 def _held_by(cause: Cause | None) -> list[ColumnElement[bool]]:
@@ -93,29 +86,25 @@ def _held_by(cause: Cause | None) -> list[ColumnElement[bool]]:
     return [QuarantinedLead.reason == cause.reason, cause.missing_id == _MISSING_ID]
 
 
-def replay(
-    connection: Connection, quarantine_id: UUID, settings: Settings, now: datetime
-) -> Result:
+def replay(session: Session, quarantine_id: UUID, settings: Settings, now: datetime) -> Result:
     """Takes a quarantined lead in again, now that its customer and product may be known.
 
     Raises NotFound when there is no such entry, and Conflict when the lead still cannot be stored:
     it then stays in quarantine.
     """
-    customer_id = connection.scalar(
+    customer_id = session.scalar(
         select(QuarantinedLead.customer_id).where(QuarantinedLead.quarantine_id == quarantine_id)
     )
     if customer_id is None:
         raise NotFound(f"no lead is quarantined under {quarantine_id}")
     # Before the entry's own lock: erasing a user takes the two in this order.
-    share_customer(connection, customer_id)
-    held = Session(connection).get_one(
-        QuarantinedLead, (customer_id, quarantine_id), with_for_update=True
-    )
+    share_customer(session, customer_id)
+    held = session.get_one(QuarantinedLead, (customer_id, quarantine_id), with_for_update=True)
     lead = validate_lead(held.lead, now)
     if isinstance(lead, list):
         raise Conflict("the quarantined lead is no longer valid", lead)
     erased = held.user_key if lead.user is None else None
-    (result,) = ingest_leads(connection, {0: lead}, settings, erased)
+    (result,) = ingest_leads(session, {0: lead}, settings, erased)
     if erased is not None:
         result.warnings.clear()
     if not result.status.is_stored:
@@ -124,7 +113,7 @@ def replay(
             result.errors,
             extra=summary([result], is_array=False),
         )
-    replayed_at = connection.scalar(
+    replayed_at = session.scalar(
         update(QuarantinedLead)
         .where(
             QuarantinedLead.customer_id == customer_id,
@@ -136,6 +125,6 @@ def replay(
     before = {"lead_id": held.lead_id, "reason": held.reason, "replayed_at": held.replayed_at}
     after = before | {"replayed_at": replayed_at}
     record_change(
-        connection, "replayed", "quarantined_lead", quarantine_id, before=before, after=after
+        session, "replayed", "quarantined_lead", quarantine_id, before=before, after=after
     )
     return result

@@ -10,17 +10,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Date,
-    exists,
-    func,
-    literal,
-    select,
-    text,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Date, exists, func, literal, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from common import identifiers
@@ -66,34 +56,34 @@ class FoundLead:
 
 
 def find_leads(
-    connection: Connection, wanted: LeadFilter, secret: bytes, after: LeadKey | None, most: int
+    session: Session, wanted: LeadFilter, secret: bytes, after: LeadKey | None, most: int
 ) -> list[FoundLead]:
     """At most `most` leads, newest first, from behind `after` on. `secret`: the user hash key."""
     query = (
         select(Lead)
-        .where(*_conditions(connection, wanted, secret))
+        .where(*_conditions(session, wanted, secret))
         .order_by(Lead.created_at.desc(), Lead.lead_id.desc())
         .limit(most)
     )
     if after is not None:
         query = query.where(tuple_(Lead.created_at, Lead.lead_id) < tuple_(*after))
-    return _with_actions(connection, Session(connection).scalars(query))
+    return _with_actions(session, session.scalars(query))
 
 
-def get_lead(connection: Connection, external_id: str, customer: str | None) -> FoundLead:
+def get_lead(session: Session, external_id: str, customer: str | None) -> FoundLead:
     """The lead of that id, as it was sent or as our UUID, of a customer.
 
     Without `customer`, it is the tenant's, or that of the only customer with such a lead. Raises
     NotFound, and Conflict where several customers have one.
     """
-    lead = find_lead(connection, external_id, customer, "/query/customer_id")
+    lead = find_lead(session, external_id, customer, "/query/customer_id")
     if lead is None:
         raise NotFound(f"no lead {external_id!r} is stored")
-    return _with_actions(connection, [lead])[0]
+    return _with_actions(session, [lead])[0]
 
 
 def find_lead(
-    connection: Connection, external_id: str, customer: str | None, pointer: str
+    session: Session, external_id: str, customer: str | None, pointer: str
 ) -> Lead | None:
     """The same without its actions; None where there is none.
 
@@ -101,17 +91,17 @@ def find_lead(
     """
     owner = tenant() if customer is None else identifiers.customer_id(customer)
     if owner is not None:
-        return _lead_of(connection, owner, external_id)
-    owners = _owners(connection, external_id)
+        return _lead_of(session, owner, external_id)
+    owners = _owners(session, external_id)
     if len(owners) > 1:
         raise Conflict(
             f"{len(owners)} customers have a lead {external_id!r}: name the customer",
             [FieldError(pointer, "ambiguous_lead_id", "is needed: several customers have it")],
         )
-    return _lead_of(connection, owners[0], external_id) if owners else None
+    return _lead_of(session, owners[0], external_id) if owners else None
 
 
-def _lead_of(connection: Connection, customer_id: UUID, external_id: str) -> Lead | None:
+def _lead_of(session: Session, customer_id: UUID, external_id: str) -> Lead | None:
     as_sent, *ours = identifiers.lead_ids(customer_id, external_id)
     query = (
         select(Lead)
@@ -119,7 +109,7 @@ def _lead_of(connection: Connection, customer_id: UUID, external_id: str) -> Lea
         .order_by(Lead.lead_id != as_sent)
         .limit(1)
     )
-    return Session(connection).scalars(query).first()
+    return session.scalars(query).first()
 
 
 _OWNERS = text(
@@ -132,19 +122,19 @@ join leads using (customer_id, lead_id)
 )
 
 
-def _owners(connection: Connection, external_id: str) -> list[UUID]:
+def _owners(session: Session, external_id: str) -> list[UUID]:
     """The customers that have a lead of that id, which is another UUID for each."""
     named = [
         (str(customer), str(lead_id))
-        for customer in connection.scalars(select(Customer.customer_id))
+        for customer in session.scalars(select(Customer.customer_id))
         for lead_id in identifiers.lead_ids(customer, external_id)
     ]
     customers, lead_ids = ([each[place] for each in named] for place in (0, 1))
-    found = connection.scalars(_OWNERS, {"customer_ids": customers, "lead_ids": lead_ids})
+    found = session.scalars(_OWNERS, {"customer_ids": customers, "lead_ids": lead_ids})
     return list(found)
 
 
-def _with_actions(connection: Connection, leads: Iterable[Lead]) -> list[FoundLead]:
+def _with_actions(session: Session, leads: Iterable[Lead]) -> list[FoundLead]:
     found = {lead.lead_id: FoundLead(lead, []) for lead in leads}
     owners = {each.lead.customer_id for each in found.values()}
     query = (
@@ -152,14 +142,12 @@ def _with_actions(connection: Connection, leads: Iterable[Lead]) -> list[FoundLe
         .where(Action.customer_id.in_(owners), Action.lead_id.in_(found))
         .order_by(Action.timestamp, Action.action_key, Action.engagement_level, Action.occurrence)
     )
-    for action in Session(connection).scalars(query):
+    for action in session.scalars(query):
         found[action.lead_id].actions.append(action)
     return list(found.values())
 
 
-def _conditions(
-    connection: Connection, wanted: LeadFilter, secret: bytes
-) -> list[ColumnElement[bool]]:
+def _conditions(session: Session, wanted: LeadFilter, secret: bytes) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.customer_id is not None:
         conditions.append(Lead.customer_id == identifiers.customer_id(wanted.customer_id))
@@ -168,7 +156,7 @@ def _conditions(
     if wanted.lead_type is not None:
         conditions.append(Lead.lead_type == wanted.lead_type)
     if wanted.user is not None:
-        keys = _user_keys(connection, wanted, secret)
+        keys = _user_keys(session, wanted, secret)
         conditions.append(tuple_(Lead.customer_id, Lead.user_key).in_(keys))
     if wanted.engagement_level is not None or wanted.action_type is not None:
         conditions.append(_has_action(wanted))
@@ -190,14 +178,12 @@ def _has_action(wanted: LeadFilter) -> ColumnElement[bool]:
     return action
 
 
-def _user_keys(
-    connection: Connection, wanted: LeadFilter, secret: bytes
-) -> list[tuple[UUID, UUID]]:
+def _user_keys(session: Session, wanted: LeadFilter, secret: bytes) -> list[tuple[UUID, UUID]]:
     """The customers, each with the keys that person would have there."""
     if wanted.customer_id is not None:
         customers = [identifiers.customer_id(wanted.customer_id)]
     else:
-        customers = list(connection.scalars(select(Customer.customer_id)))
+        customers = list(session.scalars(select(Customer.customer_id)))
     asked = wanted.user or ""
     keys = [
         (customer, identifiers.user_key(secret, customer, kind, value))

@@ -3,7 +3,8 @@
 Invariant: one statement over indexes, cheap enough to be asked every minute.
 """
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common.observability.metrics import Metric
 
@@ -40,9 +41,9 @@ _STATEMENT = text(
 )
 
 
-def pending_work(connection: Connection) -> dict[Metric, int]:
+def pending_work(session: Session) -> dict[Metric, int]:
     """How many leads wait in quarantine, customers are parked, and customers are overdue."""
-    row = connection.execute(_STATEMENT, {"days": _DAYS_TO_CLOSE}).one()
+    row = session.execute(_STATEMENT, {"days": _DAYS_TO_CLOSE}).one()
     return {
         Metric.QUARANTINED_NOW: row.quarantined,
         Metric.PARKED_NOW: row.parked,

@@ -3,7 +3,8 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
 from common.rating.scope import range_parameters
@@ -13,20 +14,20 @@ _LEAD_PERIODS = text(load_statement("rating", "lead_periods"))
 
 
 def active_periods(
-    connection: Connection,
+    session: Session,
     customer_id: UUID | None,
     start: date | datetime | None,
     end: date | datetime | None,
 ) -> list[tuple[UUID, date]]:
     """The customers and periods that have an action from `start` on and before `end`."""
-    rows = connection.execute(
+    rows = session.execute(
         _ACTIVE_PERIODS,
         {"customer_id": customer_id and str(customer_id)} | range_parameters(start, end),
     )
     return [(row.customer_id, row.period) for row in rows]
 
 
-def lead_periods(connection: Connection, customer_id: UUID, lead_id: UUID) -> list[date]:
+def lead_periods(session: Session, customer_id: UUID, lead_id: UUID) -> list[date]:
     """The billing periods that a lead's actions belong to."""
     parameters = {"customer_id": str(customer_id), "lead_id": str(lead_id)}
-    return list(connection.scalars(_LEAD_PERIODS, parameters))
+    return list(session.scalars(_LEAD_PERIODS, parameters))

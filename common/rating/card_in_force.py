@@ -5,7 +5,8 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
 
@@ -23,10 +24,10 @@ class RateCardInForce(NamedTuple):
 
 
 def rate_cards_in_force(
-    connection: Connection, pairs: Collection[tuple[UUID, date]]
+    session: Session, pairs: Collection[tuple[UUID, date]]
 ) -> dict[tuple[UUID, date], RateCardInForce]:
     """The card that prices each pair of a customer and a period, where there is one."""
-    rows = connection.execute(
+    rows = session.execute(
         _RATE_CARDS_IN_FORCE,
         {
             "customer_ids": [str(customer_id) for customer_id, _ in pairs],

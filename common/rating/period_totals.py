@@ -4,7 +4,8 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
 from common.enums import ReportStatus
@@ -49,19 +50,19 @@ class Entry(NamedTuple):
 _PERIOD_TOTALS = text(load_statement("rating", "period_totals"))
 
 
-def draft_entries(connection: Connection, scope: Scope) -> list[Entry]:
+def draft_entries(session: Session, scope: Scope) -> list[Entry]:
     """The totals of every open period that `scope` shows a line of.
 
     Raises Unpriced when an action has no price on its rate card.
     """
-    return entry_rows(connection, _PERIOD_TOTALS, scope, ReportStatus.DRAFT)
+    return entry_rows(session, _PERIOD_TOTALS, scope, ReportStatus.DRAFT)
 
 
 def entry_rows(
-    connection: Connection, query: TextClause, scope: Scope, status: ReportStatus
+    session: Session, query: TextClause, scope: Scope, status: ReportStatus
 ) -> list[Entry]:
     result = []
-    for row in connection.execute(query, scope.parameters()):
+    for row in session.execute(query, scope.parameters()):
         require_prices(row.unpriced)
         result.append(
             Entry(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select, text
+from sqlalchemy import ColumnElement, exists, func, select, text
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing_period import Period
@@ -18,14 +19,14 @@ from common.rating.models import RateCard
 from common.rating.schemas import NewCard, ProposedCard
 
 
-def require_addable(connection: Connection, card: NewCard, now: datetime) -> int:
+def require_addable(session: Session, card: NewCard, now: datetime) -> int:
     """Raises what `add_card` raises; the newest version that the card's would come behind.
 
     Holds the card's versions as they are until the transaction ends.
     """
     customer_id = owner_of(card)
-    errors = list(_errors(connection, card, ""))
-    if customer_id is not None and not _is_known(connection, customer_id):
+    errors = list(_errors(session, card, ""))
+    if customer_id is not None and not _is_known(session, customer_id):
         errors.insert(0, _unknown_customer("/customer_id"))
     if customer_id is None and card.follows_default:
         errors.append(
@@ -35,10 +36,10 @@ def require_addable(connection: Connection, card: NewCard, now: datetime) -> int
         raise Invalid("the rate card was refused", errors)
     # Versions of one card are added one after another.
     if customer_id is None:
-        lock_default_rate_card(connection)
+        lock_default_rate_card(session)
     else:
-        lock_customer(connection, customer_id)
-    newest = connection.scalar(select(func.max(RateCard.version)).where(is_of(customer_id))) or 0
+        lock_customer(session, customer_id)
+    newest = session.scalar(select(func.max(RateCard.version)).where(is_of(customer_id))) or 0
     if card.expected_version not in {None, newest}:
         raise Conflict(
             f"the newest version of this rate card is {newest}: somebody else has changed it",
@@ -48,7 +49,7 @@ def require_addable(connection: Connection, card: NewCard, now: datetime) -> int
                 )
             ],
         )
-    _require_future(connection, customer_id, Period.parse(card.valid_from), now)
+    _require_future(session, customer_id, Period.parse(card.valid_from), now)
     return newest
 
 
@@ -56,22 +57,22 @@ def owner_of(card: NewCard) -> UUID | None:
     return None if card.customer_id is None else identifiers.customer_id(card.customer_id)
 
 
-def require_sound(connection: Connection, card: ProposedCard, prefix: str) -> None:
+def require_sound(session: Session, card: ProposedCard, prefix: str) -> None:
     """Raises Invalid for a card that is incomplete or names what is not known.
 
     `prefix`: the pointer at which the card stands in its request.
     """
-    errors = list(_errors(connection, card, prefix))
+    errors = list(_errors(session, card, prefix))
     if errors:
         raise Invalid("the rate card was refused", errors)
 
 
-def _errors(connection: Connection, card: ProposedCard, prefix: str) -> Iterator[FieldError]:
+def _errors(session: Session, card: ProposedCard, prefix: str) -> Iterator[FieldError]:
     if card.follows_default:
         return
     places = [rate.place() for rate in card.required_rates()]
-    lead_types = _known_lead_types(connection, card)
-    products = _known_products(connection, [product for _, _, product in places if product])
+    lead_types = _known_lead_types(session, card)
+    products = _known_products(session, [product for _, _, product in places if product])
     for number, (level, lead_type, product) in enumerate(places):
         pointer = f"{prefix}/rates/{number}"
         if lead_type is not None and lead_type not in lead_types:
@@ -97,19 +98,19 @@ def _errors(connection: Connection, card: ProposedCard, prefix: str) -> Iterator
             yield FieldError(pointer, "repeated_lead_type", "stands there already")
 
 
-def _known_lead_types(connection: Connection, card: ProposedCard) -> set[str]:
+def _known_lead_types(session: Session, card: ProposedCard) -> set[str]:
     named = {rate.lead_type for rate in card.required_rates() if rate.lead_type is not None}
     named.update(card.duplicates_charged_for)
     return set(
-        connection.scalars(select(LeadType.lead_type).where(LeadType.lead_type.in_(named)))
+        session.scalars(select(LeadType.lead_type).where(LeadType.lead_type.in_(named)))
         if named
         else []
     )
 
 
-def _known_products(connection: Connection, named: list[UUID]) -> set[UUID]:
+def _known_products(session: Session, named: list[UUID]) -> set[UUID]:
     return set(
-        connection.scalars(
+        session.scalars(
             select(Product.product_id).where(
                 Product.product_id.in_(named), is_shown(Product.product_id)
             )
@@ -119,8 +120,8 @@ def _known_products(connection: Connection, named: list[UUID]) -> set[UUID]:
     )
 
 
-def _is_known(connection: Connection, customer_id: UUID) -> bool:
-    return bool(connection.scalar(select(exists().where(Customer.customer_id == customer_id))))
+def _is_known(session: Session, customer_id: UUID) -> bool:
+    return bool(session.scalar(select(exists().where(Customer.customer_id == customer_id))))
 
 
 def _unknown_customer(pointer: str) -> FieldError:
@@ -139,14 +140,14 @@ _PERIOD_BEGINS_AT = text(load_statement("rating", "period_begins_at"))
 
 
 def _require_future(
-    connection: Connection, customer_id: UUID | None, period: Period, now: datetime
+    session: Session, customer_id: UUID | None, period: Period, now: datetime
 ) -> None:
     closed = exists().where(Customer.closed_through >= period.start)
     if customer_id is not None:
         closed = closed.where(Customer.customer_id == customer_id)
-    if connection.scalar(select(closed)):
+    if session.scalar(select(closed)):
         raise _untimely("period_closed", f"{period} is closed by a final report")
-    begins_at = connection.execute(
+    begins_at = session.execute(
         _PERIOD_BEGINS_AT,
         {"period": period.start, "customer_id": customer_id and str(customer_id)},
     ).scalar_one()

@@ -10,18 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import (
-    Connection,
-    ScalarResult,
-    Select,
-    column,
-    func,
-    insert,
-    null,
-    select,
-    text,
-    tuple_,
-)
+from sqlalchemy import ScalarResult, Select, column, func, insert, null, select, text, tuple_
 from sqlalchemy.orm import Session, with_loader_criteria
 
 from common import identifiers
@@ -37,15 +26,15 @@ from common.rating.rate_card_checks import is_of, owner_of, require_addable
 from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard, ProposedCard, ProposedRate
 
 
-def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateCard:
+def add_rate_card(session: Session, card: NewCard, now: datetime) -> RateCard:
     """Stores a new version.
 
     Raises Invalid for a card that is incomplete or names what is not known, and Conflict when its
     first month has begun or is closed, or when somebody else added a version first.
     """
-    newest = require_addable(connection, card, now)
+    newest = require_addable(session, card, now)
     customer_id, period = owner_of(card), Period.parse(card.valid_from)
-    card_id = connection.execute(
+    card_id = session.execute(
         insert(RateCard)
         .values(
             customer_id=customer_id,
@@ -60,14 +49,14 @@ def add_rate_card(connection: Connection, card: NewCard, now: datetime) -> RateC
     ).scalar_one()
     of_card = {"rate_card_id": card_id, "customer_id": customer_id}
     if card.rates:
-        connection.execute(insert(StoredRate), [_row(rate) | of_card for rate in card.rates])
+        session.execute(insert(StoredRate), [_row(rate) | of_card for rate in card.rates])
     if card.duplicates_charged_for:
-        connection.execute(
+        session.execute(
             insert(RateCardChargedDuplicates),
             [{"lead_type": lead_type} | of_card for lead_type in card.duplicates_charged_for],
         )
-    stored = Session(connection).get_one(RateCard, card_id)
-    record_change(connection, "created", "rate_card", card_id, after=_audited(stored))
+    stored = session.get_one(RateCard, card_id)
+    record_change(session, "created", "rate_card", card_id, after=_audited(stored))
     return stored
 
 
@@ -100,25 +89,25 @@ def _audited_rate(rate: StoredRate) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def statement_parameter(connection: Connection, card: ProposedCard, period: Period) -> str:
+def statement_parameter(session: Session, card: ProposedCard, period: Period) -> str:
     """The card as the rating statement takes one in place of those in force: JSON.
 
     A card that follows the default card is the default card of the period. Raises Unpriced where
     there is none.
     """
     if card.follows_default:
-        return _parameter_of_default(connection, period)
+        return _parameter_of_default(session, period)
     terms = _terms(card)
     rates = [_row(rate) for rate in card.required_rates()]
     return _parameter(terms["cap_cents"], terms["cap_scope"], card.duplicates_charged_for, rates)
 
 
-def _parameter_of_default(connection: Connection, period: Period) -> str:
+def _parameter_of_default(session: Session, period: Period) -> str:
     default_card = func.rate_card_in_force(null(), period.start)
-    card_id = connection.scalar(select(column("rate_card_id")).select_from(default_card))
+    card_id = session.scalar(select(column("rate_card_id")).select_from(default_card))
     if card_id is None:
         raise Unpriced(f"no rate card is in force in {period}")
-    card = get_rate_card(connection, card_id)
+    card = get_rate_card(session, card_id)
     rates = [
         {
             "engagement_level": rate.engagement_level,
@@ -148,31 +137,29 @@ def _parameter(
     ).decode()
 
 
-def latest_rate_card(connection: Connection, customer_id: UUID | None) -> RateCard | None:
+def latest_rate_card(session: Session, customer_id: UUID | None) -> RateCard | None:
     """The newest version of a customer's own card, or of the default one, where there is one."""
     query = select(RateCard).where(is_of(customer_id)).order_by(RateCard.version.desc()).limit(1)
-    return _found(connection, query).first()
+    return _found(session, query).first()
 
 
-def rate_card_by_number(
-    connection: Connection, customer_id: UUID | None, number: int
-) -> RateCard | None:
+def rate_card_by_number(session: Session, customer_id: UUID | None, number: int) -> RateCard | None:
     """One version by its number."""
     query = select(RateCard).where(is_of(customer_id), RateCard.version == number)
-    return _found(connection, query).first()
+    return _found(session, query).first()
 
 
-def get_rate_card(connection: Connection, rate_card_id: UUID) -> RateCard:
+def get_rate_card(session: Session, rate_card_id: UUID) -> RateCard:
     """One version by its id. Raises NotFound."""
     query = select(RateCard).where(RateCard.rate_card_id == rate_card_id)
-    card = _found(connection, query).first()
+    card = _found(session, query).first()
     if card is None:
         raise NotFound(f"no rate card has the id {rate_card_id}")
     return card
 
 
 def list_rate_cards(
-    connection: Connection, customer_id: str | None, after: CardKey | None, limit: int
+    session: Session, customer_id: str | None, after: CardKey | None, limit: int
 ) -> list[RateCard]:
     """At most `limit` versions: the default card's, then each customer's, the newest first.
 
@@ -189,14 +176,14 @@ def list_rate_cards(
         query = query.where(RateCard.customer_id == identifiers.customer_id(customer_id))
     if after is not None:
         query = query.where(tuple_(owner, -RateCard.version) > (after.owner, -after.version))
-    return list(_found(connection, query))
+    return list(_found(session, query))
 
 
-def _found(connection: Connection, query: Select[RateCard]) -> ScalarResult[RateCard]:
+def _found(session: Session, query: Select[RateCard]) -> ScalarResult[RateCard]:
     """Cards without the rates of products that the request may not show."""
     of_shown_products = StoredRate.product_id.is_(None) | is_shown(StoredRate.product_id)
     only_these = with_loader_criteria(StoredRate, of_shown_products)
-    return Session(connection).scalars(query.options(only_these))
+    return session.scalars(query.options(only_these))
 
 
 def _terms(card: ProposedCard) -> dict[str, Any]:

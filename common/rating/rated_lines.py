@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
 from common.enums import EngagementLevel
@@ -32,10 +33,10 @@ class LineKey(NamedTuple):
 
 
 def lines(
-    connection: Connection, scope: Scope, *, lead_id: UUID | None = None
+    session: Session, scope: Scope, *, lead_id: UUID | None = None
 ) -> Iterator[tuple[Line, LineKey]]:
     """The lines that `scope` shows, in canonical order, as they arrive from the database."""
-    rows = connection.execute(
+    rows = session.execute(
         _LINES,
         scope.parameters() | {"lead_id": lead_id and str(lead_id)},
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing_period import Period
@@ -36,7 +37,7 @@ class Simulated:
 
 
 def simulate(
-    connection: Connection,
+    session: Session,
     period: Period,
     card: ProposedCard,
     customers: Sequence[tuple[str, str]] | None,
@@ -50,7 +51,7 @@ def simulate(
     Raises Invalid for a card or customer that is refused, and Unpriced when an action has no price
     on the card in force.
     """
-    require_sound(connection, card, "/rate_card")
+    require_sound(session, card, "/rate_card")
     if card.follows_default and customers is None:
         raise Invalid(
             "the simulation names no customers",
@@ -62,20 +63,20 @@ def simulate(
                 )
             ],
         )
-    ids = None if customers is None else _known(connection, customers)
+    ids = None if customers is None else _known(session, customers)
     if ids is None:
-        active = active_periods(connection, None, period.start, period.end)
+        active = active_periods(session, None, period.start, period.end)
         ids = {customer_id for customer_id, _ in active}
     if not ids:
         return []
-    cards = rate_cards_in_force(connection, [(customer_id, period.start) for customer_id in ids])
+    cards = rate_cards_in_force(session, [(customer_id, period.start) for customer_id in ids])
     in_force = {customer_id: card for (customer_id, _), card in cards.items()}
     if ids - in_force.keys():
         raise Unpriced(f"no rate card is in force in {period}")
     repriced = {key for key in ids if customers is not None or in_force[key].is_default}
-    current = _totals(connection, ids, period)
-    proposed = _totals(connection, repriced, period, statement_parameter(connection, card, period))
-    rows = connection.execute(
+    current = _totals(session, ids, period)
+    proposed = _totals(session, repriced, period, statement_parameter(session, card, period))
+    rows = session.execute(
         select(Customer.customer_id, Customer.external_id, Customer.name)
         .where(Customer.customer_id.in_(ids))
         .order_by(Customer.external_id)
@@ -94,19 +95,19 @@ def simulate(
 
 
 def _totals(
-    connection: Connection, customers: set[UUID], period: Period, card: str | None = None
+    session: Session, customers: set[UUID], period: Period, card: str | None = None
 ) -> dict[UUID, Totals]:
     pairs = [(customer, period.start) for customer in sorted(customers)]
-    entries = draft_entries(connection, Scope(pairs, as_if_open=True, proposed_card=card))
+    entries = draft_entries(session, Scope(pairs, as_if_open=True, proposed_card=card))
     return {entry.customer_id: entry.totals for entry in entries}
 
 
-def _known(connection: Connection, customers: Sequence[tuple[str, str]]) -> set[UUID]:
+def _known(session: Session, customers: Sequence[tuple[str, str]]) -> set[UUID]:
     pointers = [(identifiers.customer_id(name), pointer) for name, pointer in customers]
     query = select(Customer.customer_id).where(
         Customer.customer_id.in_([customer_id for customer_id, _ in pointers])
     )
-    known = set(connection.scalars(query))
+    known = set(session.scalars(query))
     errors = [
         FieldError(pointer, "unknown_customer", "no such customer is registered")
         for customer_id, pointer in pointers

@@ -8,7 +8,8 @@ from datetime import date
 from enum import IntEnum
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.database.sql_loader import load_statement
@@ -66,20 +67,20 @@ class Overview:
         return self.months[-2][1]
 
 
-def active_months(connection: Connection) -> list[Period]:
+def active_months(session: Session) -> list[Period]:
     """The months in which any customer has an action, newest first."""
-    pairs = active_periods(connection, None, None, None)
+    pairs = active_periods(session, None, None, None)
     return [Period(month) for month in sorted({month for _, month in pairs}, reverse=True)]
 
 
-def overview(connection: Connection, month: Period) -> Overview:
+def overview(session: Session, month: Period) -> Overview:
     """The month and the eleven before it.
 
     An action without a price adds nothing to the amounts; `unpriced_actions` counts those of the
     month.
     """
     shown = _months_up_to(month)
-    rows = connection.execute(_OVERVIEW, overview_parameters(connection, month)).all()
+    rows = session.execute(_OVERVIEW, overview_parameters(session, month)).all()
     by_month: dict[date, Totals] = {}
     result = Overview([])
     by_part = {
@@ -108,13 +109,13 @@ def overview(connection: Connection, month: Period) -> Overview:
     )
 
 
-def overview_parameters(connection: Connection, month: Period) -> dict[str, object]:
+def overview_parameters(session: Session, month: Period) -> dict[str, object]:
     """The parameters of the overview's statement, with the open months of each customer."""
     first = _months_up_to(month)[0]
-    through = all_closed_through(connection)
+    through = all_closed_through(session)
     still_open: list[tuple[UUID, date]] = [
         (customer, period)
-        for customer, period in active_periods(connection, None, first.start, month.end)
+        for customer, period in active_periods(session, None, first.start, month.end)
         if customer not in through or period > through[customer]
     ]
     return Scope(still_open).parameters() | {
@@ -142,7 +143,7 @@ class PendingWork:
     open_disputes: int
 
 
-def pending_work(connection: Connection) -> PendingWork:
+def pending_work(session: Session) -> PendingWork:
     """What needs attention, in any month.
 
     Late actions arrived after their month was closed, and stand as prior-period lines on a draft.
@@ -154,5 +155,5 @@ def pending_work(connection: Connection) -> PendingWork:
         select(func.count()).where(BillingRun.finished_at.is_(None), is_shown()),
         select(func.count()).where(Dispute.status == DisputeStatus.OPEN),
     )
-    row = connection.execute(select(*(count.scalar_subquery() for count in counts))).one()
+    row = session.execute(select(*(count.scalar_subquery() for count in counts))).one()
     return PendingWork(*row)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.database.sql_loader import load_statement
@@ -24,7 +25,7 @@ _STATEMENT = text(load_statement("reports", "draft_report"))
 
 
 def draft_report(
-    connection: Connection,
+    session: Session,
     month: Month,
     search: LineSearch = ALL_LINES,
     *,
@@ -40,9 +41,9 @@ def draft_report(
     """
     owner, start = month.customer.customer_id, month.period.start
     late = month.late_periods if month.is_first_open else []
-    cards = cards_of(connection, owner, [start, *late])
+    cards = cards_of(session, owner, [start, *late])
     rows = read_rows(
-        connection.execute(
+        session.execute(
             _STATEMENT,
             Scope([(owner, period) for period in (start, *late)]).parameters()
             | search.parameters()
@@ -72,7 +73,7 @@ def draft_report(
         generated_at=datetime.now(UTC),
         prior_period=under_cards(rows.prior_lines, cards),
         prior_cards=cards,
-        credits=pending_credits(connection, owner) if month.is_first_open else [],
+        credits=pending_credits(session, owner) if month.is_first_open else [],
     )
     if most is None:
         return report, None

@@ -1,6 +1,7 @@
 """Final reports, read from what closing stored."""
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.database.sql_loader import load_statement
@@ -19,7 +20,7 @@ _STATEMENT = text(load_statement("reports", "final_report"))
 
 
 def final_report(
-    connection: Connection,
+    session: Session,
     month: Month,
     search: LineSearch = ALL_LINES,
     *,
@@ -36,7 +37,7 @@ def final_report(
     # Numbers have no gaps.
     last = stored.action_count if most is None else min(after + most, stored.action_count)
     rows = read_rows(
-        connection.execute(
+        session.execute(
             _STATEMENT,
             search.parameters()
             | {
@@ -57,7 +58,7 @@ def final_report(
     prior_cards = {}
     if rows.prior_lines:
         periods = (line.period for line in rows.prior_lines)
-        prior_cards = cards_of(connection, stored.customer_id, periods)
+        prior_cards = cards_of(session, stored.customer_id, periods)
     report = Report(
         report_id=str(stored.report_id),
         customer_id=month.customer.external_id,
@@ -79,14 +80,14 @@ def final_report(
         hash_version=stored.hash_version,
         prior_period=under_cards(rows.prior_lines, prior_cards),
         prior_cards=prior_cards,
-        credits=final_credits(connection, stored.customer_id, stored.report_id)
+        credits=final_credits(session, stored.customer_id, stored.report_id)
         if stored.credit_count
         else [],
     )
     return report, last if last < stored.action_count else None
 
 
-def report_closed_along(connection: Connection, month: Month, closing: BillingReport) -> Report:
+def report_closed_along(session: Session, month: Month, closing: BillingReport) -> Report:
     """The report of a month without actions, which a later month's report closed along.
 
     It stays empty: what arrives for it is billed as a prior period.
@@ -100,7 +101,7 @@ def report_closed_along(connection: Connection, month: Month, closing: BillingRe
         timezone=closing.timezone,
         issuer=closing.issuer,
         status=ReportStatus.FINAL,
-        rate_card=cards_of(connection, customer_id, [start])[start],
+        rate_card=cards_of(session, customer_id, [start])[start],
         totals=Totals(),
         parts=breakdowns_of([]).parts,
         lines=[],

@@ -3,7 +3,8 @@
 from datetime import date
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.database.sql_loader import load_statement
@@ -28,10 +29,10 @@ class LineOnReport(NamedTuple):
     card: CardName
 
 
-def lead_lines(connection: Connection, lead: Lead) -> list[LineOnReport]:
+def lead_lines(session: Session, lead: Lead) -> list[LineOnReport]:
     """The line of each action of a lead, in the order in which the actions happened."""
     ids = {"customer_id": str(lead.customer_id), "lead_id": str(lead.lead_id)}
-    periods = connection.execute(_PERIODS, ids).all()
+    periods = session.execute(_PERIODS, ids).all()
     if unpriced := [row.period for row in periods if row.name is None]:
         raise Unpriced(f"no rate card is in force in {Period(unpriced[0])}")
     cards = {row.period: CardName(row.name, row.version, row.caps_product) for row in periods}
@@ -39,7 +40,7 @@ def lead_lines(connection: Connection, lead: Lead) -> list[LineOnReport]:
     closed = [row.period for row in periods if through is not None and row.period <= through]
     found: list[tuple[Line, date, ReportStatus]] = []
     if closed:
-        for *members, report_period in connection.execute(_FINAL_LINES, ids | {"periods": closed}):
+        for *members, report_period in session.execute(_FINAL_LINES, ids | {"periods": closed}):
             found.append((Line(*members), report_period, ReportStatus.FINAL))
     # Of a closed month, only the late actions are rated.
     open_periods = [row.period for row in periods if row.period not in closed]
@@ -48,7 +49,7 @@ def lead_lines(connection: Connection, lead: Lead) -> list[LineOnReport]:
         pairs = [(lead.customer_id, period) for period in (*late_periods, *open_periods)]
         scope = Scope(pairs, user_key=lead.user_key)
         first_open = date.min if through is None else Period(through).end
-        for line, _ in lines(connection, scope, lead_id=lead.lead_id):
+        for line, _ in lines(session, scope, lead_id=lead.lead_id):
             found.append((line, max(line.period, first_open), ReportStatus.DRAFT))
     return [
         LineOnReport(

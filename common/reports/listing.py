@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.billing_period import Period
@@ -63,35 +63,35 @@ def entries_after(entries: list[Entry], after: EntryKey | None) -> list[Entry]:
     ]
 
 
-def list_entries(connection: Connection, filters: EntryFilter) -> list[Entry]:
+def list_entries(session: Session, filters: EntryFilter) -> list[Entry]:
     """One entry per customer and month, newest first. Raises Unpriced.
 
     Without a range, each says what is due, and an open month without lines of its own has one too
     if it holds prior-period lines or credits.
     """
     is_whole = filters.start is None and filters.end is None
-    finals = _final_reports(connection, filters)
+    finals = _final_reports(session, filters)
     entries: list[Entry] = []
     if filters.status is not ReportStatus.FINAL:
-        entries += _drafts(connection, filters, is_whole)
+        entries += _drafts(session, filters, is_whole)
     if filters.status is not ReportStatus.DRAFT:
         if is_whole:
             entries += [_final_entry(stored, customer) for stored, customer in finals]
         else:
             pairs = [(stored.customer_id, stored.period) for stored, _ in finals]
             scope = Scope(pairs, start=filters.start, end=filters.end)
-            entries += final_entries(connection, scope)
+            entries += final_entries(session, scope)
     return sorted(entries, key=lambda entry: (-entry.period.toordinal(), entry.customer))
 
 
-def _drafts(connection: Connection, filters: EntryFilter, is_whole: bool) -> list[Entry]:
+def _drafts(session: Session, filters: EntryFilter, is_whole: bool) -> list[Entry]:
     """The open months, rated once together with the late actions that are due on them."""
-    through = all_closed_through(connection)
+    through = all_closed_through(session)
     period = filters.period
     pairs = [
         (customer, month)
         for customer, month in active_periods(
-            connection,
+            session,
             filters.customer_id,
             filters.start if period is None else period.start,
             filters.end if period is None else period.end,
@@ -99,29 +99,29 @@ def _drafts(connection: Connection, filters: EntryFilter, is_whole: bool) -> lis
         if customer not in through or month > through[customer]
     ]
     if not is_whole:
-        return draft_entries(connection, Scope(pairs, start=filters.start, end=filters.end))
+        return draft_entries(session, Scope(pairs, start=filters.start, end=filters.end))
     first_open = {customer: Period(month).end for customer, month in through.items()}
     pairs += [
         (customer, month)
-        for customer, month in all_late_periods(connection, filters.customer_id)
+        for customer, month in all_late_periods(session, filters.customer_id)
         if period is None or period.start == first_open[customer]
     ]
     carried: Counter[tuple[UUID, date]] = Counter()
     drafts = []
-    for entry in draft_entries(connection, Scope(pairs)):
+    for entry in draft_entries(session, Scope(pairs)):
         if entry.period >= first_open.get(entry.customer_id, date.min):
             drafts.append(entry)
         else:
             owner = entry.customer_id
             carried[owner, first_open[owner]] += entry.totals.billed_cents
-    for customer, cents in pending_cents(connection, filters.customer_id).items():
+    for customer, cents in pending_cents(session, filters.customer_id).items():
         if period is None or period.start == first_open[customer]:
             carried[customer, first_open[customer]] -= cents
-    return _with_dues(connection, drafts, carried)
+    return _with_dues(session, drafts, carried)
 
 
 def _with_dues(
-    connection: Connection, drafts: list[Entry], carried: Counter[tuple[UUID, date]]
+    session: Session, drafts: list[Entry], carried: Counter[tuple[UUID, date]]
 ) -> list[Entry]:
     """The drafts with what is due, and the months that hold only what others carry over to them."""
     entries = [
@@ -145,13 +145,11 @@ def _with_dues(
             Totals(),
             carried[customer.customer_id, without_lines[customer.customer_id]],
         )
-        for customer in Session(connection).scalars(customers)
+        for customer in session.scalars(customers)
     ]
 
 
-def _final_reports(
-    connection: Connection, filters: EntryFilter
-) -> list[tuple[BillingReport, Customer]]:
+def _final_reports(session: Session, filters: EntryFilter) -> list[tuple[BillingReport, Customer]]:
     query = select(BillingReport, Customer).join(
         Customer, Customer.customer_id == BillingReport.customer_id
     )
@@ -159,7 +157,7 @@ def _final_reports(
         query = query.where(BillingReport.customer_id == filters.customer_id)
     if filters.period is not None:
         query = query.where(BillingReport.period == filters.period.start)
-    return [(stored, customer) for stored, customer in Session(connection).execute(query)]
+    return [(stored, customer) for stored, customer in session.execute(query)]
 
 
 def _final_entry(stored: BillingReport, customer: Customer) -> Entry:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from common import identifiers
@@ -47,7 +47,7 @@ class Month:
         )
 
 
-def find_month(connection: Connection, customer_id: str, period: Period) -> Month:
+def find_month(session: Session, customer_id: str, period: Period) -> Month:
     """The month of a customer, by the customer's id. Raises NotFound for an unknown customer."""
     late_periods = (
         select(LateAction.period)
@@ -56,28 +56,24 @@ def find_month(connection: Connection, customer_id: str, period: Period) -> Mont
         .order_by(LateAction.period)
     )
     # The month's own report, else the next one, else the last one before it.
-    row = (
-        Session(connection)
-        .execute(
-            select(
-                Customer,
-                BillingReport,
-                RateCard.name,
-                RateCard.version,
-                RateCard.cap_scope,
-                func.array(late_periods.scalar_subquery()).label("late_periods"),
-            )
-            .outerjoin(BillingReport, BillingReport.customer_id == Customer.customer_id)
-            .outerjoin(RateCard, RateCard.rate_card_id == BillingReport.rate_card_id)
-            .where(Customer.customer_id == identifiers.customer_id(customer_id))
-            .order_by(
-                BillingReport.period < period.start,
-                func.abs(BillingReport.period - period.start),
-            )
-            .limit(1)
+    row = session.execute(
+        select(
+            Customer,
+            BillingReport,
+            RateCard.name,
+            RateCard.version,
+            RateCard.cap_scope,
+            func.array(late_periods.scalar_subquery()).label("late_periods"),
         )
-        .first()
-    )
+        .outerjoin(BillingReport, BillingReport.customer_id == Customer.customer_id)
+        .outerjoin(RateCard, RateCard.rate_card_id == BillingReport.rate_card_id)
+        .where(Customer.customer_id == identifiers.customer_id(customer_id))
+        .order_by(
+            BillingReport.period < period.start,
+            func.abs(BillingReport.period - period.start),
+        )
+        .limit(1)
+    ).first()
     if row is None:
         raise NotFound(f"no customer {customer_id!r} is registered")
     customer, report, name, version, cap_scope, late = row
@@ -94,12 +90,10 @@ def find_month(connection: Connection, customer_id: str, period: Period) -> Mont
     )
 
 
-def cards_of(
-    connection: Connection, customer_id: UUID, periods: Iterable[date]
-) -> dict[date, CardName]:
+def cards_of(session: Session, customer_id: UUID, periods: Iterable[date]) -> dict[date, CardName]:
     """The card that prices each period. Raises Unpriced for a period without one."""
     pairs = {(customer_id, period) for period in periods}
-    cards = rate_cards_in_force(connection, pairs)
+    cards = rate_cards_in_force(session, pairs)
     if missing := pairs - cards.keys():
         raise Unpriced(f"no rate card is in force in {Period(min(missing)[1])}")
     return {

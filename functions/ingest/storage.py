@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.database.retry import with_retries
 from common.leads.ingestion import ingest_leads
@@ -31,8 +31,8 @@ def store(leads: Mapping[int, Lead], context: LambdaContext) -> list[Result]:
     Raises DatabaseUnavailable when the time is over.
     """
 
-    def work(connection: Connection) -> list[Result]:
-        return ingest_leads(connection, leads, settings())
+    def work(session: Session) -> list[Result]:
+        return ingest_leads(session, leads, settings())
 
     left = context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
     if left <= 0:

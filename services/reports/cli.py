@@ -61,25 +61,25 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     """Runs a parsed command. Raises Problem."""
-    with acting_as(f"command {args.command} by {account()}"), transaction() as connection:
+    with acting_as(f"command {args.command} by {account()}"), transaction() as session:
         match args.command:
             case "key-create" if args.key_hash:
                 material = KeyMaterial(args.key_id, args.key_hash)
-                key = store_key(connection, material, args.name, args.role, args.customer)
+                key = store_key(session, material, args.name, args.role, args.customer)
                 lines = [describe(key)]
             case "key-create":
-                key, token = create_key(connection, args.name, args.role, args.customer)
+                key, token = create_key(session, args.name, args.role, args.customer)
                 lines = [describe(key), token.text]
             case "key-list":
-                lines = [describe(key) for key in list_keys(connection, None, _MAX_LISTED)]
+                lines = [describe(key) for key in list_keys(session, None, _MAX_LISTED)]
             case "key-rotate":
                 overlap = timedelta(hours=args.overlap_hours)
-                key, token = rotate_key(connection, args.key_id, overlap)
+                key, token = rotate_key(session, args.key_id, overlap)
                 lines = [describe(key), token.text]
             case "erase":
-                lines = [str(erase_user(connection, args.customer, args.user, settings()))]
+                lines = [str(erase_user(session, args.customer, args.user, settings()))]
             case _:
-                lines = [describe(revoke_key(connection, args.key_id))]
+                lines = [describe(revoke_key(session, args.key_id))]
     # After the commit, so that a printed key works.
     print(*lines, sep="\n")  # noqa: T201
 

@@ -7,7 +7,7 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.observability.gauges import pending_work
 from common.observability.metrics import Metric
@@ -21,9 +21,9 @@ _UNKNOWN = float("nan")
 logger = logging.getLogger("lead_billing.waiting")
 
 
-def current_gauges(connection: Connection) -> dict[Metric, float]:
+def current_gauges(session: Session) -> dict[Metric, float]:
     """Every gauge. The queue's is NaN if there is no queue or it does not answer."""
-    return {**pending_work(connection), Metric.QUEUED_NOW: _queued_messages()}
+    return {**pending_work(session), Metric.QUEUED_NOW: _queued_messages()}
 
 
 def _queued_messages() -> float:

@@ -3,7 +3,7 @@
 Invariant: every form of a report, and every page about it, is made of what this loads.
 """
 
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.rating.rated_lines import LineKey
 from common.reports.draft import draft_report
@@ -15,7 +15,7 @@ from services.reports.api.pagination import from_cursor, to_cursor
 
 
 def load_report(
-    connection: Connection,
+    session: Session,
     month: Month,
     search: LineSearch = ALL_LINES,
     *,
@@ -26,12 +26,12 @@ def load_report(
     next_page: LineKey | int | None
     if month.final is not None:
         behind = 0 if cursor is None else from_cursor(cursor, int)
-        report, next_page = final_report(connection, month, search, after=behind, most=most)
+        report, next_page = final_report(session, month, search, after=behind, most=most)
     elif month.closed_along_by is not None:
-        return report_closed_along(connection, month, month.closed_along_by)
+        return report_closed_along(session, month, month.closed_along_by)
     else:
         after = None if cursor is None else from_cursor(cursor, LineKey)
-        report, next_page = draft_report(connection, month, search, after=after, most=most)
+        report, next_page = draft_report(session, month, search, after=after, most=most)
     if next_page is not None:
         report.next_cursor = to_cursor(next_page)
     return report

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.customers import register_customer
@@ -125,8 +126,8 @@ class Case:
         expected = oracle.bills(self.tally.acknowledged.values())
         self.point(self.postgres.direct(self.name))
         for _ in range(2):
-            with snapshot() as connection:
-                found = reconcile(connection, None)
+            with snapshot() as session:
+                found = reconcile(session, None)
             assert found.is_reconciled, found
             run_billing(APRIL, None, "the fault suite")
         for name in CUSTOMERS:
@@ -160,8 +161,8 @@ def prepared(
     engine = create_engine(postgres.direct(made.name), poolclass=NullPool)
     with engine.begin() as connection:
         for name in CUSTOMERS:
-            register_customer(connection, name, name, f"{name}@partner.test", None)
-        register_product(connection, "abc", "abc", None)
+            register_customer(Session(connection), name, name, f"{name}@partner.test", None)
+        register_product(Session(connection), "abc", "abc", None)
     return made
 
 

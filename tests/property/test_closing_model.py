@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlalchemy import Connection, insert
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.customers import get_customer
@@ -107,6 +108,7 @@ class Settlement(RuleBasedStateMachine):
         super().__init__()
         self._own = connection.engine.connect()
         self._transaction = self._own.begin()
+        self._session = Session(self._own)
         self.world = World(self._own, ZONES, CARDS)
         self.ledger = Ledger(ZONES, CARDS)
         self.leads: dict[str, Wire] = {}
@@ -122,7 +124,7 @@ class Settlement(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self._require_list()
-            assert reconcile(self._own, None).is_reconciled
+            assert reconcile(self._session, None).is_reconciled
         finally:
             self._transaction.rollback()
             self._own.close()
@@ -184,7 +186,7 @@ class Settlement(RuleBasedStateMachine):
             card = oracle.Card((), owner, version, month, follows_default=True)
         answer = "refused"
         with suppress(Conflict):
-            stored = add_rate_card(self._own, _as_new_card(card), BEFORE_ALL)
+            stored = add_rate_card(self._session, _as_new_card(card), BEFORE_ALL)
             assert stored.version == version
             answer = "added"
         assert answer == self.ledger.change_card(card)
@@ -208,7 +210,7 @@ class Settlement(RuleBasedStateMachine):
         moment = self._tick() + (WINDOW if is_late else timedelta(0))
         answer = "refused"
         with suppress(Conflict):
-            found = open_dispute(self._own, asked, moment)
+            found = open_dispute(self._session, asked, moment)
             self.disputes.append(found.dispute.dispute_id)
             answer = "open"
         if is_late:
@@ -229,8 +231,10 @@ class Settlement(RuleBasedStateMachine):
 
     def _decide(self, number: int, status: Any) -> None:
         with suppress(Conflict):
-            resolve_dispute(self._own, self.disputes[number], status, Resolution(), self._tick())
-        stands = get_dispute(self._own, self.disputes[number]).dispute.status
+            resolve_dispute(
+                self._session, self.disputes[number], status, Resolution(), self._tick()
+            )
+        stands = get_dispute(self._session, self.disputes[number]).dispute.status
         assert stands == self.ledger.decide(number, status.value)
 
     def _tick(self) -> datetime:
@@ -242,21 +246,21 @@ class Settlement(RuleBasedStateMachine):
         self.ledger.post(batch)
 
     def _close(self, name: str, month: date) -> None:
-        owner, answer = get_customer(self._own, name), "refused"
+        owner, answer = get_customer(self._session, name), "refused"
         with suppress(Conflict):
-            closed = close_period(self._own, owner.customer_id, Period(month), self.run_id)
+            closed = close_period(self._session, owner.customer_id, Period(month), self.run_id)
             answer = "already_closed" if closed is None else "closed"
         assert answer == self.ledger.close(name, month)
         if answer == "closed":
             self.kept[name, month] = b"".join(as_json.render(self._report(name, month)))
-            stored = find_month(self._own, name, Period(month)).final
+            stored = find_month(self._session, name, Period(month)).final
             assert stored is not None
-            assert verify_report(self._own, stored).is_verified
+            assert verify_report(self._session, stored).is_verified
 
     def _report(self, name: str, month: date) -> Report:
-        found = find_month(self._own, name, Period(month))
+        found = find_month(self._session, name, Period(month))
         read = draft_report if found.final is None else final_report
-        report, _ = read(self._own, found)
+        report, _ = read(self._session, found)
         report.lines = list(report.lines)
         return report
 
@@ -296,7 +300,7 @@ class Settlement(RuleBasedStateMachine):
         }
         listed = {
             (entry.customer, entry.period): entry.due_cents
-            for entry in list_entries(self._own, EntryFilter())
+            for entry in list_entries(self._session, EntryFilter())
         }
         assert listed == {place: dues[place] for place in listed}
         assert not any(due for place, due in dues.items() if place not in listed)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, text
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.customers import register_customer
@@ -150,11 +151,14 @@ class World:
         self, connection: Connection, zones: dict[str, str], cards: list[oracle.Card]
     ) -> None:
         self.connection = connection
+        self.session = Session(connection)
         self.zones = zones
         for name, zone in zones.items():
-            register_customer(connection, name, name, f"{len(name)}@{ord(name[0])}.test", zone)
+            register_customer(
+                Session(connection), name, name, f"{len(name)}@{ord(name[0])}.test", zone
+            )
         for name in PRODUCTS:
-            register_product(connection, name, name, None)
+            register_product(self.session, name, name, None)
         for card in cards:
             if card is not oracle.DEFAULT_CARD:
                 self._add(card)
@@ -200,7 +204,7 @@ class World:
         posted = read_leads(json.dumps(batch), datetime.now(UTC))
         assert not posted.refused
         results = ingest_leads(
-            self.connection,
+            self.session,
             posted.leads,
             Settings(user_hash_key=SECRET, missing_user=MissingUser(missing_user)),
         )
@@ -208,23 +212,23 @@ class World:
         return sorted(results, key=lambda result: result.index)
 
     def report(self, name: str, month: date) -> tuple[Report, list[Line]]:
-        found = find_month(self.connection, name, Period(month))
-        report, _ = draft_report(self.connection, found)
+        found = find_month(self.session, name, Period(month))
+        report, _ = draft_report(self.session, found)
         return report, list(report.lines)
 
     def lines(self, start: Moment = None, end: Moment = None) -> oracle.Bills:
         """Every line of every customer's months within a range, in the oracle's words."""
-        pairs = active_periods(self.connection, None, None, None)
+        pairs = active_periods(self.session, None, None, None)
         names = {customer_id(name): name for name in self.zones}
         by_pair: oracle.Bills = {}
         for owner, month in pairs:
             found = list(
                 rated_lines.lines(
-                    self.connection,
+                    self.session,
                     Scope([(owner, month)], start=start, end=end),
                 )
             )
-            whole = rated_lines.lines(self.connection, Scope([(owner, month)]))
+            whole = rated_lines.lines(self.session, Scope([(owner, month)]))
             keys = {line.action_id: _action(key) for line, key in whole}
             if found:
                 by_pair[names[owner], month] = [_as_oracle(line, key, keys) for line, key in found]
@@ -313,7 +317,7 @@ def test_both_statements_rate_a_month_on_a_flat_card_alike(
     with world(connection, zones, [_flattened(card) for card in cards]) as rated:
         rated.post(batch)
 
-        for owner, month in active_periods(rated.connection, None, None, None):
+        for owner, month in active_periods(rated.session, None, None, None):
             lines = rated.connection.execute(
                 text(load_statement("rating", "rate_month")), Scope([(owner, month)]).parameters()
             )
@@ -525,12 +529,12 @@ def test_pages_of_lines_are_the_whole_in_canonical_order(
         decided.post(batch)
 
         for name, month in oracle.bills(batch, cards, zones):
-            found = find_month(decided.connection, name, Period(month))
+            found = find_month(decided.session, name, Period(month))
             _, whole = decided.report(name, month)
             paged: list[Line] = []
             after = None
             while True:
-                report, after = draft_report(decided.connection, found, after=after, most=most)
+                report, after = draft_report(decided.session, found, after=after, most=most)
                 paged += report.lines
                 if after is None:
                     break
@@ -554,8 +558,8 @@ def test_a_lead_shows_the_lines_its_months_reports_show(
             for line in decided.report(name, month)[1]:
                 expected[name, line.lead_id].add(repr(line))
         for (owner, lead_id), lines in expected.items():
-            lead = get_lead(decided.connection, lead_id, owner).lead
-            shown = lead_lines(decided.connection, lead)
+            lead = get_lead(decided.session, lead_id, owner).lead
+            shown = lead_lines(decided.session, lead)
             assert {repr(each.line) for each in shown} == lines
 
 

@@ -51,7 +51,8 @@ group by report_id, customer_id, period, block_first_line, run
 
 def tamper(table: str, change: str) -> None:
     """Runs a statement that the database refuses. Lines may be changed as if they were rows."""
-    with transaction() as connection:
+    with transaction() as session:
+        connection = session.connection()
         if table == "billing_report_lines":
             _tamper_with_lines(connection, change)
         else:

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/audit", tags=["keys and audit"])
 
 @router.get("")
 def list_audit_entries(
-    connection: Snapshot,
+    session: Snapshot,
     within: Annotated[Range, Depends()],
     actor: Text | None = None,
     action: Text | None = None,
@@ -34,9 +34,7 @@ def list_audit_entries(
         actor, action, subject, subject_id, _moment(within.start), _moment(within.end)
     )
     after = None if cursor is None else from_cursor(cursor, int)
-    page, last = cut_page(
-        audit_log.list_audit_entries(connection, filters, after, limit + 1), limit
-    )
+    page, last = cut_page(audit_log.list_audit_entries(session, filters, after, limit + 1), limit)
     return AuditList(
         data=[AuditEntry.from_stored(entry) for entry in page],
         next_cursor=last and to_cursor(last.entry_id),

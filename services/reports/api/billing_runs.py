@@ -28,7 +28,7 @@ def close(period: str, body: CloseBody | None = None) -> BillingRun:
 
 
 @router.get("/runs")
-def list_runs(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> RunList:
+def list_runs(session: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> RunList:
     """Who closed what and when, newest first, with counts, totals and duration.
 
     `totals` are of the own lines of the reports that the run made final; with
@@ -37,7 +37,7 @@ def list_runs(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None)
     running, or was cut short: what it closed is closed.
     """
     after = None if cursor is None else from_cursor(cursor, RunKey)
-    page, last = cut_page(runs(connection, after, limit + 1), limit)
+    page, last = cut_page(runs(session, after, limit + 1), limit)
     return RunList(
         data=[PastRun.from_past_run(past) for past in page],
         next_cursor=last and to_cursor(RunKey(last.run.started_at, last.run.run_id)),

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 from fastapi import Depends, Query
 from pydantic import StringConstraints, TypeAdapter
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 from starlette.convertors import Convertor, register_url_convertor
 
 from common.billing_period import Period
@@ -35,14 +35,14 @@ class _AnyText(Convertor[str]):
 register_url_convertor("id", _AnyText())
 
 
-def _snapshot() -> Iterator[Connection]:
-    with snapshot() as connection:
-        yield connection
+def _snapshot() -> Iterator[Session]:
+    with snapshot() as session:
+        yield session
 
 
-def _transaction() -> Iterator[Connection]:
-    with transaction() as connection:
-        yield connection
+def _transaction() -> Iterator[Session]:
+    with transaction() as session:
+        yield session
 
 
 def now() -> datetime:
@@ -51,10 +51,10 @@ def now() -> datetime:
 
 
 # The connection of a snapshot stays open until the answer is sent, so that it can be streamed.
-Snapshot = Annotated[Connection, Depends(_snapshot)]
+Snapshot = Annotated[Session, Depends(_snapshot)]
 Now = Annotated[datetime, Depends(now)]
 # A transaction is committed before the answer is sent.
-Transaction = Annotated[Connection, Depends(_transaction, scope="function")]
+Transaction = Annotated[Session, Depends(_transaction, scope="function")]
 
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_USER_TEXT_LENGTH, pattern=NO_NUL)

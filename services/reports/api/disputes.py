@@ -27,18 +27,18 @@ router = APIRouter(prefix="/billing/disputes", tags=["disputes"])
 
 
 @router.post("", status_code=201)
-def post_dispute(connection: Transaction, now: Now, body: NewDispute) -> Dispute:
+def post_dispute(session: Transaction, now: Now, body: NewDispute) -> Dispute:
     """Disputes a billed line of a final report, or a whole lead: each of its lines that can be.
 
     A line can be disputed for as many days after its report was closed as the report's rate card
     says, while no other dispute of it is open or was accepted; after a rejection again.
     """
-    return Dispute.from_found(open_dispute(connection, body, now))
+    return Dispute.from_found(open_dispute(session, body, now))
 
 
 @router.get("")
 def list_disputes(
-    connection: Snapshot,
+    session: Snapshot,
     customer_id: Id | None = None,
     status: DisputeStatus | None = None,
     period: Annotated[
@@ -54,7 +54,7 @@ def list_disputes(
         period=None if period is None else period_of(period),
     )
     after = None if cursor is None else from_cursor(cursor, DisputeKey)
-    page, last = cut_page(search.list_disputes(connection, filters, after, limit + 1), limit)
+    page, last = cut_page(search.list_disputes(session, filters, after, limit + 1), limit)
     return DisputeList(
         data=[Dispute.from_found(found) for found in page],
         next_cursor=last and to_cursor(DisputeKey(last.dispute.opened_at, last.dispute.dispute_id)),
@@ -62,14 +62,14 @@ def list_disputes(
 
 
 @router.get("/{dispute_id}")
-def show_dispute(connection: Snapshot, dispute_id: UUID) -> Dispute:
+def show_dispute(session: Snapshot, dispute_id: UUID) -> Dispute:
     """One dispute, with its lines and where each is credited."""
-    return Dispute.from_found(get_dispute(connection, dispute_id))
+    return Dispute.from_found(get_dispute(session, dispute_id))
 
 
 @router.post("/{dispute_id}/accept")
 def accept_dispute(
-    connection: Transaction, now: Now, dispute_id: UUID, body: Resolution | None = None
+    session: Transaction, now: Now, dispute_id: UUID, body: Resolution | None = None
 ) -> Dispute:
     """Credits what the disputed lines had billed, on the customer's next report.
 
@@ -78,17 +78,17 @@ def accept_dispute(
     """
     decision = body or Resolution()
     return Dispute.from_found(
-        resolve_dispute(connection, dispute_id, DisputeStatus.ACCEPTED, decision, now)
+        resolve_dispute(session, dispute_id, DisputeStatus.ACCEPTED, decision, now)
     )
 
 
 @router.post("/{dispute_id}/reject")
 def reject_dispute(
-    connection: Transaction, now: Now, dispute_id: UUID, body: Resolution | None = None
+    session: Transaction, now: Now, dispute_id: UUID, body: Resolution | None = None
 ) -> Dispute:
     """Leaves the disputed lines billed. Rejecting again changes nothing; an accepted dispute
     stays accepted (409)."""
     decision = body or Resolution()
     return Dispute.from_found(
-        resolve_dispute(connection, dispute_id, DisputeStatus.REJECTED, decision, now)
+        resolve_dispute(session, dispute_id, DisputeStatus.REJECTED, decision, now)
     )

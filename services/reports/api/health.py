@@ -22,9 +22,9 @@ def live() -> Live:
 
 
 @router.get("/ready")
-def ready(connection: Snapshot) -> Ready:
+def ready(session: Snapshot) -> Ready:
     """The database answers, and its schema is the one this code was written for."""
-    current = MigrationContext.configure(connection).get_current_revision()
+    current = MigrationContext.configure(session.connection()).get_current_revision()
     if current != _newest_revision():
         raise NotReady(
             f"the schema is at revision {current}, this code needs {_newest_revision()}; migrate it"

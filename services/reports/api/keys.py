@@ -15,10 +15,10 @@ router = APIRouter(prefix="/keys", tags=["keys and audit"])
 
 
 @router.get("")
-def list_keys(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> KeyList:
+def list_keys(session: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> KeyList:
     """The keys, newest first, those that ended included. Only a hash of each key is stored."""
     after = None if cursor is None else from_cursor(cursor, KeyPlace)
-    page, last = cut_page(api_keys.list_keys(connection, after, limit + 1), limit)
+    page, last = cut_page(api_keys.list_keys(session, after, limit + 1), limit)
     return KeyList(
         data=[Key.from_stored(key) for key in page],
         next_cursor=last and to_cursor(KeyPlace(last.created_at, last.key_id)),
@@ -26,25 +26,25 @@ def list_keys(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None)
 
 
 @router.post("", status_code=201)
-def create_key(connection: Transaction, body: KeyBody, response: Response) -> NewKey:
+def create_key(session: Transaction, body: KeyBody, response: Response) -> NewKey:
     """Creates a key. `key` is shown in this answer only."""
-    key, token = api_keys.create_key(connection, body.name, body.role, body.customer_id)
+    key, token = api_keys.create_key(session, body.name, body.role, body.customer_id)
     response.headers["Cache-Control"] = "no-store"
     return NewKey.from_token(key, token.text)
 
 
 @router.post("/{key_id}/rotate", status_code=201)
 def rotate_key(
-    connection: Transaction, key_id: Id, response: Response, body: RotationBody | None = None
+    session: Transaction, key_id: Id, response: Response, body: RotationBody | None = None
 ) -> NewKey:
     """Creates another key in a key's place; the old one works for `overlap_hours` longer."""
     overlap = timedelta(hours=(body or RotationBody()).overlap_hours)
-    key, token = api_keys.rotate_key(connection, key_id, overlap)
+    key, token = api_keys.rotate_key(session, key_id, overlap)
     response.headers["Cache-Control"] = "no-store"
     return NewKey.from_token(key, token.text)
 
 
 @router.post("/{key_id}/revoke")
-def revoke_key(connection: Transaction, key_id: Id) -> Key:
+def revoke_key(session: Transaction, key_id: Id) -> Key:
     """Revokes a key. A process that has cached it accepts it for KEY_CACHE_SECONDS more."""
-    return Key.from_stored(api_keys.revoke_key(connection, key_id))
+    return Key.from_stored(api_keys.revoke_key(session, key_id))

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/leads", tags=["leads"])
 
 @router.get("")
 def list_leads(
-    connection: Snapshot,
+    session: Snapshot,
     created: Annotated[Range, Depends()],
     customer_id: Id | None = None,
     product_id: Id | None = None,
@@ -46,7 +46,7 @@ def list_leads(
         end=created.end,
     )
     after = None if cursor is None else from_cursor(cursor, LeadKey)
-    found = find_leads(connection, filters, settings().user_secret, after, limit + 1)
+    found = find_leads(session, filters, settings().user_secret, after, limit + 1)
     page, last = cut_page(found, limit)
     return LeadList(
         data=[StoredLead.from_lead(lead) for lead in page],
@@ -55,11 +55,11 @@ def list_leads(
 
 
 @router.get("/{lead_id:id}")
-def show_lead(connection: Snapshot, lead_id: Id, customer_id: Id | None = None) -> RatedLead:
+def show_lead(session: Snapshot, lead_id: Id, customer_id: Id | None = None) -> RatedLead:
     """One lead, with each action's outcome in its month's report, and the newest dispute of it.
 
     `customer_id` is needed where several customers have a lead of that id (409).
     """
-    lead = get_lead(connection, lead_id, customer_id).lead
-    disputes = disputes_of_lead(connection, lead.customer_id, lead.lead_id)
-    return RatedLead.from_lines(lead, lead_lines(connection, lead), disputes)
+    lead = get_lead(session, lead_id, customer_id).lead
+    disputes = disputes_of_lead(session, lead.customer_id, lead.lead_id)
+    return RatedLead.from_lines(lead, lead_lines(session, lead), disputes)

@@ -55,10 +55,10 @@ def keep_for_prometheus(metric: Metric, value: float, labels: dict[str, str]) ->
 
 
 @router.get("/metrics")
-def show_metrics(request: Request, connection: Snapshot) -> Response:
+def show_metrics(request: Request, session: Snapshot) -> Response:
     """Counts of this process since it began, and what waits at the moment."""
     if is_through_gateway(request):
         raise NotFound("nothing is at this address")
-    for metric, value in current_gauges(connection).items():
+    for metric, value in current_gauges(session).items():
         keep_for_prometheus(metric, value, {})
     return Response(exposition(registry), media_type=CONTENT_TYPE_LATEST)

@@ -12,10 +12,10 @@ router = APIRouter(prefix="/products", tags=["products"])
 
 
 @router.get("")
-def list_products(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> ProductList:
+def list_products(session: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> ProductList:
     """The products, by id."""
     after = None if cursor is None else from_cursor(cursor, str)
-    page, last = cut_page(products.list_products(connection, after, limit + 1), limit)
+    page, last = cut_page(products.list_products(session, after, limit + 1), limit)
     return ProductList(
         data=[Product.from_stored(product) for product in page],
         next_cursor=last and to_cursor(last.external_id),
@@ -24,9 +24,9 @@ def list_products(connection: Snapshot, limit: PageSize = 50, cursor: Cursor = N
 
 @router.put("/{product_id:id}", responses={201: {"model": Product}})
 def put_product(
-    connection: Transaction, product_id: Id, body: ProductBody, response: Response
+    session: Transaction, product_id: Id, body: ProductBody, response: Response
 ) -> Product:
     """Registers a product or changes it."""
-    product, is_new = products.register_product(connection, product_id, body.name, body.description)
+    product, is_new = products.register_product(session, product_id, body.name, body.description)
     response.status_code = 201 if is_new else 200
     return Product.from_stored(product)

@@ -17,11 +17,11 @@ router = APIRouter(prefix="/leads/quarantined", tags=["leads"])
 
 @router.get("")
 def list_quarantined_leads(
-    connection: Snapshot, limit: PageSize = 50, cursor: Cursor = None
+    session: Snapshot, limit: PageSize = 50, cursor: Cursor = None
 ) -> QuarantineList:
     """Valid leads of unknown customers or products, kept until they are replayed."""
     after = None if cursor is None else from_cursor(cursor, QuarantineKey)
-    page, last = cut_page(quarantined_leads(connection, after, limit + 1), limit)
+    page, last = cut_page(quarantined_leads(session, after, limit + 1), limit)
     return QuarantineList(
         data=[QuarantinedLead.from_stored(lead) for lead in page],
         next_cursor=last and to_cursor(QuarantineKey(last.received_at, last.quarantine_id)),
@@ -29,7 +29,7 @@ def list_quarantined_leads(
 
 
 @router.post("/{quarantine_id}/replay")
-def replay_quarantined_lead(connection: Transaction, quarantine_id: UUID) -> IngestionResult:
+def replay_quarantined_lead(session: Transaction, quarantine_id: UUID) -> IngestionResult:
     """Stores a quarantined lead, now that its customer and product are registered."""
-    result = replay(connection, quarantine_id, settings(), datetime.now(UTC))
+    result = replay(session, quarantine_id, settings(), datetime.now(UTC))
     return IngestionResult.from_result(result)

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/rate-cards", tags=["rate cards"])
 
 @router.get("")
 def list_rate_cards(
-    connection: Snapshot,
+    session: Snapshot,
     customer_id: Id | None = None,
     limit: PageSize = 50,
     cursor: Cursor = None,
@@ -25,7 +25,7 @@ def list_rate_cards(
     with the same one the newest version; without any, the default card by the same rule.
     """
     after = None if cursor is None else from_cursor(cursor, CardKey)
-    found = rate_cards.list_rate_cards(connection, customer_id, after, limit + 1)
+    found = rate_cards.list_rate_cards(session, customer_id, after, limit + 1)
     page, last = cut_page(found, limit)
     return RateCardList(
         data=[RateCard.from_stored(card) for card in page],
@@ -35,7 +35,7 @@ def list_rate_cards(
 
 
 @router.post("", status_code=201)
-def post_rate_card(connection: Transaction, now: Now, body: NewCard) -> RateCard:
+def post_rate_card(session: Transaction, now: Now, body: NewCard) -> RateCard:
     """A new version of the default card, or of one customer's own; versions are never edited.
 
     It takes effect at the start of a month that has not begun for anyone it prices. Of the rates
@@ -43,4 +43,4 @@ def post_rate_card(connection: Transaction, now: Now, body: NewCard) -> RateCard
     type, then the level alone, which every card must price for each level. `expected_version`
     has a concurrent change refused with 409.
     """
-    return RateCard.from_stored(rate_cards.add_rate_card(connection, body, now))
+    return RateCard.from_stored(rate_cards.add_rate_card(session, body, now))

@@ -12,11 +12,11 @@ router = APIRouter(prefix="/billing/reconciliation", tags=["billing runs"])
 
 
 @router.get("")
-def show_reconciliation(connection: Snapshot, customer_id: Id | None = None) -> Reconciliation:
+def show_reconciliation(session: Snapshot, customer_id: Id | None = None) -> Reconciliation:
     """Whether every stored action is on exactly one line: final, draft, or prior-period.
 
     And whether each credit is at most what its line had billed, for an accepted dispute. Rates
     every open month, so it takes as long as all drafts together.
     """
-    owner = None if customer_id is None else get_customer(connection, customer_id).customer_id
-    return Reconciliation.from_reconciliation(reconcile(connection, owner))
+    owner = None if customer_id is None else get_customer(session, customer_id).customer_id
+    return Reconciliation.from_reconciliation(reconcile(session, owner))

@@ -55,7 +55,7 @@ Unmasked = Annotated[bool, Depends(unmasked_for_admins)]
 
 @router.get("")
 def list_reports(
-    connection: Snapshot,
+    session: Snapshot,
     within: Annotated[Range, Depends()],
     customer_id: Id | None = None,
     period: str | None = None,
@@ -70,7 +70,7 @@ def list_reports(
     month, and `due` is null.
     """
     entries = list_entries(
-        connection,
+        session,
         EntryFilter(
             customer_id=None if customer_id is None else identifiers.customer_id(customer_id),
             period=None if period is None else period_of(period),
@@ -93,15 +93,15 @@ def list_reports(
 
 # Before the report's own route, whose customer id may hold slashes.
 @router.get("/{customer_id:path}/{period}/verify")
-def verify(connection: Snapshot, customer_id: Id, period: str) -> Verification:
+def verify(session: Snapshot, customer_id: Id, period: str) -> Verification:
     """Hashes a final report again, from its stored lines and once more from the raw actions.
 
     Says which lines were tampered with, by number, lead and action.
     """
-    month = find_month(connection, customer_id, period_of(period))
+    month = find_month(session, customer_id, period_of(period))
     if month.final is None:
         raise NotFound(f"{customer_id!r} has no final report of {period}; only those are verified")
-    verification = verify_report(connection, month.final)
+    verification = verify_report(session, month.final)
     return Verification.from_verification(month.customer.external_id, month.final, verification)
 
 
@@ -117,7 +117,7 @@ def verify(connection: Snapshot, customer_id: Id, period: str) -> Verification:
 )
 def show_report(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     customer_id: Id,
     period: str,
     unmasked: Unmasked,
@@ -133,12 +133,12 @@ def show_report(
     """
     period, extension = split_extension(period)
     form = chosen_format(extension, accept)
-    month = find_month(connection, customer_id, period_of(period))
+    month = find_month(session, customer_id, period_of(period))
     if form.render is None:
-        content = report_page(request, connection, month)
+        content = report_page(request, session, month)
     else:
         most = limit if form.pages else None
-        report = load_report(connection, month, cursor=cursor, most=most)
+        report = load_report(session, month, cursor=cursor, most=most)
         if form.masks and not unmasked:
             report = with_masked_users(report)
         content = form.render(report)

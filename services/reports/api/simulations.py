@@ -11,7 +11,7 @@ router = APIRouter(prefix="/billing/simulations", tags=["rate cards"])
 
 
 @router.post("")
-def simulate_rate_card(connection: Snapshot, body: SimulationBody) -> Simulation:
+def simulate_rate_card(session: Snapshot, body: SimulationBody) -> Simulation:
     """What a month's stored actions cost now, and would cost on a proposed card.
 
     Nothing is written, and the month is rated by the same statement as for a bill. The card is
@@ -19,5 +19,5 @@ def simulate_rate_card(connection: Snapshot, body: SimulationBody) -> Simulation
     with actions in that month, and those with a card of their own stay on it (`is_repriced`:
     false). A closed month is rated anew from its stored actions.
     """
-    simulated = simulate(connection, Period.parse(body.period), body.rate_card, body.customers())
+    simulated = simulate(session, Period.parse(body.period), body.rate_card, body.customers())
     return Simulation.from_simulated(body.period, simulated)

@@ -16,7 +16,7 @@ ENTRIES_A_PAGE = 100
 @router.get("/console/audit", response_class=HTMLResponse)
 def show_audit(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     actor: str | None = None,
     subject: str | None = None,
     subject_id: str | None = None,
@@ -25,7 +25,7 @@ def show_audit(
     """Every change, newest first."""
     wanted = AuditFilter(actor=actor, subject=subject, subject_id=subject_id)
     after = None if cursor is None else from_cursor(cursor, int)
-    found = list_audit_entries(connection, wanted, after, ENTRIES_A_PAGE + 1)
+    found = list_audit_entries(session, wanted, after, ENTRIES_A_PAGE + 1)
     shown, last = cut_page(found, ENTRIES_A_PAGE)
     filters = {"actor": actor, "subject": subject, "subject_id": subject_id}
     return page(

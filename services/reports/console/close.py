@@ -23,18 +23,18 @@ ACTOR = "console"
 
 @router.get("/console/close", response_class=HTMLResponse)
 def preview_close(
-    request: Request, connection: Snapshot, now: Now, period: str | None = None
+    request: Request, session: Snapshot, now: Now, period: str | None = None
 ) -> HTMLResponse:
     """What each customer would be billed for the month, and why it cannot be closed yet."""
-    month = month_to_close(connection, now) if period is None else period_of(period)
-    active = active_months(connection)
+    month = month_to_close(session, now) if period is None else period_of(period)
+    active = active_months(session)
     return page(
         request,
         "close.html",
         "close",
         month=month,
         choices=active if month in active else sorted([*active, month], reverse=True),
-        preview=preview(connection, month, now),
+        preview=preview(session, month, now),
     )
 
 

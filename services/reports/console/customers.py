@@ -4,7 +4,7 @@ from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.catalog import customers
 from common.catalog.customers import get_customer, get_customer_for_update, register_customer
@@ -25,9 +25,9 @@ ENTRIES_A_PAGE = 100
 
 
 @router.get("/console/customers", response_class=HTMLResponse)
-def list_customers(request: Request, connection: Snapshot, cursor: Cursor = None) -> HTMLResponse:
+def list_customers(request: Request, session: Snapshot, cursor: Cursor = None) -> HTMLResponse:
     after = None if cursor is None else from_cursor(cursor, str)
-    found = customers.list_customers(connection, after, ENTRIES_A_PAGE + 1)
+    found = customers.list_customers(session, after, ENTRIES_A_PAGE + 1)
     shown, last = cut_page(found, ENTRIES_A_PAGE)
     return page(
         request,
@@ -41,33 +41,33 @@ def list_customers(request: Request, connection: Snapshot, cursor: Cursor = None
 @router.get("/console/customer", response_class=HTMLResponse)
 def edit_customer(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     id: Id | None = None,
     new_id: Id | None = None,
     saved: bool = False,
 ) -> HTMLResponse:
     """The form of the customer of that `id`, or an empty one."""
-    stored = None if id is None else get_customer(connection, id)
+    stored = None if id is None else get_customer(session, id)
     values = {"id": new_id or "", "timezone": "UTC"} if stored is None else _fields(stored)
     return _page(request, stored, values, saved=saved)
 
 
 @router.post("/console/customer", response_class=HTMLResponse)
 def save_customer(request: Request, form: Form) -> Response:
-    def save(connection: Connection) -> str:
+    def save(session: Session) -> str:
         customer_id = parsed(IdBody, {"id": form.get("id", "")}).id
         body = parsed(
             CustomerBody, {name: form.get(name, "") for name in ("name", "email", "timezone")}
         )
-        stored = get_customer_for_update(connection, customer_id)
+        stored = get_customer_for_update(session, customer_id)
         require_seen(form, _fields(stored) if stored else None)
-        register_customer(connection, customer_id, body.name, body.email, body.timezone)
+        register_customer(session, customer_id, body.name, body.email, body.timezone)
         return customer_id
 
     done = attempted(save)
     if isinstance(done, str):
         return see_other(request, "console/customer?" + query({"id": done, "saved": "true"}))
-    stored = attempted(lambda connection: get_customer(connection, form.get("id", "")))
+    stored = attempted(lambda session: get_customer(session, form.get("id", "")))
     return _page(request, stored if isinstance(stored, Customer) else None, dict(form), done)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.catalog.customers import get_customer
 from common.disputes import search
@@ -48,7 +48,7 @@ class Verdict(BaseModel):
 @router.get("/console/disputes", response_class=HTMLResponse)
 def list_disputes(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     customer_id: Id | None = None,
     status: DisputeStatus | None = None,
     period: str | None = None,
@@ -61,7 +61,7 @@ def list_disputes(
         period=None if period is None else period_of(period),
     )
     after = None if cursor is None else from_cursor(cursor, DisputeKey)
-    found = search.list_disputes(connection, wanted, after, DISPUTES_A_PAGE + 1)
+    found = search.list_disputes(session, wanted, after, DISPUTES_A_PAGE + 1)
     shown, last = cut_page(found, DISPUTES_A_PAGE)
     filters = {"customer_id": customer_id, "status": status and status.value, "period": period}
     return page(
@@ -78,9 +78,9 @@ def list_disputes(
 
 
 @router.get("/console/dispute", response_class=HTMLResponse)
-def show_dispute(request: Request, connection: Snapshot, id: UUID) -> HTMLResponse:
+def show_dispute(request: Request, session: Snapshot, id: UUID) -> HTMLResponse:
     """One dispute with its lines, and while it is open the form that decides it."""
-    return _dispute_page(request, connection, id, "", None)
+    return _dispute_page(request, session, id, "", None)
 
 
 @router.post("/console/dispute", response_class=HTMLResponse)
@@ -88,15 +88,15 @@ def decide_dispute(request: Request, form: Form, now: Now, id: UUID) -> Response
     """Accepts or rejects it, by the button that was pressed."""
     note = form.get("note", "")
 
-    def decide(connection: Connection) -> None:
+    def decide(session: Session) -> None:
         verdict = parsed(Verdict, {"verdict": form.get("verdict", "")}).verdict
         decision = parsed(Resolution, {"note": note.strip() or None, "actor": ACTOR})
-        resolve_dispute(connection, id, verdict, decision, now)
+        resolve_dispute(session, id, verdict, decision, now)
 
     problem = attempted(decide)
     if problem is None:
         return see_other(request, "console/dispute?" + query({"id": id}))
-    shown = attempted(lambda connection: _dispute_page(request, connection, id, note, problem))
+    shown = attempted(lambda session: _dispute_page(request, session, id, note, problem))
     if isinstance(shown, Problem):
         raise shown
     return shown
@@ -105,7 +105,7 @@ def decide_dispute(request: Request, form: Form, now: Now, id: UUID) -> Response
 @router.get("/console/new-dispute", response_class=HTMLResponse)
 def ask_for_dispute(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     lead_id: Id,
     customer_id: Id | None = None,
     action_id: UUID | None = None,
@@ -116,38 +116,38 @@ def ask_for_dispute(
         "customer_id": customer_id or "",
         "action_id": str(action_id or ""),
     }
-    return _form_page(request, connection, values, None)
+    return _form_page(request, session, values, None)
 
 
 @router.post("/console/new-dispute", response_class=HTMLResponse)
 def post_dispute(request: Request, form: Form, now: Now) -> Response:
     values = {name: form.get(name, "") for name in _FIELDS}
 
-    def dispute(connection: Connection) -> UUID:
+    def dispute(session: Session) -> UUID:
         asked = {name: text.strip() or None for name, text in values.items()}
         body = parsed(NewDispute, asked | {"actor": ACTOR})
-        return open_dispute(connection, body, now).dispute.dispute_id
+        return open_dispute(session, body, now).dispute.dispute_id
 
     done = attempted(dispute)
     if isinstance(done, UUID):
         return see_other(request, "console/dispute?" + query({"id": done}))
-    shown = attempted(lambda connection: _form_page(request, connection, values, done))
+    shown = attempted(lambda session: _form_page(request, session, values, done))
     if isinstance(shown, Problem):
         raise shown
     return shown
 
 
 def _dispute_page(
-    request: Request, connection: Connection, dispute_id: UUID, note: str, problem: Problem | None
+    request: Request, session: Session, dispute_id: UUID, note: str, problem: Problem | None
 ) -> HTMLResponse:
-    found = get_dispute(connection, dispute_id)
+    found = get_dispute(session, dispute_id)
     return page(
         request,
         "dispute.html",
         "disputes",
         200 if problem is None else int(problem.status),
         found=found,
-        customer=get_customer(connection, found.customer_id),
+        customer=get_customer(session, found.customer_id),
         reasons=REASONS,
         note=note,
         problem=problem,
@@ -155,10 +155,10 @@ def _dispute_page(
 
 
 def _form_page(
-    request: Request, connection: Connection, values: dict[str, str], problem: Problem | None
+    request: Request, session: Session, values: dict[str, str], problem: Problem | None
 ) -> HTMLResponse:
     customer = values["customer_id"] or None
-    found = get_lead(connection, values["lead_id"], customer)
+    found = get_lead(session, values["lead_id"], customer)
     action = next(
         (each for each in found.actions if str(each.action_id) == values["action_id"]), None
     )

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 from starlette.datastructures import ImmutableMultiDict
 
 from common.database.transactions import transaction
@@ -59,11 +59,11 @@ def parsed(kind: type[Body], values: Mapping[str, object]) -> Body:
         raise Invalid("some fields were refused", errors) from None
 
 
-def attempted(work: Callable[[Connection], Done]) -> Done | Problem:
+def attempted(work: Callable[[Session], Done]) -> Done | Problem:
     """The result of `work` in a transaction of its own, or the problem that rolled it back."""
     try:
-        with transaction() as connection:
-            return work(connection)
+        with transaction() as session:
+            return work(session)
     except Problem as problem:
         return problem
 

@@ -22,11 +22,9 @@ KEYS_A_PAGE = 100
 
 
 @router.get("/console/keys", response_class=HTMLResponse)
-def list_keys(
-    request: Request, connection: Snapshot, now: Now, cursor: Cursor = None
-) -> HTMLResponse:
+def list_keys(request: Request, session: Snapshot, now: Now, cursor: Cursor = None) -> HTMLResponse:
     after = None if cursor is None else from_cursor(cursor, KeyPlace)
-    found = api_keys.list_keys(connection, after, KEYS_A_PAGE + 1)
+    found = api_keys.list_keys(session, after, KEYS_A_PAGE + 1)
     shown, last = cut_page(found, KEYS_A_PAGE)
     return _keys_page(
         request,
@@ -42,21 +40,21 @@ def change_keys(request: Request, form: Form, now: Now) -> Response:
     shown: str | None = None
     problem: Problem | None = None
     try:
-        with transaction() as connection:
+        with transaction() as session:
             match form.get("do"):
                 case "rotate":
-                    shown = rotate_key(connection, form.get("key_id", ""))[1].text
+                    shown = rotate_key(session, form.get("key_id", ""))[1].text
                 case "revoke":
-                    revoke_key(connection, form.get("key_id", ""))
+                    revoke_key(session, form.get("key_id", ""))
                 case _:
                     values = {name: form.get(name) or None for name in KeyBody.model_fields}
                     body = parsed(KeyBody, values)
-                    made = create_key(connection, body.name, body.role, body.customer_id)
+                    made = create_key(session, body.name, body.role, body.customer_id)
                     shown = made[1].text
     except Problem as refused:
         shown, problem = None, refused
-    with snapshot() as connection:
-        found = api_keys.list_keys(connection, None, KEYS_A_PAGE)
+    with snapshot() as session:
+        found = api_keys.list_keys(session, None, KEYS_A_PAGE)
     answer = _keys_page(
         request,
         keys=found,

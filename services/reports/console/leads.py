@@ -25,7 +25,7 @@ LEADS_A_PAGE = 50
 @router.get("/console/leads", response_class=HTMLResponse)
 def list_leads(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     created: Annotated[Range, Depends()],
     customer_id: Id | None = None,
     product_id: Id | None = None,
@@ -50,7 +50,7 @@ def list_leads(
     )
     after = None if cursor is None else from_cursor(cursor, LeadKey)
     secret = settings().user_secret
-    found = find_leads(connection, wanted, secret, after, LEADS_A_PAGE + 1)
+    found = find_leads(session, wanted, secret, after, LEADS_A_PAGE + 1)
     shown, last = cut_page(found, LEADS_A_PAGE)
     filters: dict[str, Any] = {
         "customer_id": customer_id,
@@ -70,7 +70,7 @@ def list_leads(
         leads=shown,
         filters=filters,
         is_filtered=any(filters.values()),
-        lead_types=list_lead_types(connection),
+        lead_types=list_lead_types(session),
         levels=[level.value for level in EngagementLevel],
         next_cursor=last and to_cursor(LeadKey(last.lead.created_at, last.lead.lead_id)),
     )
@@ -78,12 +78,12 @@ def list_leads(
 
 @router.get("/console/lead", response_class=HTMLResponse)
 def show_lead(
-    request: Request, connection: Snapshot, id: Id, customer_id: Id | None = None
+    request: Request, session: Snapshot, id: Id, customer_id: Id | None = None
 ) -> HTMLResponse:
     """One lead with its actions, one after another, each with its cost and the reason."""
-    lead = get_lead(connection, id, customer_id).lead
-    decided = lead_lines(connection, lead)
-    disputes = disputes_of_lead(connection, lead.customer_id, lead.lead_id)
+    lead = get_lead(session, id, customer_id).lead
+    decided = lead_lines(session, lead)
+    disputes = disputes_of_lead(session, lead.customer_id, lead.lead_id)
     return page(
         request,
         "lead.html",

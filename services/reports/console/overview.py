@@ -43,15 +43,15 @@ class Attention(NamedTuple):
 
 @router.get("/", response_class=HTMLResponse)
 def show_overview(
-    request: Request, connection: Snapshot, now: Now, month: str | None = None
+    request: Request, session: Snapshot, now: Now, month: str | None = None
 ) -> HTMLResponse:
     """The newest month with actions, or the requested one, compared with the months before it."""
-    active = active_months(connection)
+    active = active_months(session)
     if month is not None:
         shown = period_of(month, "month")
     else:
         shown = active[0] if active else Period(now.date().replace(day=1))
-    found = overview(connection, shown)
+    found = overview(session, shown)
     by_customer = found.by_customer
     return page(
         request,
@@ -62,7 +62,7 @@ def show_overview(
         choices=active if shown in active else sorted([*active, shown], reverse=True),
         is_used=bool(active),
         overview=found,
-        attention=_attention(found, shown, pending_work(connection)),
+        attention=_attention(found, shown, pending_work(session)),
         series=SERIES,
         month_rows=[(each.name, totals) for each, totals in reversed(found.months)],
         by_month=by_month(

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.catalog import products
 from common.catalog.models import Product
@@ -23,9 +23,9 @@ ENTRIES_A_PAGE = 100
 
 
 @router.get("/console/products", response_class=HTMLResponse)
-def list_products(request: Request, connection: Snapshot, cursor: Cursor = None) -> HTMLResponse:
+def list_products(request: Request, session: Snapshot, cursor: Cursor = None) -> HTMLResponse:
     after = None if cursor is None else from_cursor(cursor, str)
-    found = products.list_products(connection, after, ENTRIES_A_PAGE + 1)
+    found = products.list_products(session, after, ENTRIES_A_PAGE + 1)
     shown, last = cut_page(found, ENTRIES_A_PAGE)
     return page(
         request,
@@ -39,34 +39,34 @@ def list_products(request: Request, connection: Snapshot, cursor: Cursor = None)
 @router.get("/console/product", response_class=HTMLResponse)
 def edit_product(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     id: Id | None = None,
     new_id: Id | None = None,
     saved: bool = False,
 ) -> HTMLResponse:
     """The form of the product of that `id`, or an empty one."""
-    stored = None if id is None else get_product(connection, id)
+    stored = None if id is None else get_product(session, id)
     values = {"id": new_id or ""} if stored is None else _fields(stored)
     return _page(request, stored, values, saved=saved)
 
 
 @router.post("/console/product", response_class=HTMLResponse)
 def save_product(request: Request, form: Form) -> Response:
-    def save(connection: Connection) -> str:
+    def save(session: Session) -> str:
         product_id = parsed(IdBody, {"id": form.get("id", "")}).id
         body = parsed(
             ProductBody,
             {"name": form.get("name", ""), "description": form.get("description") or None},
         )
-        stored = get_product_for_update(connection, product_id)
+        stored = get_product_for_update(session, product_id)
         require_seen(form, _fields(stored) if stored else None)
-        register_product(connection, product_id, body.name, body.description)
+        register_product(session, product_id, body.name, body.description)
         return product_id
 
     done = attempted(save)
     if isinstance(done, str):
         return see_other(request, "console/product?" + query({"id": done, "saved": "true"}))
-    stored = attempted(lambda connection: get_product(connection, form.get("id", "")))
+    stored = attempted(lambda session: get_product(session, form.get("id", "")))
     return _page(request, stored if isinstance(stored, Product) else None, dict(form), done)
 
 

@@ -47,7 +47,7 @@ class OneCause(BaseModel):
 @router.get("/console/quarantine", response_class=HTMLResponse)
 def show_quarantine(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     reason: Id | None = None,
     missing_id: Id | None = None,
     cursor: Cursor = None,
@@ -58,13 +58,13 @@ def show_quarantine(
     """Missing customers and products, and the leads of one of them or of all."""
     cause = None if reason is None or missing_id is None else Cause(reason, missing_id)
     after = None if cursor is None else from_cursor(cursor, QuarantineKey)
-    held = quarantined_leads(connection, after, LEADS_A_PAGE + 1, cause)
+    held = quarantined_leads(session, after, LEADS_A_PAGE + 1, cause)
     shown, last = cut_page(held, LEADS_A_PAGE)
     return page(
         request,
         "quarantine.html",
         "quarantine",
-        causes=quarantine_causes(connection),
+        causes=quarantine_causes(session),
         forms=_FORMS,
         cause=cause,
         leads=shown,
@@ -82,14 +82,14 @@ def replay_leads(request: Request, form: Form, now: Now) -> Response:
         chosen = [parsed(OneLead, dict(form)).quarantine_id]
     else:
         wanted = parsed(OneCause, dict(form))
-        with snapshot() as connection:
+        with snapshot() as session:
             cause = Cause(wanted.reason, wanted.missing_id)
-            held = quarantined_leads(connection, None, MAX_AT_ONCE + 1, cause)
+            held = quarantined_leads(session, None, MAX_AT_ONCE + 1, cause)
         chosen = [each.quarantine_id for each in held[:MAX_AT_ONCE]]
         more = len(held) > MAX_AT_ONCE
     known = settings()
     done = [
-        attempted(lambda connection, each=each: replay(connection, each, known, now))  # type: ignore[misc]
+        attempted(lambda session, each=each: replay(session, each, known, now))  # type: ignore[misc]
         for each in chosen
     ]
     refused = sum(isinstance(each, Problem) for each in done)

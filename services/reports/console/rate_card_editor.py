@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.customers import get_customer
@@ -50,13 +50,13 @@ _SPARE_ROWS = 2
 
 @router.get("/console/rate-card-editor", response_class=HTMLResponse)
 def edit_rate_card(
-    request: Request, connection: Snapshot, now: Now, customer_id: Id | None = None
+    request: Request, session: Snapshot, now: Now, customer_id: Id | None = None
 ) -> HTMLResponse:
     """A new version, filled in as the newest one; a customer's first as the default card."""
-    owner = None if customer_id is None else get_customer(connection, customer_id)
-    newest = latest_rate_card(connection, _id(owner))
+    owner = None if customer_id is None else get_customer(session, customer_id)
+    newest = latest_rate_card(session, _id(owner))
     has_own = newest is not None and not newest.follows_default
-    model = newest if has_own else latest_rate_card(connection, None)
+    model = newest if has_own else latest_rate_card(session, None)
     values = {
         "customer_id": customer_id or "",
         "expected_version": str(newest.version if newest else 0),
@@ -67,9 +67,9 @@ def edit_rate_card(
         "cap_scope": model.cap_scope.value if model else "user",
     } | {f"base-{level}": text for level, text in prices_by_level(model).items()}
     charged = [each.lead_type for each in model.charged_duplicates] if model else []
-    if months := _past_months(connection, now):
+    if months := _past_months(session, now):
         values["period"] = str(months[0])
-    return _editor(request, connection, owner, values, specific_rates(model), charged)
+    return _editor(request, session, owner, values, specific_rates(model), charged)
 
 
 @router.post("/console/rate-card-editor", response_class=HTMLResponse)
@@ -77,38 +77,38 @@ def post_rate_card(request: Request, form: Form, now: Now) -> Response:
     """By the button: the form again, its review with what it would have cost, or saving it."""
     step = form.get("step")
     if step == "save":
-        done = attempted(lambda connection: add_rate_card(connection, proposed_card(form), now))
+        done = attempted(lambda session: add_rate_card(session, proposed_card(form), now))
         if isinstance(done, RateCard):
             saved = {"id": str(done.rate_card_id), "saved": "true"}
             return see_other(request, "console/rate-card?" + query(saved))
         return _again(request, form, done)
     if step == "review":
-        refused = attempted(lambda connection: _require_addable(connection, form, now))
+        refused = attempted(lambda session: _require_addable(session, form, now))
         if isinstance(refused, Problem):
             return _again(request, form, refused)
-        reviewed = attempted(lambda connection: _review(request, connection, form, now))
+        reviewed = attempted(lambda session: _review(request, session, form, now))
         return _again(request, form, reviewed) if isinstance(reviewed, Problem) else reviewed
     return _again(request, form, None)
 
 
-def _require_addable(connection: Connection, form: Fields, now: datetime) -> None:
-    require_addable(connection, proposed_card(form), now)
+def _require_addable(session: Session, form: Fields, now: datetime) -> None:
+    require_addable(session, proposed_card(form), now)
 
 
-def _review(request: Request, connection: Connection, form: Fields, now: datetime) -> HTMLResponse:
+def _review(request: Request, session: Session, form: Fields, now: datetime) -> HTMLResponse:
     card = proposed_card(form)
-    months = _past_months(connection, now)
+    months = _past_months(session, now)
     tried = period_of(form["period"], "period") if form.get("period") else None
     month = tried or (months[0] if months else None)
     named = None if card.customer_id is None else [(card.customer_id, "/customer_id")]
-    simulated = [] if month is None else simulate(connection, month, card, named)
+    simulated = [] if month is None else simulate(session, month, card, named)
     return page(
         request,
         "rate_card_review.html",
         "rate_cards",
         card=card,
         begins=Period.parse(card.valid_from).name,
-        owner=None if card.customer_id is None else get_customer(connection, card.customer_id),
+        owner=None if card.customer_id is None else get_customer(session, card.customer_id),
         lines=list(proposed_terms(card).items()),
         fields=[(name, text) for name, text in form.multi_items() if name != "step"],
         month=month,
@@ -125,20 +125,20 @@ def _change(each: Simulated) -> int:
 def _again(request: Request, form: Fields, problem: Problem | None) -> HTMLResponse:
     """The form as it was filled in, with what was wrong and what somebody else has changed."""
 
-    def show(connection: Connection) -> HTMLResponse:
-        owner = get_customer(connection, form["customer_id"]) if form.get("customer_id") else None
+    def show(session: Session) -> HTMLResponse:
+        owner = get_customer(session, form["customer_id"]) if form.get("customer_id") else None
         values = {name: text for name, text in form.items() if name != "step"}
         differences: list[Difference] = []
         is_conflict = problem is not None and any(
             error.code == "version_conflict" for error in problem.errors
         )
         if is_conflict:
-            newest = latest_rate_card(connection, _id(owner))
-            differences = _differences(connection, owner, form, newest)
+            newest = latest_rate_card(session, _id(owner))
+            differences = _differences(session, owner, form, newest)
             values["expected_version"] = str(newest.version if newest else 0)
         return _editor(
             request,
-            connection,
+            session,
             owner,
             values,
             specific_rows(form),
@@ -155,7 +155,7 @@ def _again(request: Request, form: Fields, problem: Problem | None) -> HTMLRespo
 
 def _editor(
     request: Request,
-    connection: Connection,
+    session: Session,
     owner: Customer | None,
     values: dict[str, str],
     rows: list[RateRow],
@@ -173,9 +173,9 @@ def _editor(
         rows=[*rows, *[RateRow()] * _SPARE_ROWS],
         charged=charged,
         levels=LEVELS,
-        lead_types=list_lead_types(connection),
-        products=list_products(connection, None, MAX_PRODUCTS),
-        months=active_months(connection),
+        lead_types=list_lead_types(session),
+        products=list_products(session, None, MAX_PRODUCTS),
+        months=active_months(session),
         scopes=SCOPES,
         problem=problem,
         differences=differences,
@@ -186,19 +186,19 @@ def _id(owner: Customer | None) -> UUID | None:
     return None if owner is None else owner.customer_id
 
 
-def _past_months(connection: Connection, now: datetime) -> list[Period]:
+def _past_months(session: Session, now: datetime) -> list[Period]:
     """The months with actions that are over, newest first; else those under way."""
-    active = active_months(connection)
+    active = active_months(session)
     return [month for month in active if month.end <= now.date()] or active
 
 
 def _differences(
-    connection: Connection, owner: Customer | None, form: Fields, newest: RateCard | None
+    session: Session, owner: Customer | None, form: Fields, newest: RateCard | None
 ) -> list[Difference]:
     """Where the newest version is not the one the form began with, beside what the form says."""
     begun = form.get("expected_version", "")
     seen = stored_terms(
-        rate_card_by_number(connection, _id(owner), int(begun))
+        rate_card_by_number(session, _id(owner), int(begun))
         if begun.isdecimal() and len(begun) < 10
         else None
     )

@@ -23,20 +23,20 @@ VERSIONS_A_PAGE = 50
 @router.get("/console/rate-cards", response_class=HTMLResponse)
 def list_rate_cards(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     customer_id: Id | None = None,
     cursor: Cursor = None,
 ) -> HTMLResponse:
     """Every version: of the default card, then of each customer's own, newest first."""
     after = None if cursor is None else from_cursor(cursor, CardKey)
-    found = rate_cards.list_rate_cards(connection, customer_id, after, VERSIONS_A_PAGE + 1)
+    found = rate_cards.list_rate_cards(session, customer_id, after, VERSIONS_A_PAGE + 1)
     shown, last = cut_page(found, VERSIONS_A_PAGE)
     return page(
         request,
         "rate_cards.html",
         "rate_cards",
         cards=shown,
-        customer=None if customer_id is None else get_customer(connection, customer_id),
+        customer=None if customer_id is None else get_customer(session, customer_id),
         base=prices_by_level,
         scopes=SCOPES,
         next_cursor=last
@@ -46,10 +46,10 @@ def list_rate_cards(
 
 @router.get("/console/rate-card", response_class=HTMLResponse)
 def show_rate_card(
-    request: Request, connection: Snapshot, id: UUID, saved: bool = False
+    request: Request, session: Snapshot, id: UUID, saved: bool = False
 ) -> HTMLResponse:
     """One version with all its rates."""
-    card = get_rate_card(connection, id)
+    card = get_rate_card(session, id)
     return page(
         request,
         "rate_card.html",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.closing.verification import verify_report
 from common.enums import EngagementLevel, Outcome
@@ -60,14 +60,14 @@ class _Query(BaseModel):
         return {name: str(value) for name, value in named.items()}
 
 
-def report_page(request: Request, connection: Connection, month: Month) -> Iterator[bytes]:
+def report_page(request: Request, session: Session, month: Month) -> Iterator[bytes]:
     """The page of a customer's month.
 
     Raises Invalid for a query it does not know, and NotFound for a page behind the last.
     """
     query = _query_of(request)
     search = query.search()
-    report = load_report(connection, month, search)
+    report = load_report(session, month, search)
     found = LinesFound(search, list(report.lines), report.matching)
     if not found.lines and query.page > 1:
         raise NotFound(f"there is no page {query.page} of these lines")
@@ -75,7 +75,7 @@ def report_page(request: Request, connection: Connection, month: Month) -> Itera
     if query.verify:
         if month.final is None:
             raise NotFound("only a final report that was stored can be verified")
-        verification = verify_report(connection, month.final)
+        verification = verify_report(session, month.final)
     frame = Frame(REPORT_ROOT, "reports", principal_of(request))
     return as_html.render(report, found, query.filters(), verification, frame)
 

@@ -19,7 +19,7 @@ ENTRIES_A_PAGE = 100
 @router.get("/console/reports", response_class=HTMLResponse)
 def list_reports(
     request: Request,
-    connection: Snapshot,
+    session: Snapshot,
     customer_id: Id | None = None,
     period: str | None = None,
     status: ReportStatus | None = None,
@@ -27,7 +27,7 @@ def list_reports(
 ) -> HTMLResponse:
     """One entry per customer and month, newest first."""
     entries = list_entries(
-        connection,
+        session,
         EntryFilter(
             customer_id=None if customer_id is None else identifiers.customer_id(customer_id),
             period=None if period is None else period_of(period),

@@ -20,10 +20,10 @@ _SILENCE = timedelta(minutes=5)
 
 @router.get("/console/run", response_class=HTMLResponse)
 def show_run(
-    request: Request, connection: Snapshot, now: Now, id: UUID, of: int | None = None
+    request: Request, session: Snapshot, now: Now, id: UUID, of: int | None = None
 ) -> HTMLResponse:
     """The progress or the result of a run. `of`: how many customers it was started for."""
-    progress = run_progress(connection, id)
+    progress = run_progress(session, id)
     run = progress.past.run
     done = len(progress.closed) + len(progress.past.parked)
     return page(
@@ -39,12 +39,10 @@ def show_run(
 
 
 @router.get("/console/runs", response_class=HTMLResponse)
-def list_runs(
-    request: Request, connection: Snapshot, now: Now, cursor: Cursor = None
-) -> HTMLResponse:
+def list_runs(request: Request, session: Snapshot, now: Now, cursor: Cursor = None) -> HTMLResponse:
     """Who closed what and when, newest first."""
     after = None if cursor is None else from_cursor(cursor, RunKey)
-    found = runs(connection, after, RUNS_A_PAGE + 1)
+    found = runs(session, after, RUNS_A_PAGE + 1)
     shown, last = cut_page(found, RUNS_A_PAGE)
     return page(
         request,

@@ -20,18 +20,18 @@ router = APIRouter()
 
 @router.get("/console/statement", response_class=HTMLResponse)
 def show_statement(
-    request: Request, connection: Snapshot, customer_id: Id, period: str
+    request: Request, session: Snapshot, customer_id: Id, period: str
 ) -> HTMLResponse:
     """The page that requests the statement and offers it."""
-    customer = get_customer(connection, customer_id)
+    customer = get_customer(session, customer_id)
     return page(request, "statement.html", "reports", customer=customer, period=period_of(period))
 
 
 @router.get("/console/statement/progress")
-def make_statement(connection: Snapshot, customer_id: Id, period: str) -> StreamingResponse:
+def make_statement(session: Snapshot, customer_id: Id, period: str) -> StreamingResponse:
     """The PDF, after rows of text with the number of drawn lines."""
-    month = find_month(connection, customer_id, period_of(period))
-    report = load_report(connection, month)
+    month = find_month(session, customer_id, period_of(period))
+    report = load_report(session, month)
     return StreamingResponse(
         render_with_progress(with_masked_users(report)),
         media_type="application/octet-stream",

@@ -108,8 +108,8 @@ def reporting_gauges() -> Iterator[None]:
     def record_gauges() -> None:
         while not over.wait(_SECONDS_BETWEEN_GAUGES):
             try:
-                with snapshot() as connection:
-                    levels = current_gauges(connection)
+                with snapshot() as session:
+                    levels = current_gauges(session)
             except Problem as problem:
                 logger.warning("the gauges are unknown", exc_info=problem)
             else:

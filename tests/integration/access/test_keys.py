@@ -61,8 +61,8 @@ def admin(gateway: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> httpx.Clien
     monkeypatch.setenv("KEY_CACHE_SECONDS", "1")
     settings.cache_clear()
     authenticator.cache_clear()
-    with transaction() as connection:
-        _, token = create_key(connection, "the admin", Role.ADMIN, None)
+    with transaction() as session:
+        _, token = create_key(session, "the admin", Role.ADMIN, None)
     gateway.headers["authorization"] = f"Bearer {token.text}"
     gateway.event_hooks["response"].append(check_shape)
     return gateway
@@ -639,19 +639,19 @@ def test_senders_key_reads_nothing_and_a_viewers_sends_nothing(
 
 
 def test_database_shows_a_customers_rows_alone_whatever_is_asked(two: httpx.Client) -> None:
-    with transaction() as connection:
-        acme = connection.scalar(text("select customer_id from customers where name = 'The acme'"))
+    with transaction() as session:
+        acme = session.scalar(text("select customer_id from customers where name = 'The acme'"))
 
     with (
         in_role("lead_billing_service"),
         acting_as("a test", acme),
-        snapshot() as connection,
+        snapshot() as session,
     ):
         seen = {
-            table: connection.scalar(text(f"select count(*) from {table}"))
+            table: session.scalar(text(f"select count(*) from {table}"))
             for table in ("customers", "leads", "actions", "billing_reports", "quarantined_leads")
         }
-        lines = connection.scalar(text("select count(*) from billing_report_lines"))
+        lines = session.scalar(text("select count(*) from billing_report_lines"))
 
     assert seen == {
         "customers": 1,
@@ -945,18 +945,18 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
             upgrade_configured_database()
 
         sign_in_as("lead_billing_service", "second-s")
-        with acting_as("a test"), transaction() as connection:
-            register_customer(connection, "acme", "Acme", "a@acme.test", None)
-            register_product(connection, "abc", "abc", None)
+        with acting_as("a test"), transaction() as session:
+            register_customer(session, "acme", "Acme", "a@acme.test", None)
+            register_product(session, "abc", "abc", None)
         sign_in_as("lead_billing_function", "second-f")
         context = LambdaContext(aws_request_id="aws-1")
         sent = handler(event(json.dumps(lead("l1", action()))), context)
         for other in ("lead_billing_service", "lead_billing_customer", "master"):
-            with pytest.raises(StatementRefused), transaction() as connection:
-                connection.exec_driver_sql(f"set role {other}")
+            with pytest.raises(StatementRefused), transaction() as session:
+                session.execute(text(f"set role {other}"))
         sign_in_as("lead_billing_service", "second-s")
-        with acting_as("a test", customer_id("acme")), snapshot() as connection:
-            seen = connection.execute(
+        with acting_as("a test", customer_id("acme")), snapshot() as session:
+            seen = session.execute(
                 text("select session_user, current_user, count(*) from leads group by 1, 2")
             ).one()
         sign_in_as("lead_billing_function", "first-f")
@@ -968,8 +968,8 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
 
 
 def test_the_parts_work_in_their_roles(two: httpx.Client) -> None:
-    with in_role("lead_billing_function"), transaction() as connection:
-        assert connection.scalar(text("select current_user")) == "lead_billing_function"
+    with in_role("lead_billing_function"), transaction() as session:
+        assert session.scalar(text("select current_user")) == "lead_billing_function"
 
 
 # --- the console's sessions

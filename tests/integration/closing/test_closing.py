@@ -33,8 +33,8 @@ def by_customer(run: Wire) -> dict[str, tuple[str, str]]:
 
 
 def execute(statement: str, **parameters: Any) -> list[Any]:
-    with transaction() as connection:
-        result = connection.execute(text(statement), parameters)
+    with transaction() as session:
+        result = session.connection().execute(text(statement), parameters)
         return list(result) if result.returns_rows else []
 
 

@@ -34,9 +34,9 @@ def verified(client: httpx.Client, period: str) -> Any:
 
 
 def columns_of(table: str) -> list[str]:
-    with transaction() as connection:
+    with transaction() as session:
         names = text("select column_name from information_schema.columns where table_name = :table")
-        return list(connection.scalars(names, {"table": table}))
+        return list(session.scalars(names, {"table": table}))
 
 
 def credit(client: httpx.Client, *actions: str) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.closing.preview import preview
@@ -44,9 +45,9 @@ def test_overview_is_what_the_reports_of_each_month_add_up_to(
     fill(gateway, leads=200)
 
     with engine.connect() as connection:
-        shown = overview(connection, Period(date(2024, 6, 1)))
-        entries = list_entries(connection, EntryFilter())
-        april = overview(connection, Period(date(2024, 4, 1)))
+        shown = overview(Session(connection), Period(date(2024, 6, 1)))
+        entries = list_entries(Session(connection), EntryFilter())
+        april = overview(Session(connection), Period(date(2024, 4, 1)))
 
     for month, totals in shown.months:
         sums = Totals()
@@ -71,7 +72,7 @@ def test_overview_counts_what_waits(gateway: httpx.Client, engine: Engine) -> No
     post(gateway, [lead("late", action("Share")), lead("stray", customer_id="nobody")])
 
     with engine.connect() as connection:
-        waits = pending_work(connection)
+        waits = pending_work(Session(connection))
 
     assert (waits.late_actions, waits.quarantined_leads, waits.parked_customers) == (1, 1, 0)
 
@@ -174,7 +175,7 @@ def test_preview_of_a_close_is_what_the_close_comes_to(
     may = Period(date(2024, 5, 1))
 
     with engine.connect() as connection:
-        foreseen = preview(connection, may, datetime.now(UTC))
+        foreseen = preview(Session(connection), may, datetime.now(UTC))
     closed = gateway.post("/billing/periods/2024-05/close").json()
 
     assert {each.customer.external_id: amount(each.due_cents) for each in foreseen.ready} == {
@@ -193,7 +194,7 @@ def test_preview_says_what_stands_in_the_way(gateway: httpx.Client, engine: Engi
 
     with engine.connect() as connection:
         foreseen = preview(
-            connection, Period(date(2024, 4, 1)), datetime(2024, 4, 30, 20, tzinfo=UTC)
+            Session(connection), Period(date(2024, 4, 1)), datetime(2024, 4, 30, 20, tzinfo=UTC)
         )
 
     assert {each.customer.external_id: each.blocked for each in foreseen.prospects} == {
@@ -202,7 +203,7 @@ def test_preview_says_what_stands_in_the_way(gateway: httpx.Client, engine: Engi
         "west": "April 2024 is not over yet in America/New_York",
     }
     with engine.connect() as connection:
-        later = preview(connection, Period(date(2024, 4, 1)), datetime.now(UTC))
+        later = preview(Session(connection), Period(date(2024, 4, 1)), datetime.now(UTC))
     assert [each.blocked for each in later.blocked] == [
         "March 2024 is still open and must be closed before"
     ]

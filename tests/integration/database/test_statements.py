@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement, parameter_types
@@ -33,7 +34,9 @@ def test_statement_has_no_hole_and_declares_its_parameters(package: str, name: s
 
 @pytest.mark.parametrize(("package", "name"), STATEMENTS)
 def test_statement_can_be_planned(connection: Connection, package: str, name: str) -> None:
-    PreparedStatement(f"{package}_{name}", load_statement(package, name)).prepare(connection)
+    PreparedStatement(f"{package}_{name}", load_statement(package, name)).prepare(
+        Session(connection)
+    )
 
 
 def test_fragments_are_files() -> None:

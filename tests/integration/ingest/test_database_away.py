@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.orm import Session
 
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
@@ -43,8 +44,8 @@ PASSING = [
 @pytest.fixture
 def ready(configured_database: str) -> Engine:
     with get_engine().begin() as connection:
-        register_customer(connection, "acme", "Acme", "a@acme.test", None)
-        register_product(connection, "abc", "abc", None)
+        register_customer(Session(connection), "acme", "Acme", "a@acme.test", None)
+        register_product(Session(connection), "abc", "abc", None)
     return get_engine()
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
 
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
@@ -70,8 +71,8 @@ def posted(answer: dict[str, Any]) -> Any:
 def ready(configured_database: str) -> Engine:
     """The engine of a database that knows acme and abc, which the functions lead to."""
     with get_engine().begin() as connection:
-        register_customer(connection, "acme", "Acme", "a@acme.test", None)
-        register_product(connection, "abc", "abc", None)
+        register_customer(Session(connection), "acme", "Acme", "a@acme.test", None)
+        register_product(Session(connection), "abc", "abc", None)
     return get_engine()
 
 

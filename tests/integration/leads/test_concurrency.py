@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.customers import register_customer
@@ -31,8 +32,8 @@ CLIENTS = 16
 
 def register_all(connection: Connection) -> None:
     for name in CUSTOMERS:
-        register_customer(connection, name, name, f"{name}@partner.test", None)
-    register_product(connection, "abc", "abc", None)
+        register_customer(Session(connection), name, name, f"{name}@partner.test", None)
+    register_product(Session(connection), "abc", "abc", None)
 
 
 def some_leads(count: int, seed: int = 1) -> list[Wire]:
@@ -71,15 +72,15 @@ def store(engine: Engine, batch: list[Wire]) -> list[Result]:
     assert not posted.refused
     with engine.begin() as connection:
         connection.exec_driver_sql("set local deadlock_timeout = '100ms'")
-        return ingest_leads(connection, posted.leads, settings())
+        return ingest_leads(Session(connection), posted.leads, settings())
 
 
 def bill(engine: Engine) -> list[Any]:
     with engine.connect() as connection:
         reports = []
         for name in CUSTOMERS:
-            month = find_month(connection, name, Period.parse("2024-04"))
-            report, _ = draft_report(connection, month)
+            month = find_month(Session(connection), name, Period.parse("2024-04"))
+            report, _ = draft_report(Session(connection), month)
             reports.append((report.totals, report.parts.by_user, list(report.lines)))
         return reports
 
@@ -226,7 +227,7 @@ def test_version_that_waits_for_a_conflicting_one_says_conflict(ready: Engine) -
 
     with ThreadPoolExecutor(1) as pool:
         with ready.begin() as connection:
-            ingest_leads(connection, posted.leads, settings())
+            ingest_leads(Session(connection), posted.leads, settings())
             waiting = pool.submit(store, ready, [second])
         (result,) = waiting.result(timeout=30)
 
@@ -241,7 +242,7 @@ def test_rolled_back_rival_leaves_the_lead_to_the_one_that_waited(ready: Engine)
 
     with ThreadPoolExecutor(1) as pool:
         with ready.connect() as connection:
-            ingest_leads(connection, posted.leads, settings())
+            ingest_leads(Session(connection), posted.leads, settings())
             waiting = pool.submit(store, ready, [second])
             connection.rollback()
         (result,) = waiting.result(timeout=30)

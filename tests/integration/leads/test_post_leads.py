@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
 
 from common.catalog.lead_types import add_lead_type
 from common.database import engine as engine_module
@@ -656,7 +657,7 @@ def test_longest_texts_that_nothing_compresses_are_stored(
     folded_longer = [chr(each) for each in range(0x1F80, 0x1FB0)]
     lead_type = "".join(chance.choices(wide, k=200))
     with engine.begin() as connection:
-        add_lead_type(connection, lead_type)
+        add_lead_type(Session(connection), lead_type)
     spelled = [
         action(action_type="".join(chance.choices(letters, k=200)))
         for letters in (wide, folded_longer, wide + folded_longer * 500)
@@ -670,7 +671,7 @@ def test_longest_texts_that_nothing_compresses_are_stored(
 def test_longest_texts_are_stored(acme: httpx.Client, engine: Engine) -> None:
     lead_type = "\U0001f4a1" * 200
     with engine.begin() as connection:
-        add_lead_type(connection, lead_type)
+        add_lead_type(Session(connection), lead_type)
     # Folding its case makes three characters of this one.
     spelled = action(action_type="\u0390" * 200)
 

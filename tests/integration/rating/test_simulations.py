@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.rating.schemas import ProposedCard
@@ -257,7 +258,7 @@ def test_simulation_of_the_card_in_force_is_the_draft_report(
         for name, month in oracle.bills(batch, cards, zones):
             card = oracle.card_in_force(cards, name, month)
             (found,) = simulate(
-                decided.connection, Period(month), _wire(card), [(name, "/customer_id")]
+                Session(decided.connection), Period(month), _wire(card), [(name, "/customer_id")]
             )
             drafted, _ = decided.report(name, month)
             assert found.current == found.proposed == drafted.totals
@@ -289,7 +290,7 @@ def test_simulation_of_another_card_is_what_the_oracle_says_of_it(
         decided.post(batch)
 
         named = simulate(
-            decided.connection,
+            Session(decided.connection),
             Period(month),
             _wire(everywhere),
             [(name, "/customer_ids/0") for name in zones],
@@ -297,7 +298,7 @@ def test_simulation_of_another_card_is_what_the_oracle_says_of_it(
         assert {each.customer_id: each.proposed for each in named} == {
             name: _totals(expected.get((name, month), [])) for name in zones
         }
-        as_default = simulate(decided.connection, Period(month), _wire(everywhere), None)
+        as_default = simulate(Session(decided.connection), Period(month), _wire(everywhere), None)
         assert {each.customer_id: each.proposed for each in as_default} == {
             name: _totals((expected if _is_on_default(cards, name, month) else bills)[name, month])
             for name in zones
