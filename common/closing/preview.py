@@ -1,6 +1,6 @@
-"""What closing a month would do: what each customer would be billed, and what stands in the way.
+"""What closing a month would do: what each customer would be billed, and what prevents it.
 
-Invariant: nothing here writes; what it says of a customer is what closing would come to now.
+Invariant: nothing here writes, and closing a customer's month now would give the amounts shown.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from common.billing_period import Period
 from common.catalog.models import Customer
 from common.closing.runs import customers_to_close
 from common.disputes.credits import pending_cents
+from common.final_reports.closed_months import ClosedMonths, closed_months
 from common.final_reports.late_actions import all_late_periods
-from common.final_reports.store import all_closed_through
 from common.problems import Unpriced
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import Entry, draft_entries
@@ -25,7 +25,7 @@ from common.rating.totals import Totals
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """One customer's month before it is closed. `blocked`: why it cannot be, where it cannot."""
+    """One customer's month before it is closed. `blocked` says why it can't be closed yet."""
 
     customer: Customer
     totals: Totals
@@ -40,62 +40,59 @@ class Prospect:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The customers whose month is open, by id, and how many others have it closed."""
+    """The customers whose month is open, in the order of their ids, and how many closed it."""
 
     prospects: list[Prospect]
     already_closed: int
 
     @property
     def ready(self) -> list[Prospect]:
-        return [each for each in self.prospects if each.blocked is None]
+        return [prospect for prospect in self.prospects if prospect.blocked is None]
 
     @property
     def blocked(self) -> list[Prospect]:
-        return [each for each in self.prospects if each.blocked is not None]
+        return [prospect for prospect in self.prospects if prospect.blocked is not None]
 
 
 def preview(session: Session, period: Period, now: datetime) -> Preview:
-    """What closing the month for everybody would do."""
+    """What closing the month of every customer would do."""
     customers = customers_to_close(session, period, None)
-    through = all_closed_through(session)
+    closed = closed_months(session)
     still_open = [
-        each
-        for each in customers
-        if each.customer_id not in through or through[each.customer_id] < period.start
+        customer for customer in customers if closed.is_open(customer.customer_id, period.start)
     ]
-    earlier = _first_open_months(session, through, period)
-    late = all_late_periods(session, None)
+    earlier = _earliest_open_months(session, closed, period)
     credits = pending_cents(session, None)
-    pairs = [(each.customer_id, period.start) for each in still_open]
-    pairs += [(owner, month) for owner, month in late if month < period.start]
+    pairs = [(customer.customer_id, period.start) for customer in still_open]
+    pairs += [
+        (owner, month)
+        for owner, month in all_late_periods(session, None)
+        if month < period.start
+    ]
     entries, unpriced = _entries(session, pairs)
     prospects = []
-    for each in still_open:
-        own = entries.get(each.customer_id, [])
-        totals = next((entry.totals for entry in own if entry.period == period.start), Totals())
-        prior = sum(entry.totals.billed_cents for entry in own if entry.period != period.start)
+    for customer in still_open:
+        owner = customer.customer_id
+        months = {entry.period: entry.totals for entry in entries.get(owner, [])}
+        totals = months.pop(period.start, Totals())
         prospects.append(
             Prospect(
-                each,
+                customer,
                 totals,
-                prior,
-                credits.get(each.customer_id, 0),
-                _blocked(each, period, now, earlier.get(each.customer_id))
-                or unpriced.get(each.customer_id),
+                sum(prior.billed_cents for prior in months.values()),
+                credits.get(owner, 0),
+                _blocked(customer, period, now, earlier.get(owner)) or unpriced.get(owner),
             )
         )
     return Preview(prospects, len(customers) - len(still_open))
 
 
 def month_to_close(session: Session, now: datetime) -> Period:
-    """The oldest open month with actions, of any customer; the month before this one if none is."""
-    through = all_closed_through(session)
-    still_open = [
-        month
-        for owner, month in active_periods(session, None, None, None)
-        if owner not in through or month > through[owner]
-    ]
-    return Period(min(still_open)) if still_open else Period(now.date().replace(day=1)).before
+    """The oldest open month with actions, of any customer; if there is none, last month."""
+    still_open = closed_months(session).open_among(active_periods(session, None, None, None))
+    if not still_open:
+        return Period(now.date().replace(day=1)).before
+    return Period(min(month for _, month in still_open))
 
 
 def _blocked(
@@ -104,25 +101,25 @@ def _blocked(
     if now.astimezone(ZoneInfo(customer.timezone)).date() < period.end:
         return f"{period.name} is not over yet in {customer.timezone}"
     if earlier is not None:
-        return f"{earlier.name} is still open and must be closed before"
+        return f"{earlier.name} is still open and must be closed first"
     return None
 
 
-def _first_open_months(
-    session: Session, through: dict[UUID, date], period: Period
+def _earliest_open_months(
+    session: Session, closed: ClosedMonths, period: Period
 ) -> dict[UUID, Period]:
-    first: dict[UUID, Period] = {}
-    for owner, month in active_periods(session, None, None, period.start):
-        is_open = owner not in through or month > through[owner]
-        if is_open and (owner not in first or month < first[owner].start):
-            first[owner] = Period(month)
-    return first
+    """The earliest open month with actions before `period`, of each customer that has one."""
+    earliest: dict[UUID, Period] = {}
+    active = active_periods(session, None, None, period.start)
+    for owner, month in sorted(closed.open_among(active), reverse=True):
+        earliest[owner] = Period(month)
+    return earliest
 
 
 def _entries(
     session: Session, pairs: list[tuple[UUID, date]]
 ) -> tuple[dict[UUID, list[Entry]], dict[UUID, str]]:
-    """Each customer's months, decided in one go; where one has no price, each by itself."""
+    """Each customer's months, rated in one statement; one by one if an action has no price."""
     found: dict[UUID, list[Entry]] = {}
     unpriced: dict[UUID, str] = {}
     try:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from common.billing_period import Period
 from common.closing.runs import RunResult, run_billing
 from common.database.transactions import acting_as, snapshot
-from common.final_reports.store import all_closed_through
+from common.final_reports.closed_months import closed_months
 from common.rating.active_periods import active_periods
 
 MAX_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
@@ -26,20 +26,17 @@ def last_due(now: datetime, grace_days: int) -> Period:
 
 
 def months_due(session: Session, now: datetime, grace_days: int) -> list[Period]:
-    """The months with open actions up to the last due one, oldest first; and that one, if somebody
-    who ever had actions has no report of it.
+    """The open months with actions up to the last due month, oldest first.
 
-    So the last one is closed without actions too: what waits for a customer's next report, as
-    credits do, then stands on it.
+    The last due month is among them without actions too, if a customer with actions or reports has
+    it open: credits and late actions then stand on its report, and wait no longer.
     """
     last = last_due(now, grace_days)
-    through = all_closed_through(session)
+    closed = closed_months(session)
     months = {
-        period
-        for customer, period in active_periods(session, None, None, last.end)
-        if customer not in through or period > through[customer]
+        month for _, month in closed.open_among(active_periods(session, None, None, last.end))
     }
-    if months or any(closed < last.start for closed in through.values()):
+    if months or any(closed.is_open(customer, last.start) for customer in closed.last):
         months.add(last.start)
     return [Period(month) for month in sorted(months)]
 

@@ -6,7 +6,6 @@ Invariant: nothing is written or kept; each figure is the sum of the reports at 
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
-from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -15,9 +14,9 @@ from common.billing_period import Period
 from common.database.sql_loader import load_statement
 from common.disputes.models import Dispute
 from common.enums import DisputeStatus
+from common.final_reports.closed_months import closed_months
 from common.final_reports.models import BillingRun, LateAction, ParkedCustomer
 from common.final_reports.runs import is_shown
-from common.final_reports.store import all_closed_through
 from common.leads.models import QuarantinedLead
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import totals_of
@@ -112,12 +111,9 @@ def overview(session: Session, month: Period) -> Overview:
 def overview_parameters(session: Session, month: Period) -> dict[str, object]:
     """The parameters of the overview's statement, with the open months of each customer."""
     first = _months_up_to(month)[0]
-    through = all_closed_through(session)
-    still_open: list[tuple[UUID, date]] = [
-        (customer, period)
-        for customer, period in active_periods(session, None, first.start, month.end)
-        if customer not in through or period > through[customer]
-    ]
+    still_open = closed_months(session).open_among(
+        active_periods(session, None, first.start, month.end)
+    )
     return Scope(still_open).parameters() | {
         "month": month.start,
         "first_month": first.start,

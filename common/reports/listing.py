@@ -13,12 +13,10 @@ from common.billing_period import Period
 from common.catalog.models import Customer
 from common.disputes.credits import pending_cents
 from common.enums import ReportStatus
+from common.final_reports.closed_months import closed_months
 from common.final_reports.entries import final_entries
 from common.final_reports.late_actions import all_late_periods
 from common.final_reports.models import BillingReport
-from common.final_reports.store import (
-    all_closed_through,
-)
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import Entry, draft_entries
 from common.rating.scope import Scope
@@ -86,37 +84,34 @@ def list_entries(session: Session, filters: EntryFilter) -> list[Entry]:
 
 def _drafts(session: Session, filters: EntryFilter, is_whole: bool) -> list[Entry]:
     """The open months, rated once together with the late actions that are due on them."""
-    through = all_closed_through(session)
+    closed = closed_months(session)
     period = filters.period
-    pairs = [
-        (customer, month)
-        for customer, month in active_periods(
+    pairs = closed.open_among(
+        active_periods(
             session,
             filters.customer_id,
             filters.start if period is None else period.start,
             filters.end if period is None else period.end,
         )
-        if customer not in through or month > through[customer]
-    ]
+    )
     if not is_whole:
         return draft_entries(session, Scope(pairs, start=filters.start, end=filters.end))
-    first_open = {customer: Period(month).end for customer, month in through.items()}
     pairs += [
         (customer, month)
         for customer, month in all_late_periods(session, filters.customer_id)
-        if period is None or period.start == first_open[customer]
+        if period is None or period.start == closed.first_open(customer)
     ]
     carried: Counter[tuple[UUID, date]] = Counter()
     drafts = []
     for entry in draft_entries(session, Scope(pairs)):
-        if entry.period >= first_open.get(entry.customer_id, date.min):
+        customer = entry.customer_id
+        if closed.is_open(customer, entry.period):
             drafts.append(entry)
         else:
-            owner = entry.customer_id
-            carried[owner, first_open[owner]] += entry.totals.billed_cents
+            carried[customer, closed.first_open(customer)] += entry.totals.billed_cents
     for customer, cents in pending_cents(session, filters.customer_id).items():
-        if period is None or period.start == first_open[customer]:
-            carried[customer, first_open[customer]] -= cents
+        if period is None or period.start == closed.first_open(customer):
+            carried[customer, closed.first_open(customer)] -= cents
     return _with_dues(session, drafts, carried)
 
 

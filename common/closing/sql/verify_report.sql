@@ -59,7 +59,7 @@ differing_lead_totals as (
         cross join lateral unnest(
             lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
         ) as totals (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)
-        where stored.report_id = :report_id
+        where stored.customer_id = :customer_id and stored.report_id = :report_id
     ) as stored
     full join (select * from rated_lead_totals where is_own) as rated using (lead_id)
     where (
@@ -110,7 +110,8 @@ credits as materialized (
             leads.external_id, line.action_id, line.billed_cents
         ) as hash_of_line
     from billing_report_credits as credit
-    left join disputes using (dispute_id)
+    left join disputes
+        on disputes.customer_id = :customer_id and disputes.dispute_id = credit.dispute_id
     left join billing_reports as source
         on source.customer_id = :customer_id and source.report_id = credit.of_report_id
     left join lateral (
@@ -128,7 +129,7 @@ credits as materialized (
         where leads.customer_id = :customer_id and leads.lead_id = line.lead_id
         limit 1
     ) as leads on true
-    where credit.report_id = :report_id
+    where credit.customer_id = :customer_id and credit.report_id = :report_id
 ),
 
 credited as (

@@ -4,28 +4,30 @@
 -- without an accepted dispute, above what the line billed, or not on a later report of the same
 -- customer. Without a :customer_id, of all customers.
 select
-    count(placed.report_id) as final,
-    count(*) filter (where disputed.status = 'accepted' and placed.report_id is null) as draft,
+    count(credit.report_id) as final,
+    count(*) filter (where disputed.status = 'accepted' and credit.report_id is null) as draft,
     count(*) filter (
-        where placed.report_id is not null and (
+        where credit.report_id is not null and (
             disputed.status is distinct from 'accepted'
             or line.billed_cents is null
             or credit.amount_cents > line.billed_cents
-            or placed.customer_id <> source.customer_id
-            or placed.period <= source.period
+            or (placed.period > source.period) is not true
         )
     ) as misplaced
 from dispute_lines as disputed
 full join billing_report_credits as credit
-    on credit.of_report_id = disputed.report_id
-    and credit.of_line_number = disputed.line_number
+    on credit.customer_id = disputed.customer_id
     and credit.dispute_id = disputed.dispute_id
+    and credit.of_report_id = disputed.report_id
+    and credit.of_line_number = disputed.line_number
 left join billing_reports as source
-    on source.report_id = coalesce(disputed.report_id, credit.of_report_id)
-left join billing_reports as placed on placed.report_id = credit.report_id
+    on source.customer_id = credit.customer_id and source.report_id = credit.of_report_id
+left join billing_reports as placed
+    on placed.customer_id = credit.customer_id and placed.report_id = credit.report_id
 left join billing_report_lines as line
-    on line.customer_id = source.customer_id
+    on line.customer_id = credit.customer_id
     and line.report_id = credit.of_report_id
     and line.line_number = credit.of_line_number
     and credit.of_line_number between line.block_first_line and line.block_last_line
-where cast(:customer_id as uuid) is null or source.customer_id = :customer_id
+where cast(:customer_id as uuid) is null
+    or coalesce(disputed.customer_id, credit.customer_id) = :customer_id

@@ -17,5 +17,5 @@ join billing_report_lines as line
     and line.line_number = credit.of_line_number
     and credit.of_line_number between line.block_first_line and line.block_last_line
 join leads on leads.customer_id = :customer_id and leads.lead_id = line.lead_id
-where credit.report_id = :report_id
+where credit.customer_id = :customer_id and credit.report_id = :report_id
 order by credit.credit_number

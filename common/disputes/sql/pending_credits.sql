@@ -10,9 +10,9 @@ select
     source.period as of_period, line.line_number as of_line_number, leads.external_id as lead,
     line.action_id, line.amount_cents
 from disputes
-join dispute_lines as line using (dispute_id)
+join dispute_lines as line using (customer_id, dispute_id)
 join billing_reports as source
-    on source.customer_id = disputes.customer_id and source.report_id = line.report_id
+    on source.customer_id = :customer_id and source.report_id = line.report_id
 -- One at a time: the planner would read all leads of the customer for a few disputes.
 cross join lateral (
     select external_id
@@ -24,5 +24,7 @@ where disputes.customer_id = :customer_id
     and disputes.status = 'accepted'
     and not exists (
         select from billing_report_credits as credit
-        where credit.of_report_id = line.report_id and credit.of_line_number = line.line_number
+        where credit.customer_id = :customer_id
+            and credit.of_report_id = line.report_id
+            and credit.of_line_number = line.line_number
     )

@@ -205,7 +205,7 @@ def test_preview_says_what_stands_in_the_way(gateway: httpx.Client, engine: Engi
     with engine.connect() as connection:
         later = preview(Session(connection), Period(date(2024, 4, 1)), datetime.now(UTC))
     assert [each.blocked for each in later.blocked] == [
-        "March 2024 is still open and must be closed before"
+        "March 2024 is still open and must be closed first"
     ]
 
 
