@@ -7,18 +7,14 @@ period with actions (docs/billing-rules.md, Closing a period).
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.audit_log import record_change
 from common.billing_period import Period
-from common.catalog.models import Customer
 from common.database.locks import lock_customer
 from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement
-from common.final_reports.models import BillingReport, BillingReportCredit
 from common.problems import Conflict, FieldError, Unpriced
 from common.rating.scope import Scope
 from common.settings import settings
@@ -67,7 +63,6 @@ def close_period(
         raise _closed_too_early(period, Period(conditions.earlier_open_period))
     if conditions.rate_card_id is None:
         raise Unpriced(f"no rate card is in force in {period}")
-    report_id = identifiers.report_id(customer_id, str(period))
     late_periods = conditions.late_periods
     scope = Scope([(customer_id, month) for month in (period.start, *late_periods)])
     try:
@@ -77,7 +72,7 @@ def close_period(
             | scope.parameters()
             | {
                 "is_flat_card": conditions.is_flat and not late_periods,
-                "report_id": str(report_id),
+                "report_id": str(identifiers.report_id(customer_id, str(period))),
                 "run_id": str(run_id),
                 "rate_card_id": str(conditions.rate_card_id),
                 "issuer": settings().report_issuer,
@@ -87,47 +82,7 @@ def close_period(
         if "every_line_has_a_price" not in str(error.orig):
             raise
         raise Unpriced("an action has no price on the rate card in force") from error
-    _record_closing(session, customer_id, period, report_id)
     return ClosedMonth(*closed)
-
-
-_AUDITED_COLUMNS = (
-    "period",
-    "rate_card_id",
-    "gross_cents",
-    "billed_cents",
-    "duplicate_cents",
-    "cap_cents",
-    "prior_billed_cents",
-    "credit_cents",
-    "due_cents",
-    "content_hash",
-)
-
-
-def _record_closing(session: Session, customer_id: UUID, period: Period, report_id: UUID) -> None:
-    """Moves the customer's `closed_through`, and notes the report and its credits in the audit."""
-    customer = session.get_one(Customer, customer_id)
-    customer.closed_through = period.start
-    session.flush()
-    report = session.get_one(BillingReport, (customer_id, report_id))
-    after = {column: getattr(report, column) for column in _AUDITED_COLUMNS}
-    after["customer_id"] = customer.external_id
-    record_change(session, "closed", "report", report_id, after=after)
-    if not report.credit_count:
-        return
-    credits = select(BillingReportCredit).where(
-        BillingReportCredit.customer_id == customer_id, BillingReportCredit.report_id == report_id
-    )
-    for credit in session.scalars(credits.order_by(BillingReportCredit.credit_number)):
-        after = {
-            "report_id": report_id,
-            "credit_number": credit.credit_number,
-            "of_report_id": credit.of_report_id,
-            "of_line_number": credit.of_line_number,
-            "amount_cents": credit.amount_cents,
-        }
-        record_change(session, "created", "credit", credit.dispute_id, after=after)
 
 
 def still_open(period: Period, zone: str) -> Conflict:

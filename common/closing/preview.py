@@ -65,9 +65,7 @@ def preview(session: Session, period: Period, now: datetime) -> Preview:
     credits = pending_cents(session, None)
     pairs = [(customer.customer_id, period.start) for customer in still_open]
     pairs += [
-        (owner, month)
-        for owner, month in all_late_periods(session, None)
-        if month < period.start
+        (owner, month) for owner, month in all_late_periods(session, None) if month < period.start
     ]
     entries, unpriced = _entries(session, pairs)
     prospects = []

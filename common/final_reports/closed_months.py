@@ -1,4 +1,4 @@
-"""How far each customer's months are closed.
+"""Which months of each customer are closed, and which are open.
 
 Invariant: a month is closed if the customer has a final report of it or of a later month.
 """
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.billing_period import Period
-from common.final_reports.models import BillingReport
+from common.catalog.models import Customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class ClosedMonths:
 
 
 def closed_months(session: Session) -> ClosedMonths:
-    last = func.max(BillingReport.period).label("closed_through")
-    query = select(BillingReport.customer_id, last).group_by(BillingReport.customer_id)
+    query = select(Customer.customer_id, Customer.closed_through).where(
+        Customer.closed_through.is_not(None)
+    )
     return ClosedMonths({row.customer_id: row.closed_through for row in session.execute(query)})

@@ -5,8 +5,8 @@
 -- params: report_id uuid, run_id uuid, rate_card_id uuid, issuer text
 --
 -- Makes a customer's month final: rates it, stores its lines in blocks, its totals by lead, its
--- credits and its report, and says what it comes to. Only one of the two rating statements is run:
--- :is_flat_card says which.
+-- credits and its report, moves the customer's closed_through, and says what the report comes to.
+-- Only one of the two rating statements is run: :is_flat_card says which.
 with blocks as materialized (
     select
         period, cap_limit_cents, first_line, last_line, first_timestamp, last_timestamp, lead_ids,
@@ -169,32 +169,72 @@ report as (
         ) as header
     from named
     cross join totals
+),
+
+stored_report as (
+    insert into billing_reports (
+        report_id, run_id, customer_id, customer_name, period, timezone, rate_card_id,
+        product_names, lead_count, action_count, prior_action_count, gross_cents, billed_cents,
+        duplicate_cents, cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents,
+        previous_hash, issuer, finalized_at, hash_version, header, content_hash
+    )
+    select
+        :report_id, :run_id, customer_id, customer_name, period, timezone, rate_card_id,
+        product_names, lead_count, action_count, prior_action_count, gross_cents, billed_cents,
+        duplicate_cents, cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents,
+        previous_hash, :issuer, now(), 1, header,
+        report_hash(
+            header,
+            (
+                select coalesce(string_agg(block_hash, ''::bytea order by first_line), ''::bytea)
+                from stored_blocks
+            ),
+            credit_hashes
+        )
+    from report
+    returning *
+),
+
+-- After the report is stored: alembic/sql/guards.sql looks for it.
+closed_customer as (
+    update customers set closed_through = stored_report.period
+    from stored_report
+    where customers.customer_id = :customer_id
+),
+
+audited as (
+    insert into audit_log (action, subject, subject_id, after)
+    select
+        'closed', 'report', stored_report.report_id::text,
+        jsonb_build_object(
+            'customer_id', named.customer, 'period', stored_report.period,
+            'rate_card_id', stored_report.rate_card_id, 'gross_cents', stored_report.gross_cents,
+            'billed_cents', stored_report.billed_cents,
+            'duplicate_cents', stored_report.duplicate_cents,
+            'cap_cents', stored_report.cap_cents,
+            'prior_billed_cents', stored_report.prior_billed_cents,
+            'credit_cents', stored_report.credit_cents, 'due_cents', stored_report.due_cents,
+            'content_hash', stored_report.content_hash
+        )
+    from stored_report
+    cross join named
+    union all
+    select
+        'created', 'credit', dispute_id::text,
+        jsonb_build_object(
+            'report_id', cast(:report_id as uuid), 'credit_number', credit_number,
+            'of_report_id', of_report_id, 'of_line_number', of_line_number,
+            'amount_cents', amount_cents
+        )
+    from credits
 )
 
-insert into billing_reports (
-    report_id, run_id, customer_id, customer_name, period, timezone, rate_card_id, product_names,
-    lead_count, action_count, prior_action_count, gross_cents, billed_cents, duplicate_cents,
-    cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents, previous_hash,
-    issuer, finalized_at, hash_version, header, content_hash
-)
 select
-    :report_id, :run_id, customer_id, customer_name, period, timezone, rate_card_id,
-    product_names, lead_count, action_count, prior_action_count, gross_cents, billed_cents,
-    duplicate_cents, cap_cents, prior_billed_cents, credit_count, credit_cents, due_cents,
-    previous_hash, :issuer, now(), 1, header,
-    report_hash(
-        header,
-        (
-            select coalesce(string_agg(block_hash, ''::bytea order by first_line), ''::bytea)
-            from stored_blocks
-        ),
-        credit_hashes
-    )
-from report
-returning
-    due_cents,
-    billed_cents + prior_billed_cents as billed_cents,
-    duplicate_cents,
-    cap_cents,
-    prior_action_count as late_actions,
-    (select duplicates from totals) as duplicates
+    stored_report.due_cents,
+    stored_report.billed_cents + stored_report.prior_billed_cents as billed_cents,
+    stored_report.duplicate_cents,
+    stored_report.cap_cents,
+    stored_report.prior_action_count as late_actions,
+    totals.duplicates
+from stored_report
+cross join totals

@@ -3,7 +3,7 @@
 -- What decides whether a customer's period can be closed, and how. Run under the customer's lock.
 select
     customers.timezone,
-    closed.through as closed_through,
+    customers.closed_through,
     clock_timestamp() >= local_midnight(
         (cast(:period as date) + interval '1 month')::date, customers.timezone
     ) as is_over,
@@ -12,7 +12,9 @@ select
         from actions
         where actions.customer_id = :customer_id
             and actions.timestamp >= coalesce(
-                local_midnight((closed.through + interval '1 month')::date, customers.timezone),
+                local_midnight(
+                    (customers.closed_through + interval '1 month')::date, customers.timezone
+                ),
                 '-infinity'
             )
             and actions.timestamp < local_midnight(:period, customers.timezone)
@@ -28,10 +30,5 @@ select
     card.rate_card_id,
     card.is_flat
 from customers
-cross join lateral (
-    select max(period) as through
-    from billing_reports
-    where billing_reports.customer_id = :customer_id
-) as closed
 left join lateral rate_card_in_force(customers.customer_id, :period) as card on true
 where customers.customer_id = :customer_id

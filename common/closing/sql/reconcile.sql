@@ -8,17 +8,15 @@ with placed as (
     select
         rate_month.customer_id, rate_month.lead_id, rate_month.action_id,
         case
-            when rate_month.period <= closed.through then 'draft_prior_period' else 'draft'
+            when rate_month.period <= customers.closed_through then 'draft_prior_period' else 'draft'
         end as place
     from rate_month
-    left join (
-        select customer_id, max(period) as through from billing_reports group by customer_id
-    ) as closed using (customer_id)
+    join customers using (customer_id)
     left join late_actions as late using (customer_id, period, lead_id, action_id)
     -- A late action that is not marked would be on no report.
     where late.action_id is not null
-        or rate_month.period > closed.through
-        or closed.through is null
+        or rate_month.period > customers.closed_through
+        or customers.closed_through is null
     union all
     select
         line.customer_id, line.lead_id, line.action_id,
