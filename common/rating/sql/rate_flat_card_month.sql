@@ -29,11 +29,7 @@ with scope as materialized (
         from rate_card_rates
         where rate_card_rates.rate_card_id = card.rate_card_id
             and card.is_flat
-            and not exists (
-                select from billing_reports
-                where billing_reports.customer_id = customers.customer_id
-                    and billing_reports.period >= :period
-            )
+            and coalesce(customers.closed_through < :period, true)
     ) as rates on true
     where customers.customer_id = :customer_id
 )

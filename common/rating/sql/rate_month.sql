@@ -26,7 +26,11 @@ with scope as materialized (
             :from_instant, local_midnight(:from_date, customers.timezone), '-infinity'
         ) as shown_from,
         coalesce(:to_instant, local_midnight(:to_date, customers.timezone), 'infinity') as shown_to,
-        not :as_if_open and coalesce(requested.period <= closed.through, false) as is_closed,
+        not :as_if_open and case
+            when cast(:as_of as date) is null
+                then coalesce(requested.period <= customers.closed_through, false)
+            else requested.period < :as_of
+        end as is_closed,
         card.rate_card_id,
         card.cap_cents,
         card.cap_scope = 'user_and_product' as caps_each_product,
@@ -39,12 +43,6 @@ with scope as materialized (
     from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
         as requested (customer_id, period)
     join customers on customers.customer_id = requested.customer_id
-    left join lateral (
-        select max(billing_reports.period) as through
-        from billing_reports
-        where billing_reports.customer_id = customers.customer_id
-            and (cast(:as_of as date) is null or billing_reports.period < :as_of)
-    ) as closed on true
     left join lateral (
         select rate_card_id, cap_cents, cap_scope, duplicates_charged_for
         from rate_card_in_force(customers.customer_id, requested.period)
