@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from common.enums import Outcome, RateKind
-from common.money import money
+from common.money import amount, money
 from common.rating.totals import Totals
 
 
@@ -53,37 +53,36 @@ class Line(NamedTuple):
 
     @property
     def explanation(self) -> str:
-        """One sentence a customer understands: what happened, and the arithmetic of it."""
-        what = f"{self.action_type} ({self.engagement_level})"
-        whose = "this user" if self.has_user else "the leads that name no user"
-        price, billed, cap = map(money, (self.gross_cents, self.billed_cents, self.cap_limit_cents))
+        """One sentence that a customer understands: what happened, and the arithmetic of it."""
+        action = f"{self.action_type} ({self.engagement_level})"
+        user = "this user" if self.has_user else "the leads without a user"
+        price = money(self.gross_cents) + self._rate_name
+        cap = f"{money(self.cap_limit_cents)} monthly cap"
         if self.caps_product:
-            cap = f"{cap} for {self.product_id}"
+            cap += f" for {self.product_id}"
         match self.outcome:
             case Outcome.BILLED:
-                comma = "," if self._rate_name else ""
                 return (
-                    f"{what} is charged at its full price of {price}{comma}{self._rate_name}: "
-                    f"{whose} had cost {money(self.cap_used_before_cents)} of the month's cap of "
-                    f"{cap}, with it {money(self.cap_used_after_cents)}."
+                    f"{action} is charged its full price of {price} and brings {user} to "
+                    f"{amount(self.cap_used_after_cents)} of the {cap}."
                 )
             case Outcome.DUPLICATE:
                 return (
-                    f"{what} is not charged: it repeats the one of lead "
-                    f"{self.duplicate_of_lead_id} on {_moment(self.duplicate_of_timestamp)} "
-                    "for the same user, product and level in the same month, "
-                    f"which saves {money(self.duplicate_cents)}{self._rate_name}."
+                    f"{action} is not charged and saves {price}: it is a duplicate of the action "
+                    f"of lead {self.duplicate_of_lead_id} on "
+                    f"{_moment(self.duplicate_of_timestamp)}, for the same user, product and level "
+                    "in the same month."
                 )
             case Outcome.PARTIALLY_CAPPED:
                 return (
-                    f"{what} is charged {billed} of its price of {price}{self._rate_name}: "
-                    f"{whose} had already cost {money(self.cap_used_before_cents)} of the "
-                    f"month's cap of {cap}, which saves {money(self.cap_cents)}."
+                    f"{action} is charged {amount(self.billed_cents)} of its price of {price} and "
+                    f"saves {money(self.cap_cents)}: {user} had already used "
+                    f"{amount(self.cap_used_before_cents)} of the {cap}."
                 )
             case Outcome.CAPPED:
                 return (
-                    f"{what} is not charged: {whose} had already reached the month's cap of "
-                    f"{cap}, which saves {money(self.cap_cents)}{self._rate_name}."
+                    f"{action} is not charged and saves {price}: {user} had already used all of "
+                    f"the {cap}."
                 )
 
     @property

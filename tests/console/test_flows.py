@@ -74,7 +74,7 @@ def test_lead_is_found_by_its_user_and_explains_each_action(console: Console) ->
     press(page, "Search")
     page.get_by_role("link", name="lead-2").click()
     heading(page, "Lead lead-2")
-    expect(page.get_by_text("it repeats the one of lead lead-1")).to_be_visible()
+    expect(page.get_by_text("it is a duplicate of the action of lead lead-1")).to_be_visible()
     page.get_by_role("link", name="See the original.").click()
     heading(page, "Lead lead-1")
     page.get_by_role("link", name="report of April 2024").click()

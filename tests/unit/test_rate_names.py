@@ -38,17 +38,17 @@ def line(rate: str, billed: int = 1500, duplicate: int = 0, cap: int = 0) -> Lin
 @pytest.mark.parametrize(
     ("rate", "part"),
     [
-        (RateKind.LEVEL, "full price of 15.00 USD: "),
-        (RateKind.LEAD_TYPE, "full price of 15.00 USD, at the rate for Email Campaign: "),
-        (RateKind.PRODUCT, "full price of 15.00 USD, at the rate for abc: "),
+        (RateKind.LEVEL, "full price of 15.00 USD and "),
+        (RateKind.LEAD_TYPE, "full price of 15.00 USD at the rate for Email Campaign and "),
+        (RateKind.PRODUCT, "full price of 15.00 USD at the rate for abc and "),
         (
             RateKind.PRODUCT_AND_LEAD_TYPE,
-            "full price of 15.00 USD, at the rate for Email Campaign of abc: ",
+            "full price of 15.00 USD at the rate for Email Campaign of abc and ",
         ),
     ],
 )
 def test_explanation_names_the_rate_that_gave_the_price(rate: RateKind, part: str) -> None:
-    assert line(rate).explanation.startswith(f"Reply (High) is charged at its {part}")
+    assert line(rate).explanation.startswith(f"Reply (High) is charged its {part}")
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,15 @@ def test_explanation_names_the_rate_that_gave_the_price(rate: RateKind, part: st
     [
         (
             line("lead_type", billed=0, duplicate=1500),
-            "which saves 15.00 USD at the rate for Email Campaign.",
+            "is not charged and saves 15.00 USD at the rate for Email Campaign",
         ),
         (
             line("lead_type", billed=500, cap=1000),
-            "is charged 5.00 USD of its price of 15.00 USD at the rate for Email Campaign: ",
+            "is charged 5.00 of its price of 15.00 USD at the rate for Email Campaign",
         ),
         (
             line("lead_type", billed=0, cap=1500),
-            "which saves 15.00 USD at the rate for Email Campaign.",
+            "is not charged and saves 15.00 USD at the rate for Email Campaign",
         ),
     ],
 )

@@ -44,8 +44,8 @@ def test_what_is_no_month_is_no_period(text: str) -> None:
 
 def test_full_price_is_explained() -> None:
     assert line(cap_used_before_cents=700).explanation == (
-        "Call (High) is charged at its full price of 10.00 USD: this user had cost 7.00 USD of the "
-        "month's cap of 100.00 USD, with it 17.00 USD."
+        "Call (High) is charged its full price of 10.00 USD and brings this user to 17.00 of the "
+        "100.00 USD monthly cap."
     )
 
 
@@ -59,8 +59,8 @@ def test_duplicate_is_explained_by_what_it_repeats() -> None:
     )
 
     assert repeat.explanation == (
-        "Call (High) is not charged: it repeats the one of lead l1 on 2024-04-02 12:00:00 UTC for "
-        "the same user, product and level in the same month, which saves 10.00 USD."
+        "Call (High) is not charged and saves 10.00 USD: it is a duplicate of the action of lead l1 "
+        "on 2024-04-02 12:00:00 UTC, for the same user, product and level in the same month."
     )
 
 
@@ -68,8 +68,8 @@ def test_split_is_explained_by_its_arithmetic() -> None:
     split = line(billed_cents=600, cap_cents=400, cap_used_before_cents=9400, has_user=False)
 
     assert split.explanation == (
-        "Call (High) is charged 6.00 USD of its price of 10.00 USD: the leads that name no user "
-        "had already cost 94.00 USD of the month's cap of 100.00 USD, which saves 4.00 USD."
+        "Call (High) is charged 6.00 of its price of 10.00 USD and saves 4.00 USD: the leads "
+        "without a user had already used 94.00 of the 100.00 USD monthly cap."
     )
 
 
@@ -77,8 +77,8 @@ def test_spent_cap_is_explained_also_of_a_user_who_was_erased() -> None:
     capped = line(billed_cents=0, cap_cents=1000, cap_used_before_cents=10_000, user=None)
 
     assert capped.explanation == (
-        "Call (High) is not charged: this user had already reached the month's cap of 100.00 USD, "
-        "which saves 10.00 USD."
+        "Call (High) is not charged and saves 10.00 USD: this user had already used all of the "
+        "100.00 USD monthly cap."
     )
 
 
