@@ -1,8 +1,8 @@
 -- Stores a batch of validated leads and says per item what became of it, in one statement.
 -- $1: a JSON array, one object per item (see common/leads/ingestion.py).
 --
--- Runs when the locks of its customers are shared (common/database/locks.py), so no period of theirs
--- is closed and none of their users is erased while it runs.
+-- Runs when the locks of its customers are shared (common/database/locks.py), so none of their
+-- periods is closed and none of their users is erased while it runs.
 --
 -- Whatever is contended is written in the order of its key, and leads before actions before
 -- quarantine: batches that overlap wait for each other and never in a circle.

@@ -69,7 +69,8 @@ final_cells as (
             cross join lateral unnest(
                 lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
             ) as part (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)
-            where breakdown.report_id = reports.report_id
+            where breakdown.customer_id = reports.customer_id
+                and breakdown.report_id = reports.report_id
         ) as per_lead
         join leads
             on leads.customer_id = reports.customer_id and leads.lead_id = per_lead.lead_id

@@ -18,7 +18,7 @@ with named_leads as materialized (
         cross join lateral unnest(
             lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
         ) as totals (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)
-        where stored.report_id = :report_id
+        where stored.customer_id = :customer_id and stored.report_id = :report_id
     ) as kept
     -- One at a time: the planner would read all leads of the customer for a few thousand.
     cross join lateral (

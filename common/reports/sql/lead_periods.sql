@@ -6,7 +6,7 @@
 select
     lead_periods.period,
     card.name, card.version, card.cap_scope = 'user_and_product' as caps_product,
-    closed.through as closed_through,
+    customers.closed_through,
     exists (
         select
         from late_actions
@@ -15,9 +15,7 @@ select
             and late_actions.lead_id = :lead_id
     ) as has_late_actions
 from lead_periods
-cross join (
-    select max(period) as through from billing_reports where customer_id = :customer_id
-) as closed
+join customers on customers.customer_id = :customer_id
 left join lateral rate_card_in_force(cast(:customer_id as uuid), lead_periods.period) as card
     on true
 order by lead_periods.period

@@ -1,34 +1,14 @@
 """A request rates once and asks nothing twice: how many statements each report takes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import httpx
 import pytest
-from sqlalchemy import Engine, event
 
 from tests.support.api import action, lead, post, register
+from tests.support.statements import sent_statements
 
 # A new connection's first questions, and what names the request's principal to the database.
 _NOT_COUNTED = ("set_config(", "pg_catalog.version()", "show ", "select current_", "api_keys")
 _RATES = "original_lead_id"  # only the statements of common/rating/sql compare with an original
-
-
-@contextmanager
-def counted_statements() -> Iterator[list[str]]:
-    """The statements that the service sends, in their order."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_others: Any) -> None:
-        if not any(part in statement.lower() for part in _NOT_COUNTED):
-            sent.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
@@ -75,7 +55,7 @@ def test_draft_rates_once(
 ) -> None:
     client = client_with_march_final_and_late_actions
 
-    with counted_statements() as sent:
+    with sent_statements(_NOT_COUNTED) as sent:
         client.get(f"/billing/reports/acme/{period}.{extension}").raise_for_status()
 
     assert len(sent) <= most, sent
@@ -87,7 +67,7 @@ def test_draft_rates_once(
 def test_final_report_rates_nothing(
     client_with_all_final: httpx.Client, period: str, most: int, extension: str
 ) -> None:
-    with counted_statements() as sent:
+    with sent_statements(_NOT_COUNTED) as sent:
         client_with_all_final.get(f"/billing/reports/acme/{period}.{extension}").raise_for_status()
 
     assert len(sent) <= most, sent
@@ -105,8 +85,10 @@ def test_final_report_rates_nothing(
 def test_lead_rates_at_most_once(
     client_with_march_final_and_late_actions: httpx.Client, lead_id: str, most: int, rated: int
 ) -> None:
-    with counted_statements() as sent:
-        client_with_march_final_and_late_actions.get(f"/leads/{lead_id}").raise_for_status()
+    with sent_statements(_NOT_COUNTED) as sent:
+        client_with_march_final_and_late_actions.get(
+            f"/leads/{lead_id}", params={"customer_id": "acme"}
+        ).raise_for_status()
 
     assert len(sent) <= most, sent
     assert sum(_RATES in statement for statement in sent) == rated, sent
@@ -115,7 +97,7 @@ def test_lead_rates_at_most_once(
 def test_list_of_reports_rates_once(
     client_with_march_final_and_late_actions: httpx.Client,
 ) -> None:
-    with counted_statements() as sent:
+    with sent_statements(_NOT_COUNTED) as sent:
         client_with_march_final_and_late_actions.get("/billing/reports").raise_for_status()
 
     assert len(sent) <= 6, sent
