@@ -6,7 +6,7 @@ Invariant: a line is credited at most once, with the amount it billed.
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Result, func, select, text
+from sqlalchemy import Result, and_, func, select, text
 from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
@@ -36,7 +36,13 @@ def pending_cents(session: Session, customer_id: UUID | None) -> dict[UUID, int]
     """What the credits on the draft of the first open month come to, of one customer or all."""
     query = (
         select(Dispute.customer_id, func.sum(DisputeLine.amount_cents).label("cents"))
-        .join(DisputeLine, DisputeLine.dispute_id == Dispute.dispute_id)
+        .join(
+            DisputeLine,
+            and_(
+                DisputeLine.customer_id == Dispute.customer_id,
+                DisputeLine.dispute_id == Dispute.dispute_id,
+            ),
+        )
         .outerjoin(BillingReportCredit, is_credit_of_line())
         .where(Dispute.status == DisputeStatus.ACCEPTED, BillingReportCredit.report_id.is_(None))
         .group_by(Dispute.customer_id)

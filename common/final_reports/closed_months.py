@@ -34,8 +34,11 @@ class ClosedMonths:
         return Period(self.last[customer_id]).end
 
 
-def closed_months(session: Session) -> ClosedMonths:
+def closed_months(session: Session, customer_id: UUID | None = None) -> ClosedMonths:
+    """Of all customers, or of one."""
     query = select(Customer.customer_id, Customer.closed_through).where(
         Customer.closed_through.is_not(None)
     )
+    if customer_id is not None:
+        query = query.where(Customer.customer_id == customer_id)
     return ClosedMonths({row.customer_id: row.closed_through for row in session.execute(query)})

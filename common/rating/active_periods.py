@@ -10,6 +10,7 @@ from common.database.sql_loader import load_statement
 from common.rating.scope import range_parameters
 
 _ACTIVE_PERIODS = text(load_statement("rating", "active_periods"))
+_ACTIVE_PERIODS_OF_ALL = text(load_statement("rating", "active_periods_of_all"))
 _LEAD_PERIODS = text(load_statement("rating", "lead_periods"))
 
 
@@ -20,10 +21,12 @@ def active_periods(
     end: date | datetime | None,
 ) -> list[tuple[UUID, date]]:
     """The customers and periods that have an action from `start` on and before `end`."""
-    rows = session.execute(
-        _ACTIVE_PERIODS,
-        {"customer_id": customer_id and str(customer_id)} | range_parameters(start, end),
-    )
+    parameters = range_parameters(start, end)
+    if customer_id is None:
+        rows = session.execute(_ACTIVE_PERIODS_OF_ALL, parameters)
+    else:
+        parameters["customer_id"] = str(customer_id)
+        rows = session.execute(_ACTIVE_PERIODS, parameters)
     return [(row.customer_id, row.period) for row in rows]
 
 

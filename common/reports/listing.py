@@ -84,7 +84,7 @@ def list_entries(session: Session, filters: EntryFilter) -> list[Entry]:
 
 def _drafts(session: Session, filters: EntryFilter, is_whole: bool) -> list[Entry]:
     """The open months, rated once together with the late actions that are due on them."""
-    closed = closed_months(session)
+    closed = closed_months(session, filters.customer_id)
     period = filters.period
     pairs = closed.open_among(
         active_periods(

@@ -14,8 +14,16 @@ select
             or (placed.period > source.period) is not true
         )
     ) as misplaced
-from dispute_lines as disputed
-full join billing_report_credits as credit
+from (
+    select *
+    from dispute_lines
+    where cast(:customer_id as uuid) is null or customer_id = :customer_id
+) as disputed
+full join (
+    select *
+    from billing_report_credits
+    where cast(:customer_id as uuid) is null or customer_id = :customer_id
+) as credit
     on credit.customer_id = disputed.customer_id
     and credit.dispute_id = disputed.dispute_id
     and credit.of_report_id = disputed.report_id
@@ -29,5 +37,3 @@ left join billing_report_lines as line
     and line.report_id = credit.of_report_id
     and line.line_number = credit.of_line_number
     and credit.of_line_number between line.block_first_line and line.block_last_line
-where cast(:customer_id as uuid) is null
-    or coalesce(disputed.customer_id, credit.customer_id) = :customer_id

@@ -1,38 +1,38 @@
 -- params: customer_id uuid
 -- params: from_instant timestamptz, from_date date, to_instant timestamptz, to_date date
 --
--- The billing periods in which a customer, or each of all customers, has an action.
-with recursive bounded as (
+-- The billing periods in which a customer has an action.
+with recursive bounds as (
     select
-        customer_id, timezone,
+        timezone,
         coalesce(:from_instant, local_midnight(:from_date, timezone), '-infinity') as starts_at,
         coalesce(:to_instant, local_midnight(:to_date, timezone), 'infinity') as ends_at
     from customers
-    where cast(:customer_id as uuid) is null or customer_id = :customer_id
+    where customer_id = :customer_id
 ),
 
 -- From each period with actions straight to the next one, by the index.
 active as (
-    select bounded.*, billing_period_of(earliest.timestamp, timezone) as period
-    from bounded
+    select bounds.*, billing_period_of(earliest.timestamp, timezone) as period
+    from bounds
     cross join lateral (
         select timestamp
         from actions
-        where actions.customer_id = bounded.customer_id
-            and timestamp >= bounded.starts_at
-            and timestamp < bounded.ends_at
+        where actions.customer_id = :customer_id
+            and timestamp >= bounds.starts_at
+            and timestamp < bounds.ends_at
         order by timestamp
         limit 1
     ) as earliest
     union all
     select
-        active.customer_id, active.timezone, active.starts_at, active.ends_at,
+        active.timezone, active.starts_at, active.ends_at,
         billing_period_of(next.timestamp, timezone)
     from active
     cross join lateral (
         select timestamp
         from actions
-        where actions.customer_id = active.customer_id
+        where actions.customer_id = :customer_id
             and timestamp >= local_midnight(
                 (active.period + interval '1 month')::date, active.timezone
             )
@@ -42,4 +42,4 @@ active as (
     ) as next
 )
 
-select customer_id, period from active
+select cast(:customer_id as uuid) as customer_id, period from active

@@ -225,10 +225,10 @@ def test_replay_while_still_unknown_is_409_and_the_lead_stays(acme: httpx.Client
 
 
 def test_replay_of_what_conflicts_by_now_is_409_and_the_lead_stays(acme: httpx.Client) -> None:
-    post(acme, lead("l1", action(), customer_id="new"))
+    post(acme, lead("l1", action(), product_id="new"))
     (entry,) = held(acme)
     post(acme, lead("l1", action()))
-    register(acme, customers={"acme": "UTC", "new": "UTC"})
+    register(acme, products="new")
 
     answer = replay(acme, entry)
 
