@@ -59,8 +59,8 @@ def test_duplicate_is_explained_by_what_it_repeats() -> None:
     )
 
     assert repeat.explanation == (
-        "Call (High) is not charged and saves 10.00 USD: it is a duplicate of the action of lead l1 "
-        "on 2024-04-02 12:00:00 UTC, for the same user, product and level in the same month."
+        "Call (High) is not charged and saves 10.00 USD: it is a duplicate of the action of lead "
+        "l1 on 2024-04-02 12:00:00 UTC, for the same user, product and level in the same month."
     )
 
 
