@@ -110,5 +110,5 @@ def _rate_month(connection: Connection) -> object:
 
 
 def _rate_lead(connection: Connection, external_id: str) -> object:
-    lead = get_lead(Session(connection), external_id, workload.LARGE_CUSTOMER).lead
+    lead = get_lead(Session(connection), external_id, workload.LARGE_CUSTOMER)
     return lead_lines(Session(connection), lead)

@@ -113,6 +113,7 @@ def replay(session: Session, quarantine_id: UUID, settings: Settings, now: datet
             result.errors,
             extra=summary([result], is_array=False),
         )
+    before = {"lead_id": held.lead_id, "reason": held.reason, "replayed_at": held.replayed_at}
     replayed_at = session.scalar(
         update(QuarantinedLead)
         .where(
@@ -122,7 +123,6 @@ def replay(session: Session, quarantine_id: UUID, settings: Settings, now: datet
         .values(replayed_at=func.now())
         .returning(QuarantinedLead.replayed_at)
     )
-    before = {"lead_id": held.lead_id, "reason": held.reason, "replayed_at": held.replayed_at}
     after = before | {"replayed_at": replayed_at}
     record_change(
         session, "replayed", "quarantined_lead", quarantine_id, before=before, after=after

@@ -70,7 +70,7 @@ def find_leads(
     return _with_actions(session, session.scalars(query))
 
 
-def get_lead(session: Session, external_id: str, customer: str | None) -> FoundLead:
+def get_lead(session: Session, external_id: str, customer: str | None) -> Lead:
     """The lead of that id, as it was sent or as our UUID, of a customer.
 
     Without `customer`, it is the tenant's, or that of the only customer with such a lead. Raises
@@ -79,13 +79,13 @@ def get_lead(session: Session, external_id: str, customer: str | None) -> FoundL
     lead = find_lead(session, external_id, customer, "/query/customer_id")
     if lead is None:
         raise NotFound(f"no lead {external_id!r} is stored")
-    return _with_actions(session, [lead])[0]
+    return lead
 
 
 def find_lead(
     session: Session, external_id: str, customer: str | None, pointer: str
 ) -> Lead | None:
-    """The same without its actions; None where there is none.
+    """The same; None where there is none.
 
     `pointer` leads to where the request can name the customer.
     """
@@ -132,6 +132,11 @@ def _owners(session: Session, external_id: str) -> list[UUID]:
     customers, lead_ids = ([each[place] for each in named] for place in (0, 1))
     found = session.scalars(_OWNERS, {"customer_ids": customers, "lead_ids": lead_ids})
     return list(found)
+
+
+def list_actions(session: Session, lead: Lead) -> list[Action]:
+    """The actions of a lead, in the order they happened."""
+    return _with_actions(session, [lead])[0].actions
 
 
 def _with_actions(session: Session, leads: Iterable[Lead]) -> list[FoundLead]:

@@ -35,7 +35,7 @@ def draft_report(
     """The report of an open month, and where its next page of lines begins.
 
     With `most`, the report holds at most that many lines, from behind `after` on. Without, its
-    lines are a stream that is read once and needs the connection until it ends.
+    lines are a stream that is read once and needs the session until it ends.
 
     Raises Unpriced when an action has no price on the rate card in force.
     """

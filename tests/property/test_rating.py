@@ -558,7 +558,7 @@ def test_a_lead_shows_the_lines_its_months_reports_show(
             for line in decided.report(name, month)[1]:
                 expected[name, line.lead_id].add(repr(line))
         for (owner, lead_id), lines in expected.items():
-            lead = get_lead(decided.session, lead_id, owner).lead
+            lead = get_lead(decided.session, lead_id, owner)
             shown = lead_lines(decided.session, lead)
             assert {repr(each.line) for each in shown} == lines
 

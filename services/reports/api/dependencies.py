@@ -1,4 +1,4 @@
-"""Parameters of the routes: connection, ids, months and times.
+"""Parameters of the routes: a session, ids, months and times.
 
 Invariant: a route gets valid values only; an invalid one is refused here, with its name.
 """
@@ -50,7 +50,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-# The connection of a snapshot stays open until the answer is sent, so that it can be streamed.
+# The session of a snapshot stays open until the answer is sent, so that it can be streamed.
 Snapshot = Annotated[Session, Depends(_snapshot)]
 Now = Annotated[datetime, Depends(now)]
 # A transaction is committed before the answer is sent.

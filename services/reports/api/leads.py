@@ -60,6 +60,6 @@ def show_lead(session: Snapshot, lead_id: Id, customer_id: Id | None = None) -> 
 
     `customer_id` is needed where several customers have a lead of that id (409).
     """
-    lead = get_lead(session, lead_id, customer_id).lead
+    lead = get_lead(session, lead_id, customer_id)
     disputes = disputes_of_lead(session, lead.customer_id, lead.lead_id)
     return RatedLead.from_lines(lead, lead_lines(session, lead), disputes)

@@ -15,7 +15,7 @@ from common.disputes.schemas import NewDispute, Resolution
 from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
 from common.enums import DisputeReason, DisputeStatus
 from common.identifiers import customer_id as uuid_of
-from common.leads.search import get_lead
+from common.leads.search import get_lead, list_actions
 from common.problems import Problem
 from common.request_model import Id
 from services.reports.api.dependencies import Cursor, Now, Snapshot, period_of
@@ -158,17 +158,15 @@ def _form_page(
     request: Request, session: Session, values: dict[str, str], problem: Problem | None
 ) -> HTMLResponse:
     customer = values["customer_id"] or None
-    found = get_lead(session, values["lead_id"], customer)
-    action = next(
-        (each for each in found.actions if str(each.action_id) == values["action_id"]), None
-    )
+    lead = get_lead(session, values["lead_id"], customer)
+    actions = {str(action.action_id): action for action in list_actions(session, lead)}
     return page(
         request,
         "new_dispute.html",
         "disputes",
         200 if problem is None else int(problem.status),
-        lead=found.lead,
-        action=action,
+        lead=lead,
+        action=actions.get(values["action_id"]),
         values={"reason": "", "note": ""} | values,
         reasons=REASONS,
         problem=problem,

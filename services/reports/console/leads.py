@@ -81,7 +81,7 @@ def show_lead(
     request: Request, session: Snapshot, id: Id, customer_id: Id | None = None
 ) -> HTMLResponse:
     """One lead with its actions, one after another, each with its cost and the reason."""
-    lead = get_lead(session, id, customer_id).lead
+    lead = get_lead(session, id, customer_id)
     decided = lead_lines(session, lead)
     disputes = disputes_of_lead(session, lead.customer_id, lead.lead_id)
     return page(
