@@ -1,6 +1,6 @@
 -- params: customer_id uuid, period date
 --
--- Rates the actions of one customer's whole open period on a flat card, in a quarter less time than
+-- Rates the actions of one customer's whole open period on a flat card, in less time than
 -- rate_month.sql, with the same columns and the same lines. A flat card has prices by level only,
 -- charges no duplicates and has one cap for each user. On another card, and in a closed period, no
 -- action gets a price here.
