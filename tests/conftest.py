@@ -5,7 +5,6 @@ Invariant: no test sees another's rows, and none reaches beyond this machine.
 
 import os
 import shutil
-import ssl
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -23,9 +22,10 @@ from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import address_of, listen_on, load_gateway, serve_in_thread
 from scripts.migrate import upgrade_schema
+from tests.support.clients import client_of
 
 # Their assertions say what differs, as those of tests do.
-pytest.register_assert_rewrite("tests.support", "tests.spec.billing")
+pytest.register_assert_rewrite("tests.support.api", "tests.support.tampering", "tests.spec.billing")
 
 # Before anything of ours is imported: settings are read once, Powertools reads them at import.
 for name in [name for name in os.environ if name.startswith(("DATABASE_", "PG"))]:
@@ -158,9 +158,5 @@ def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def gateway(gateway_address: str, configured_database: str) -> Iterator[httpx.Client]:
     """A client of the whole API, over HTTP and the local gateway, with a fresh database."""
-    # A context of no certificates: to read the system's takes longer than most tests.
-    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    with httpx.Client(
-        base_url=gateway_address, timeout=30, trust_env=False, verify=verify
-    ) as client:
+    with client_of(gateway_address) as client:
         yield client

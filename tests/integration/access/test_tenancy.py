@@ -1,0 +1,300 @@
+"""What a key of one customer sees and sends: its own data alone."""
+
+import json
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from common.database.engine import in_role
+from common.database.transactions import acting_as, snapshot, transaction
+from common.identifiers import customer_id, lead_id
+from tests.integration.access.conftest import As, entries
+from tests.support.api import (
+    action,
+    lead,
+    path_of,
+    post,
+    refusals,
+    statuses,
+    without,
+)
+
+OTHERS = ("beta", "bcd", "beta-april", "beta-may", "beta-stray", "beta-april@people.test")
+
+
+def test_customers_viewer_sees_its_own_and_nothing_of_others(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    viewer = client_as("viewer", "acme")
+    addresses = [
+        "/leads",
+        "/leads/quarantined",
+        "/leads/acme-april",
+        "/billing/reports",
+        "/billing/reports?status=final",
+        "/billing/reports/acme/2024-04",
+        "/billing/reports/acme/2024-05",
+        "/billing/reports/acme/2024-04.csv",
+        "/billing/reports/acme/2024-05.html",
+        "/billing/reports/acme/2024-04/verify",
+        "/billing/runs",
+        "/billing/reconciliation",
+        "/rate-cards",
+        "/customers",
+        "/products",
+        "/",
+        "/console/reports",
+        "/console/leads",
+        "/console/lead?id=acme-april",
+        "/console/quarantine",
+        "/console/disputes",
+        "/console/runs",
+        "/console/customers",
+        "/console/products",
+        "/console/rate-cards",
+    ]
+
+    answers = {address: viewer.get(address) for address in addresses}
+
+    for address, answer in answers.items():
+        assert answer.status_code == 200, (address, answer.text)
+        assert not any(f'"{name}"' in answer.text for name in OTHERS), address
+        assert "Only beta" not in answer.text, address
+        assert "The beta" not in answer.text, address
+        assert "beta-" not in answer.text, address
+    assert [each["lead_id"] for each in answers["/leads"].json()["data"]] == [
+        "acme-april",
+        "acme-may",
+    ] or len(answers["/leads"].json()["data"]) == 2
+    assert [each["customer_id"] for each in answers["/customers"].json()["data"]] == ["acme"]
+    assert [each["product_id"] for each in answers["/products"].json()["data"]] == ["abc"]
+    assert answers["/billing/reports"].json()["totals"]["gross"] == "20.00"
+    assert answers["/billing/reconciliation"].json()["actions"] == 2
+
+
+@pytest.mark.parametrize(
+    ("theirs", "nobodys"),
+    [
+        ("/leads/beta-april", "/leads/no-such-lead"),
+        ("/billing/reports/beta/2024-04", "/billing/reports/nobody/2024-04"),
+        ("/billing/reports/beta/2024-04.csv", "/billing/reports/nobody/2024-04.csv"),
+        ("/billing/reports/beta/2024-04/verify", "/billing/reports/nobody/2024-04/verify"),
+        ("/billing/reconciliation?customer_id=beta", "/billing/reconciliation?customer_id=nobody"),
+    ],
+)
+def test_what_is_anothers_is_answered_like_what_is_not_there(
+    two_customers: httpx.Client, client_as: As, theirs: str, nobodys: str
+) -> None:
+    viewer = client_as("viewer", "acme")
+
+    other, none = viewer.get(theirs), viewer.get(nobodys)
+
+    names = {"beta-april": "no-such-lead", "beta": "nobody"}
+    told = other.text
+    for name, instead in names.items():
+        told = told.replace(name, instead)
+    assert (other.status_code, none.status_code) == (404, 404)
+    assert without(json.loads(told), "correlation_id") == without(none.json(), "correlation_id")
+
+
+def test_lists_asked_for_another_customer_are_empty(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    viewer = client_as("viewer", "acme")
+
+    for address in ("/leads", "/billing/reports", "/rate-cards"):
+        answer = viewer.get(address, params={"customer_id": "beta"})
+        assert answer.status_code in {200, 404}
+        assert answer.json().get("data", []) == [], address
+    assert viewer.get("/leads", params={"user": "beta-april@people.test"}).json()["data"] == []
+
+
+def test_cursor_of_a_wider_key_widens_nothing(two_customers: httpx.Client, client_as: As) -> None:
+    viewer = client_as("viewer", "acme")
+
+    for address in ("/leads", "/customers", "/products", "/billing/reports", "/billing/runs"):
+        cursor = two_customers.get(address, params={"limit": 1}).json()["next_cursor"]
+        if cursor is not None:
+            answer = viewer.get(address, params={"cursor": cursor})
+            assert answer.status_code == 200
+            assert "beta" not in answer.text, address
+
+
+def test_runs_count_only_the_customers_own(two_customers: httpx.Client, client_as: As) -> None:
+    run = client_as("viewer", "acme").get("/billing/runs").json()["data"][0]
+    whole = two_customers.get("/billing/runs").json()["data"][0]
+
+    assert (whole["closed"], whole["due"]) == (2, "20.00")
+    assert (run["closed"], run["already_closed"], run["failed"], run["due"]) == (1, 0, 0, "10.00")
+
+
+def test_simulation_is_of_the_customer_alone(two_customers: httpx.Client, client_as: As) -> None:
+    viewer = client_as("viewer", "acme")
+    card = {
+        "name": "Dearer",
+        "currency": "USD",
+        "rates": [
+            {"engagement_level": level, "amount": "20.00"} for level in ("High", "Medium", "Low")
+        ],
+        "cap": {"amount": "100.00", "scope": "user"},
+        "duplicates_charged_for": [],
+    }
+    body = {"period": "2024-05", "rate_card": card}
+
+    whole = viewer.post("/billing/simulations", json=body)
+    other = viewer.post("/billing/simulations", json=body | {"customer_id": "beta"})
+    nobody = viewer.post("/billing/simulations", json=body | {"customer_id": "nobody"})
+
+    assert [each["customer_id"] for each in whole.json()["customers"]] == ["acme"]
+    assert without(other.json(), "correlation_id") == without(nobody.json(), "correlation_id")
+
+
+def test_customers_sender_stores_its_own_and_each_other_lead_is_refused(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    sender = client_as("ingest", "acme")
+
+    answer = post(
+        sender,
+        [
+            lead("new-1", action()),
+            lead("new-2", action(), customer_id="beta"),
+            lead("new-3", action(), customer_id="nobody"),
+        ],
+    )
+    single = post(sender, lead("new-2", customer_id="beta"))
+
+    assert (answer.status_code, single.status_code) == (207, 422)
+    assert [each["status"] for each in answer.json()["results"]] == [
+        "created",
+        "invalid",
+        "invalid",
+    ]
+    assert refusals(answer) == [
+        ("/1/customer_id", "foreign_customer"),
+        ("/2/customer_id", "foreign_customer"),
+    ]
+    assert two_customers.get("/leads/new-2").status_code == 404
+
+
+FORMS_OF_IDS = (
+    "beta-april",
+    "11111111-2222-4333-8444-555555555555",
+    "AAAAAAAA-BBBB-4CCC-8DDD-EEEEEEEEEEEE",
+    "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+    "e\u0301",
+    " beta ",
+)
+
+
+def test_key_of_a_customer_neither_takes_nor_finds_out_the_ids_of_another(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    of_beta = {"customer_id": "beta", "product_id": "bcd"}
+    post(two_customers, [lead(form, action(), **of_beta) for form in FORMS_OF_IDS])
+    ours = [str(lead_id(customer_id("beta"), form)) for form in FORMS_OF_IDS]
+    before = [two_customers.get(path_of("leads", key)).json() for key in ours]
+    sender, viewer = client_as("ingest", "acme"), client_as("viewer", "acme")
+
+    unseen = [viewer.get(path_of("leads", form)) for form in (*FORMS_OF_IDS, *ours)]
+    taken = post(sender, [lead(form, lead_type="Webinar") for form in (*FORMS_OF_IDS, *ours)])
+    seen = [viewer.get(path_of("leads", form)).json() for form in (*FORMS_OF_IDS, *ours)]
+
+    assert {answer.status_code for answer in unseen} == {404}
+    assert statuses(taken) == ["created"] * 12
+    assert {(each["customer_id"], each["lead_type"]) for each in seen} == {("acme", "Webinar")}
+    for key, stored in zip(ours, before, strict=True):
+        answer = two_customers.get(path_of("leads", key), params={"customer_id": "beta"})
+        assert answer.json() == stored
+
+
+def test_lead_of_two_customers_is_asked_for_with_its_customer(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    post(two_customers, [lead("both"), lead("both", customer_id="beta", product_id="bcd")])
+    dispute = {"lead_id": "both", "reason": "spam"}
+
+    ambiguous = two_customers.get("/leads/both")
+    of_two = [
+        two_customers.get("/leads/both", params={"customer_id": name}) for name in ("acme", "beta")
+    ]
+    disputed = two_customers.post("/billing/disputes", json=dispute)
+    disputed_of_one = two_customers.post(
+        "/billing/disputes", json=dispute | {"customer_id": "acme"}
+    )
+
+    assert [answer.json()["customer_id"] for answer in of_two] == ["acme", "beta"]
+    for answer, pointer in ((ambiguous, "/query/customer_id"), (disputed, "/customer_id")):
+        assert answer.status_code == 409
+        (error,) = answer.json()["errors"]
+        assert (error["code"], error["pointer"]) == ("ambiguous_lead_id", pointer)
+    assert disputed_of_one.json()["errors"][0]["code"] == "line_not_final"
+    assert client_as("viewer", "acme").get("/leads/both").json()["customer_id"] == "acme"
+
+
+def test_senders_key_reads_nothing_and_a_viewers_sends_nothing(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    assert client_as("ingest", "acme").get("/leads").status_code == 403
+    assert post(client_as("viewer", "acme"), lead("new-1")).status_code == 403
+
+
+def test_database_shows_a_customers_rows_alone_whatever_is_asked(
+    two_customers: httpx.Client,
+) -> None:
+    with transaction() as session:
+        acme = session.scalar(text("select customer_id from customers where name = 'The acme'"))
+
+    with (
+        in_role("lead_billing_service"),
+        acting_as("a test", acme),
+        snapshot() as session,
+    ):
+        seen = {
+            table: session.scalar(text(f"select count(*) from {table}"))
+            for table in ("customers", "leads", "actions", "billing_reports", "quarantined_leads")
+        }
+        lines = session.scalar(text("select count(*) from billing_report_lines"))
+
+    assert seen == {
+        "customers": 1,
+        "leads": 2,
+        "actions": 2,
+        "billing_reports": 1,
+        "quarantined_leads": 1,
+    }
+    assert lines == 1
+
+
+def test_users_are_unmasked_for_admins_alone(two_customers: httpx.Client, client_as: As) -> None:
+    address = "/billing/reports/acme/2024-04.csv"
+
+    masked = client_as("viewer", "acme").get(address)
+    refused = client_as("viewer", "acme").get(address, params={"unmasked": "true"})
+
+    assert "a***@people.test" in masked.text
+    assert "acme-april@people.test" not in masked.text
+    assert refused.status_code == 403
+    assert "acme-april@people.test" in two_customers.get(address, params={"unmasked": "true"}).text
+
+
+def test_customers_viewer_sees_its_own_disputes_alone(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    opened = {
+        customer: two_customers.post(
+            "/billing/disputes", json={"lead_id": f"{customer}-april", "reason": "spam"}
+        ).json()["dispute_id"]
+        for customer in ("acme", "beta")
+    }
+    two_customers.post(f"/billing/disputes/{opened['acme']}/accept").raise_for_status()
+    viewer = client_as("viewer", "acme")
+
+    listed = viewer.get("/billing/disputes").json()["data"]
+
+    assert [each["dispute_id"] for each in listed] == [opened["acme"]]
+    assert viewer.get(f"/billing/disputes/{opened['acme']}").status_code == 200
+    assert viewer.get(f"/billing/disputes/{opened['beta']}").status_code == 404
+    decided = entries(two_customers, subject="dispute", action="decided")[0]
+    assert (decided["before"]["status"], decided["after"]["status"]) == ("open", "accepted")
