@@ -122,16 +122,3 @@ def identities(text: str) -> dict[UserKind, str]:
 def action_key(action_type: str) -> str:
     """An action type as repeats are told by: trimmed, inner spaces folded, case folded."""
     return " ".join(action_type.split()).casefold()
-
-
-def action_id_sql(lead_id: str, timestamp: str, level: str, occurrence: str, key: str) -> str:
-    """What PostgreSQL makes an action's id by: a hash of its content, each member given as SQL.
-
-    So an id holds its action's lead, moment, level and key. 16 bytes of the SHA-256 of: the lead's
-    UUID, the microseconds since 2000-01-01 UTC in 8 bytes, the level, the occurrence in 4 bytes,
-    the key.
-    """
-    return (
-        f"encode(substr(sha256(uuid_send({lead_id}) || timestamptz_send({timestamp}) "
-        f"|| enum_send({level}) || int4send({occurrence}) || textsend({key})), 1, 16), 'hex')::uuid"
-    )

@@ -35,12 +35,15 @@ class PreparedStatement:
             + f"execute {name} ({', '.join(['%s'] * len(types))})"
         )
 
+    def is_prepared(self, session: Session) -> bool:
+        """Whether this connection has planned it."""
+        return self._name in session.connection().info
+
     def prepare(self, session: Session) -> None:
         """Plans it, where this connection has not yet."""
-        connection = session.connection()
-        if self._name not in connection.info:
-            connection.exec_driver_sql(self._prepare)
-            connection.info[self._name] = True
+        if not self.is_prepared(session):
+            session.connection().exec_driver_sql(self._prepare)
+            session.connection().info[self._name] = True
 
     def execute(self, session: Session, parameters: Mapping[str, Any]) -> CursorResult[Any]:
         """Runs it in the connection's transaction."""

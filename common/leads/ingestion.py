@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from common import identifiers
 from common.database.deployment import require_known_hash_key
 from common.database.locks import SHARE_CUSTOMERS, shared_by
+from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement
 from common.identifiers import UserKind
 from common.leads.results import NO_USER, Result, Status
@@ -23,14 +24,10 @@ from common.leads.schemas import Lead
 from common.problems import FieldError
 from common.settings import MissingUser, Settings
 
-_ACTION_ID = identifiers.action_id_sql(
-    "accepted.lead_id", "action.at", "action.level", "coalesce(action.n, 1)", "action.key"
-)
-_STATEMENT = load_statement("leads", "ingest_leads").replace("{action_id}", _ACTION_ID)
+_INGEST_LEADS = PreparedStatement("ingest_leads", load_statement("leads", "ingest_leads"))
 # Two statements in one round trip. The second takes its snapshot when the first has the locks, so
 # it sees whether a period is closed and a user erased.
 _LOCK_AND_INGEST = f"{SHARE_CUSTOMERS}; execute ingest_leads (%s)"
-_PREPARE = "prepare ingest_leads (json) as " + _STATEMENT.replace("%", "%%")
 
 
 def ingest_leads(
@@ -47,12 +44,12 @@ def ingest_leads(
     if not leads:
         return []
     batch = _Batch(leads, settings, erased)
-    if "ingest_leads" not in session.connection().info:
+    connection = session.connection()
+    if not _INGEST_LEADS.is_prepared(session):
         require_known_hash_key(session, settings)
-        session.connection().exec_driver_sql(_PREPARE)
-        session.connection().info["ingest_leads"] = True
+        _INGEST_LEADS.prepare(session)
     parameter = batch.parameter()
-    rows = session.connection().exec_driver_sql(_LOCK_AND_INGEST, (batch.customers(), parameter))
+    rows = connection.exec_driver_sql(_LOCK_AND_INGEST, (batch.customers(), parameter))
     return batch.results(rows)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.catalog.models import Customer
+from common.database.sql_loader import load_statement
 from common.database.transactions import tenant
 from common.enums import EngagementLevel
 from common.leads.models import Action, Lead
@@ -112,14 +113,7 @@ def _lead_of(session: Session, customer_id: UUID, external_id: str) -> Lead | No
     return session.scalars(query).first()
 
 
-_OWNERS = text(
-    """
-select distinct customer_id
-from unnest(cast(:customer_ids as uuid[]), cast(:lead_ids as uuid[]))
-    as named (customer_id, lead_id)
-join leads using (customer_id, lead_id)
-"""
-)
+_OWNERS = text(load_statement("leads", "owners_of_leads"))
 
 
 def _owners(session: Session, external_id: str) -> list[UUID]:

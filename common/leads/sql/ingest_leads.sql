@@ -1,5 +1,7 @@
+-- params: items json
+--
 -- Stores a batch of validated leads and says per item what became of it, in one statement.
--- $1: a JSON array, one object per item (see common/leads/ingestion.py).
+-- `items` is a JSON array of one object per item (common/leads/ingestion.py).
 --
 -- Runs when the locks of its customers are shared (common/database/locks.py), so none of their
 -- periods is closed and none of their users is erased while it runs.
@@ -8,7 +10,7 @@
 -- quarantine: batches that overlap wait for each other and never in a circle.
 with item as materialized (
     select *
-    from json_to_recordset($1) as item (
+    from json_to_recordset(:items) as item (
         item int, lead_id uuid, external_id text, customer_id uuid, customer text,
         product_id uuid, product text, lead_type text, user_key uuid, has_user boolean,
         user_email text, user_phone text, user_external_id text, created_at timestamptz,
@@ -105,7 +107,9 @@ identified as materialized (
         accepted.item, accepted.customer_id, accepted.lead_id, accepted.product_id,
         accepted.billed_user_key, accepted.lead_type, accepted.created_at, accepted.is_merged,
         action.*,
-        {action_id} as action_id
+        action_id(
+            accepted.lead_id, action.at, action.level, coalesce(action.n, 1), action.key
+        ) as action_id
     from accepted
     cross join lateral json_to_recordset(accepted.actions) as action (
         type text, key text collate "C", level engagement_level, at timestamptz, n int, place int

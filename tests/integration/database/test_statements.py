@@ -1,7 +1,6 @@
 """The SQL statements of all packages: each is whole, and PostgreSQL can plan it."""
 
 import re
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
@@ -11,14 +10,9 @@ from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement, parameter_types
 from tests.support.api import PROJECT
 
-# Parts of statements that Python still puts together.
-FRAGMENTS = {
-    "leads": {"ingest_leads"},
-}  # fmt: skip
 STATEMENTS = [
     (path.parent.parent.name, path.stem)
     for path in sorted((PROJECT / "common").glob("*/sql/*.sql"))
-    if path.stem not in FRAGMENTS.get(path.parent.parent.name, ())
 ]
 _COMMENT = re.compile(r"--.*$", re.MULTILINE)
 
@@ -37,10 +31,3 @@ def test_statement_can_be_planned(connection: Connection, package: str, name: st
     PreparedStatement(f"{package}_{name}", load_statement(package, name)).prepare(
         Session(connection)
     )
-
-
-def test_fragments_are_files() -> None:
-    for package, names in FRAGMENTS.items():
-        assert all(
-            Path(PROJECT, "common", package, "sql", f"{name}.sql").exists() for name in names
-        )
