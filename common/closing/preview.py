@@ -15,7 +15,7 @@ from common.catalog.models import Customer
 from common.closing.runs import customers_to_close
 from common.disputes.credits import pending_cents
 from common.final_reports.closed_months import ClosedMonths, closed_months
-from common.final_reports.late_actions import all_late_periods
+from common.final_reports.late_actions import late_periods
 from common.problems import Unpriced
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import Entry, draft_entries
@@ -65,7 +65,7 @@ def preview(session: Session, period: Period, now: datetime) -> Preview:
     credits = pending_cents(session, None)
     pairs = [(customer.customer_id, period.start) for customer in still_open]
     pairs += [
-        (owner, month) for owner, month in all_late_periods(session, None) if month < period.start
+        (owner, month) for owner, month in late_periods(session, None) if month < period.start
     ]
     entries, unpriced = _entries(session, pairs)
     prospects = []

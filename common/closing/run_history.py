@@ -24,7 +24,7 @@ class RunKey(NamedTuple):
 
 
 class Parked(NamedTuple):
-    """A customer whose month waits to be closed, and why."""
+    """A customer whose month could not be closed, and why."""
 
     run_id: UUID
     customer: str
@@ -33,7 +33,7 @@ class Parked(NamedTuple):
 
 
 class RunSums(NamedTuple):
-    """What the reports that a run made final come to: their own lines, and what makes `due`."""
+    """The sums of the reports that a run made final: of their own lines, and of what is due."""
 
     reports: int
     totals: Totals
@@ -44,9 +44,9 @@ class RunSums(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A billing run, what it made final, and the customers it parked that no later run took up.
+    """A billing run, what it made final, and its parked customers that no later run has closed.
 
-    `sums` are those of its reports, also where it was cut short and could not say so itself.
+    `sums` come from the reports, so they are right for a run that was cut short, too.
     """
 
     run: BillingRun
@@ -55,16 +55,16 @@ class PastRun:
 
     @property
     def duration_seconds(self) -> float | None:
-        """None while it runs, and for ever where it was cut short."""
+        """None while it runs, or if it was cut short."""
         if self.run.finished_at is None:
             return None
         return round((self.run.finished_at - self.run.started_at).total_seconds(), 3)
 
 
 def runs(session: Session, after: RunKey | None, most: int) -> list[PastRun]:
-    """At most `most` runs, the newest first, from behind `after` on.
+    """At most `most` runs behind `after`, newest first.
 
-    For one customer's key they hold what they did about that customer.
+    A tenant sees only what they did about it.
     """
     query = (
         select(BillingRun)
@@ -94,7 +94,7 @@ def _past_runs(session: Session, found: list[BillingRun]) -> list[PastRun]:
     ]
     sums = _sums(session, [run.run_id for run in found])
     if tenant() is not None:
-        found = [_own_part(run, parked) for run in found]
+        found = [_tenant_part(run, parked) for run in found]
     return [
         PastRun(run, sums[run.run_id], [each for each in parked if each.run_id == run.run_id])
         for run in found
@@ -130,10 +130,10 @@ def _sums(session: Session, run_ids: list[UUID]) -> dict[UUID, RunSums]:
     return sums
 
 
-def _own_part(run: BillingRun, parked: list[Parked]) -> BillingRun:
-    """A run as one customer's key is shown it: what it did about that customer alone.
+def _tenant_part(run: BillingRun, parked: list[Parked]) -> BillingRun:
+    """A run as a tenant sees it, with only what it did about the tenant.
 
-    What it made final the database narrows by itself.
+    Reports need no filter here: the database shows a tenant only its own.
     """
     return BillingRun(
         run_id=run.run_id,

@@ -1,6 +1,7 @@
 """Billing runs: closing a period for many customers, each in a transaction of its own.
 
-Invariant: a customer that cannot be closed is parked with its reason and stops no other customer.
+Invariant: a customer that cannot be closed is parked with the reason, and the run goes on with the
+other customers.
 """
 
 import logging
@@ -27,7 +28,7 @@ from common.problems import NotFound, Problem
 from common.rating.active_periods import active_periods
 from common.settings import settings
 
-logger = logging.getLogger("lead_billing.settlement")
+logger = logging.getLogger("lead_billing.closing")
 _FIRST_ZONE = timedelta(hours=14)  # no clock is further ahead of UTC
 
 
@@ -41,7 +42,7 @@ class Closing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CustomerResult:
-    """What a run did about one customer, and why where it could not close its period."""
+    """What a run did about one customer. `reason` says why it could not close the period."""
 
     customer_id: str
     closing: Closing
@@ -62,7 +63,7 @@ class RunResult:
 
     @property
     def total(self) -> ClosedMonth:
-        """The sums of what it made final."""
+        """The sums of the reports that the run made final."""
         months = (result.month for result in self.results)
         return ClosedMonth(*map(sum, zip(NOTHING_CLOSED, *months, strict=True)))
 
@@ -76,7 +77,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run that is in the history, with the customers it will close."""
+    """A run that stands in the history, with the customers whose period it closes."""
 
     run_id: UUID
     period: Period
@@ -86,17 +87,18 @@ class StartedRun:
 def run_billing(period: Period, customer_ids: list[str] | None, actor: str) -> RunResult:
     """Closes a period for the named customers, or for all that have actions or reports.
 
-    Each customer is a transaction of its own: one that fails is parked with its reason, does not
-    stop the others, and is taken up by the next run. Raises NotFound for an unknown customer, and
-    Conflict if the month has not ended in any time zone.
+    Each customer has a transaction of its own. A customer that fails is parked with the reason, and
+    the next run tries again. Raises NotFound for an unknown customer, and Conflict if the month has
+    not ended in any time zone.
     """
     return finish_run(start_run(period, customer_ids, actor))
 
 
 def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> StartedRun:
-    """Puts a run into the history; `finish_run` does what it is for.
+    """Puts a run into the history. `finish_run` closes its customers' periods.
 
-    Raises NotFound for an unknown customer, and Conflict when the month is over nowhere yet.
+    Raises NotFound for an unknown customer, and Conflict if the month has not ended in any time
+    zone.
     """
     with transaction() as session:
         _require_over_somewhere(session, period)
@@ -108,7 +110,7 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
 
 
 def finish_run(started: StartedRun) -> RunResult:
-    """Closes or parks each customer of the run, and says in the history what came of it."""
+    """Closes or parks each customer of the run, and writes the counts into the history."""
     began = time.monotonic()
     results = _close_or_park_all(started.customers, started.period, started.run_id)
     run = RunResult(started.run_id, started.period, results)
@@ -124,12 +126,12 @@ def finish_run(started: StartedRun) -> RunResult:
                 due_cents=run.total.due_cents,
             )
         )
-    _account_for(run, time.monotonic() - began)
+    _record_metrics(run, time.monotonic() - began)
     return run
 
 
-def _account_for(run: RunResult, seconds: float) -> None:
-    """Counts what the run closed. Here, since only what is final is decided for good."""
+def _record_metrics(run: RunResult, seconds: float) -> None:
+    """Counts billed and saved amounts when they are final: those of a draft still change."""
     total = run.total
     record(Metric.CLOSE_SECONDS, seconds)
     record(Metric.REPORTS_CLOSED, run.count(Closing.CLOSED))
@@ -144,20 +146,20 @@ def _account_for(run: RunResult, seconds: float) -> None:
 def _close_or_park_all(
     customers: list[Customer], period: Period, run_id: UUID
 ) -> list[CustomerResult]:
-    """What became of each customer, in their order; several are closed at once.
+    """Closes several customers at a time. Gives the results in the order of `customers`.
 
-    When the database goes away, those that were not begun are left as they are.
+    When the database goes away, customers that were not started stay as they are.
     """
     current = settings()
     at_once = min(current.customers_closed_at_once, current.database_pool_size)
     with ThreadPoolExecutor(at_once, "closing") as closers:
-        # Each in a copy of our context: who acts, and in which role, holds for them too.
+        # A copy of the context tells each thread who acts, and in which role.
         closing = [
-            closers.submit(copy_context().run, _close_or_park, each, period, run_id)
-            for each in customers
+            closers.submit(copy_context().run, _close_or_park, customer, period, run_id)
+            for customer in customers
         ]
         try:
-            return [each.result() for each in closing]
+            return [future.result() for future in closing]
         finally:
             closers.shutdown(cancel_futures=True)
 
@@ -198,9 +200,9 @@ def _close_or_park(customer: Customer, period: Period, run_id: UUID) -> Customer
 def customers_to_close(
     session: Session, period: Period, customer_ids: list[str] | None
 ) -> list[Customer]:
-    """The named customers, or all with actions up to the month's end or with reports, by id.
+    """The named customers, or all that have actions before the month's end or reports, by id.
 
-    Raises NotFound for an unknown one.
+    Raises NotFound for an unknown customer.
     """
     query = select(Customer).order_by(Customer.external_id)
     if customer_ids is None:
@@ -208,17 +210,17 @@ def customers_to_close(
         has_report = exists().where(BillingReport.customer_id == Customer.customer_id)
         query = query.where(Customer.customer_id.in_(with_actions) | has_report)
         return list(session.scalars(query))
-    wanted = {identifiers.customer_id(each): each for each in customer_ids}
-    found = list(session.scalars(query.where(Customer.customer_id.in_(wanted))))
-    missing = wanted.keys() - {customer.customer_id for customer in found}
+    named = {identifiers.customer_id(external_id): external_id for external_id in customer_ids}
+    customers = list(session.scalars(query.where(Customer.customer_id.in_(named))))
+    missing = named.keys() - {customer.customer_id for customer in customers}
     if missing:
-        names = ", ".join(sorted(repr(wanted[each]) for each in missing))
+        names = ", ".join(sorted(repr(named[customer_id]) for customer_id in missing))
         raise NotFound(f"no such customer is registered: {names}")
-    return found
+    return customers
 
 
 def _require_over_somewhere(session: Session, period: Period) -> None:
-    """Refuses a month that no customer anywhere can close yet: that parks nobody."""
+    """Refuses a month that has not ended in any time zone, so that no customer is parked for it."""
     now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
     if (now + _FIRST_ZONE).date() < period.end:
         raise still_open(period, "any time zone")

@@ -1,4 +1,4 @@
-"""A credit: what a disputed line billed, given back."""
+"""A credit: what a disputed line billed, given back to the customer."""
 
 from datetime import date, datetime
 from typing import NamedTuple
@@ -18,7 +18,7 @@ _REASON_NAMES = {
 
 
 class Credit(NamedTuple):
-    """What a line of an earlier report had billed, given back. Amount in cents."""
+    """The amount in cents that a line of an earlier report billed, given back."""
 
     dispute_id: str
     reason: DisputeReason

@@ -53,7 +53,7 @@ def pending_cents(session: Session, customer_id: UUID | None) -> dict[UUID, int]
 
 
 class CreditCount(NamedTuple):
-    """How many lines are credited on final reports and on drafts, and how many of them wrongly."""
+    """How many lines final reports and drafts credit, and how many credits are wrong."""
 
     final: int
     draft: int

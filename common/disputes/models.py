@@ -19,7 +19,7 @@ from common.enums import DisputeReason, DisputeStatus
 
 
 class Dispute(Base):
-    """Billed lines of one lead that their customer does not want to pay, and what came of it."""
+    """Billed lines of one lead that the customer does not accept, and the decision about them."""
 
     __tablename__ = "disputes"
     __table_args__ = (
@@ -56,7 +56,7 @@ class Dispute(Base):
 
 
 class DisputeLine(Base):
-    """A final line that is disputed: by one dispute at a time, and by none behind an accepted one.
+    """A disputed final line. It has one open dispute at a time, and none after an accepted one.
 
     A guard checks that the line is final and billed as much (alembic/sql/guards.sql).
     """
@@ -98,7 +98,7 @@ class DisputeLine(Base):
     report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     line_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     action_id: Mapped[uuid.UUID]
-    amount_cents: Mapped[int] = mapped_column(comment="what was billed on it")
+    amount_cents: Mapped[int] = mapped_column(comment="what the line billed")
     status: Mapped[DisputeStatus] = mapped_column(
         server_default="open", comment="that of its dispute"
     )

@@ -30,9 +30,10 @@ _MAX_ERRORS = 100
 def open_dispute(session: Session, asked: NewDispute, now: datetime) -> FoundDispute:
     """Stores a dispute of a line, or of each line of a lead that can be disputed.
 
-    A line can be, if it is final, billed something, has no dispute that is open or was accepted,
-    and if the window of its report's rate card is not over. Raises Invalid for a lead or action
-    that is not stored, and Conflict where no line is left or several customers have such a lead.
+    A line can be disputed if it is final, billed something, has no open or accepted dispute, and
+    if the dispute window of its report's rate card has not ended. Raises Invalid for a lead or
+    action that is not stored, and Conflict if no line can be disputed or several customers have
+    such a lead.
     """
     lead = find_lead(session, asked.lead_id, asked.customer_id, "/customer_id")
     if lead is None:
@@ -100,10 +101,10 @@ def resolve_dispute(
     decision: Resolution,
     now: datetime,
 ) -> FoundDispute:
-    """Accepts or rejects a dispute; once more in the same way changes nothing.
+    """Accepts or rejects a dispute. Doing the same again changes nothing.
 
-    Its lines are credited on the customer's first report that is closed from now on. Raises
-    NotFound, and Conflict where it was decided the other way.
+    The lines of an accepted dispute are credited on the customer's next report to be closed. Raises
+    NotFound, and Conflict if the dispute was resolved the other way.
     """
     owner = owner_of(session, dispute_id)
     # In a statement of its own: the next one's snapshot must come after the wait.
@@ -127,7 +128,7 @@ def resolve_dispute(
     elif stands is not status:
         raise Conflict(
             f"the dispute was {stands} before",
-            [FieldError("/status", "already_decided", f"is {stands} for ever")],
+            [FieldError("/status", "already_decided", f"is {stands}, and decisions are final")],
         )
     return get_dispute(session, dispute_id)
 
@@ -138,7 +139,7 @@ _DRAFT_LEAD = FieldError(
 
 
 class _Line(NamedTuple):
-    """A final line, with what says whether it can be disputed."""
+    """A final line, with everything that says whether it can be disputed."""
 
     action_id: UUID
     report_id: UUID
@@ -150,12 +151,12 @@ class _Line(NamedTuple):
     standing: DisputeStatus | None
 
     def refusal(self, now: datetime, named: UUID | None) -> FieldError | None:
-        """Why it cannot be disputed, where it cannot; `named`: the action that was asked for."""
+        """Why the line cannot be disputed, or None. `named` is the action of the request."""
         window_ends = self.finalized_at + timedelta(days=self.window_days)
         if self.billed_cents == 0:
             code, detail = "nothing_billed", "billed nothing"
         elif self.standing is DisputeStatus.ACCEPTED:
-            code, detail = "already_credited", "was disputed before, which was accepted"
+            code, detail = "already_credited", "has an accepted dispute"
         elif self.standing is DisputeStatus.OPEN:
             code, detail = "already_disputed", "is disputed already"
         elif now >= window_ends:

@@ -20,7 +20,7 @@ Reason = Literal["duplicate", "invalid_contact", "out_of_area", "spam", "not_req
 
 
 class NewDispute(RequestModel):
-    """One billed line of a final report, or all of a lead: those of each of its final lines."""
+    """A dispute of one final line, or of all final lines of a lead."""
 
     lead_id: Id
     customer_id: Annotated[
@@ -28,12 +28,12 @@ class NewDispute(RequestModel):
         Field(description="The lead's; needed where several customers have a lead of that id."),
     ] = None
     action_id: Annotated[
-        UUID | None, Field(description="The line's; without it the whole lead is disputed.")
+        UUID | None, Field(description="The line's action; without it, the whole lead is disputed.")
     ] = None
     reason: Reason
     note: Annotated[
         Note | None,
-        Field(validate_default=True, description="Needed where the reason is `other`."),
+        Field(validate_default=True, description="Required if the reason is `other`."),
     ] = None
     actor: Actor = "api"
 
@@ -41,7 +41,7 @@ class NewDispute(RequestModel):
     @classmethod
     def _other_says_what(cls, note: str | None, info: ValidationInfo) -> str | None:
         if note is None and info.data.get("reason") == "other":
-            raise PydanticCustomError("missing_note", "is required where the reason is `other`")
+            raise PydanticCustomError("missing_note", "is required if the reason is `other`")
         return note
 
 

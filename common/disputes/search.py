@@ -22,9 +22,9 @@ from common.problems import NotFound
 
 @dataclass(frozen=True, slots=True)
 class DisputeFilter:
-    """Which disputes are wanted; what is None does not narrow.
+    """Which disputes to list. A member that is None leaves none out.
 
-    `period`: the month of a report on which a disputed line stands.
+    `period`: the month of a report with a line of the dispute.
     """
 
     customer_id: UUID | None = None
@@ -41,7 +41,7 @@ class DisputeKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CreditPlace:
-    """The report on which a credit stands: the draft of the first open month until it is closed."""
+    """The report that holds a credit: the draft of the first open month, until that is closed."""
 
     period: Period
     status: ReportStatus
@@ -49,7 +49,7 @@ class CreditPlace:
 
 @dataclass(frozen=True, slots=True)
 class LineInDispute:
-    """A disputed line: where it stands, what it billed, and where that is credited, if it is."""
+    """A disputed line: its place on a report, what it billed, and the report that credits it."""
 
     report_id: UUID
     report_period: Period
@@ -101,7 +101,7 @@ def owner_of(session: Session, dispute_id: UUID) -> UUID:
 def list_disputes(
     session: Session, wanted: DisputeFilter, after: DisputeKey | None, most: int
 ) -> list[FoundDispute]:
-    """At most `most` disputes, the newest first, from behind `after` on."""
+    """At most `most` disputes behind `after`, newest first."""
     query = (
         select(Dispute).order_by(Dispute.opened_at.desc(), Dispute.dispute_id.desc()).limit(most)
     )
@@ -124,7 +124,7 @@ def list_disputes(
 
 
 def disputes_of_lead(session: Session, customer_id: UUID, lead_id: UUID) -> list[FoundDispute]:
-    """Every dispute of a lead or of one of its lines, the oldest first."""
+    """All disputes of a lead and of its lines, oldest first."""
     query = (
         select(Dispute)
         .where(Dispute.customer_id == customer_id, Dispute.lead_id == lead_id)

@@ -1,4 +1,4 @@
-"""Late actions: actions of a closed period that are on no final report yet."""
+"""Late actions: actions of a closed month that no final report has a line of yet."""
 
 from datetime import date
 from uuid import UUID
@@ -9,13 +9,8 @@ from sqlalchemy.orm import Session
 from common.final_reports.models import LateAction
 
 
-def late_periods(session: Session, customer_id: UUID) -> list[date]:
-    """The closed months that have an action without a final line, oldest first."""
-    return [period for _, period in all_late_periods(session, customer_id)]
-
-
-def all_late_periods(session: Session, customer_id: UUID | None = None) -> list[tuple[UUID, date]]:
-    """The same of every customer, or of one, each with its owner."""
+def late_periods(session: Session, customer_id: UUID | None) -> list[tuple[UUID, date]]:
+    """The closed months with late actions, of one customer or all, each with its customer."""
     late = select(LateAction.customer_id, LateAction.period).distinct()
     if customer_id is not None:
         late = late.where(LateAction.customer_id == customer_id)

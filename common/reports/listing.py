@@ -15,7 +15,7 @@ from common.disputes.credits import pending_cents
 from common.enums import ReportStatus
 from common.final_reports.closed_months import closed_months
 from common.final_reports.entries import final_entries
-from common.final_reports.late_actions import all_late_periods
+from common.final_reports.late_actions import late_periods
 from common.final_reports.models import BillingReport
 from common.rating.active_periods import active_periods
 from common.rating.period_totals import Entry, draft_entries
@@ -98,7 +98,7 @@ def _drafts(session: Session, filters: EntryFilter, is_whole: bool) -> list[Entr
         return draft_entries(session, Scope(pairs, start=filters.start, end=filters.end))
     pairs += [
         (customer, month)
-        for customer, month in all_late_periods(session, filters.customer_id)
+        for customer, month in late_periods(session, filters.customer_id)
         if period is None or period.start == closed.first_open(customer)
     ]
     carried: Counter[tuple[UUID, date]] = Counter()

@@ -356,7 +356,7 @@ def test_line_is_disputed_and_the_dispute_decided(
     page.get_by_label("Why").select_option("other")
     console.expected_statuses.add(422)
     press(page, "Dispute")
-    expect(page.get_by_role("alert")).to_contain_text("is required where the reason is")
+    expect(page.get_by_role("alert")).to_contain_text("is required if the reason is")
     page.get_by_label("Note").fill("Never called.")
     press(page, "Dispute")
     heading(page, "Dispute of lead lead-1")

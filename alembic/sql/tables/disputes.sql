@@ -66,7 +66,7 @@ create unique index ix_dispute_lines_customer_id_report_id_line_number
     on dispute_lines (customer_id, report_id, line_number)
     where status <> 'rejected';
 
-comment on column dispute_lines.amount_cents is 'what was billed on it';
+comment on column dispute_lines.amount_cents is 'what the line billed';
 comment on column dispute_lines.status is 'that of its dispute';
 
 create table billing_report_credits (
