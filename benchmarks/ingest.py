@@ -29,14 +29,15 @@ _COPIED = {
     "leads": (
         "lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, "
         "user_email, user_phone, user_external_id, created_at",
-        "lead_id",
+        "customer_id, lead_id",
     ),
     "actions": (
         "lead_id, action_id, customer_id, product_id, user_key, lead_type, lead_created_at, "
         "action_type, action_key, engagement_level, timestamp, occurrence",
-        "lead_id, action_id",
+        "customer_id, lead_id, action_id",
     ),
 }
+_Parameters = tuple[list[str], str]  # the customers to lock, and the leads as JSON
 
 
 def measure(databases: Databases, batches: int, singles: int) -> list[Finding]:
@@ -72,7 +73,7 @@ def _batches_against_copy(
     prepare, executions = _statements(engines["draft"], bodies)
     prepared = _Prepared(engines["statement"], prepare)
     draft = driver_connection(engines["draft"])
-    rows = [_rows_to_copy(draft, parameters) for _, parameters in executions]
+    rows = [_rows_to_copy(draft, leads) for _, (_, leads) in executions]
     target = driver_connection(engines["copy"])
 
     def copy(number: int) -> None:
@@ -144,13 +145,13 @@ class _Prepared:
         self._cursor = connection.cursor()
         self._cursor.execute(prepare, ())
 
-    def execute(self, statement: str, parameters: tuple[str]) -> None:
+    def execute(self, statement: str, parameters: _Parameters) -> None:
         self._cursor.execute(statement, parameters)
         if any(row[1] != "created" for row in self._cursor.fetchall()):
             raise RuntimeError("a lead of the benchmark was not new")
 
 
-def _statements(draft: Engine, bodies: list[bytes]) -> tuple[str, list[tuple[str, tuple[str]]]]:
+def _statements(draft: Engine, bodies: list[bytes]) -> tuple[str, list[tuple[str, _Parameters]]]:
     """Store the bodies; the PREPARE statement that the product sends, and each execution."""
     draft.dispose()  # a new connection prepares the statement again
     with statements_sent(draft) as sent:
@@ -159,10 +160,10 @@ def _statements(draft: Engine, bodies: list[bytes]) -> tuple[str, list[tuple[str
             with draft.begin() as connection:
                 ingest_leads(Session(connection), leads, settings())
     (prepare,) = (statement for statement, _ in sent if statement.startswith("prepare"))
-    return prepare, [pair for pair in sent if pair[0].startswith("execute")]
+    return prepare, [pair for pair in sent if "execute ingest_leads" in pair[0]]
 
 
-def _rows_to_copy(connection: Any, parameters: tuple[str]) -> list[io.StringIO]:
+def _rows_to_copy(connection: Any, leads: str) -> list[io.StringIO]:
     """The rows that the statement has stored for these leads, in the order of its inserts."""
     tables = []
     with connection.cursor() as cursor:
@@ -172,7 +173,7 @@ def _rows_to_copy(connection: Any, parameters: tuple[str]) -> list[io.StringIO]:
                 f"select {columns} from {table} where lead_id in "
                 "(select (item ->> 'lead_id')::uuid from json_array_elements(%s) as item) "
                 f"order by {order}",
-                parameters,
+                (leads,),
             ).decode()
             cursor.copy_expert(f"copy ({query}) to stdout", data)
             tables.append(data)
