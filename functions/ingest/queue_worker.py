@@ -102,7 +102,7 @@ def _requeue(record: SQSRecord) -> None:
     requeue(record.body, str(Settings().queue_url), returns)
     metrics.add_metric(name="QueuedMessagesPutBack", unit=MetricUnit.Count, value=1)
     logger.warning(
-        "the database is away: a message was put back",
+        "the database is away: a message was requeued",
         extra={"message_id": record.message_id, "returns": returns + 1},
     )
 

@@ -531,7 +531,7 @@ def test_id_of_the_request_goes_with_its_leads_until_they_are_stored(
     sent["headers"]["x-correlation-id"] = "order-7"
     fails(ready, raising("57P01"))
     handler(sent, LambdaContext(aws_request_id="aws-1"))
-    monkeypatch.setattr("random.randint", lambda _least, _most: 0)  # put back, seen at once
+    monkeypatch.setattr("random.randint", lambda _least, _most: 0)  # requeued, seen at once
     (first,) = waiting_room.receive()
     invoke([first])
     waiting_room.delete(first)
