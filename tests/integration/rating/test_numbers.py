@@ -114,7 +114,7 @@ def test_action_that_crosses_the_cap_is_split(acme: httpx.Client) -> None:
     last = bill["lines"][-1]
     assert (last["gross"], last["billed"], last["savings"]["cap"]) == ("10.00", "6.00", "4.00")
     assert (last["outcome"], last["cap_used_before"]) == ("partially_capped", "94.00")
-    assert "6.00 USD of its price of 10.00 USD" in last["explanation"]
+    assert "6.00 of its price of 10.00 USD" in last["explanation"]
 
 
 def test_action_behind_a_spent_cap_is_saved_whole(acme: httpx.Client) -> None:
