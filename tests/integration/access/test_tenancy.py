@@ -129,6 +129,38 @@ def test_runs_count_only_the_customers_own(two_customers: httpx.Client, client_a
     assert (run["closed"], run["already_closed"], run["failed"], run["due"]) == (1, 0, 0, "10.00")
 
 
+def test_viewer_sees_a_product_once_there_is_a_price_of_its_own_for_it(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    two_customers.put("/products/cde", json={"name": "cde"}).raise_for_status()
+    levels = [{"engagement_level": level, "amount": "1.00"} for level in ("High", "Medium", "Low")]
+    prices = [
+        {"engagement_level": "High", "amount": "9.00", "product_id": product}
+        for product in ("abc", "bcd", "cde")
+    ]
+    card = {
+        "name": "By product",
+        "valid_from": "2099-02",
+        "currency": "USD",
+        "cap": {"amount": "100.00", "scope": "user"},
+        "duplicates_charged_for": [],
+    }
+    viewer = client_as("viewer", "acme")
+    two_customers.post("/rate-cards", json=card | {"rates": levels + prices}).raise_for_status()
+    of_default = viewer.get("/rate-cards").json()["data"][0]["rates"]
+    products = viewer.get("/products").json()["data"]
+    own = card | {"customer_id": "acme", "rates": [*levels, prices[2]]}
+    two_customers.post("/rate-cards", json=own).raise_for_status()
+
+    assert [rate["product_id"] for rate in of_default if rate.get("product_id")] == ["abc"]
+    assert [product["product_id"] for product in products] == ["abc"]
+    products = viewer.get("/products").json()["data"]
+    assert [product["product_id"] for product in products] == ["abc", "cde"]
+    trial = without(card, "valid_from") | {"rates": [*levels, prices[1]]}
+    refused = viewer.post("/billing/simulations", json={"period": "2024-05", "rate_card": trial})
+    assert refused.json()["errors"][0]["code"] == "unknown_product"
+
+
 def test_simulation_is_of_the_customer_alone(two_customers: httpx.Client, client_as: As) -> None:
     viewer = client_as("viewer", "acme")
     card = {

@@ -26,10 +26,11 @@ from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
 from scripts.verify_report import cents
-from tests.integration.closing.test_closing import by_customer, close, closed, execute
+from tests.integration.closing.test_closing import by_customer, close, closed
 from tests.integration.scripts.test_embedded_postgres import owner_process, run_sql, server_pid
 from tests.integration.scripts.test_local_server import running
 from tests.support.api import Wire, action, lead, post, register, report
+from tests.support.locks import wait_until_one_waits
 
 CUSTOMERS = {"acme": "Asia/Kolkata", "beta": "America/St_Johns"}
 MONTHS = ("2024-04", "2024-05")
@@ -94,14 +95,6 @@ def test_posters_and_closers_at_once_lose_nothing_and_bill_nothing_twice(
                 costs[key] = costs.get(key, 0) + cents(line["billed"])
         assert all(cost <= 10_000 for cost in costs.values())
         assert {month for month, _ in costs} <= set(MONTHS)
-
-
-def wait_until_one_waits() -> None:
-    """Until somebody waits for a customer's lock."""
-    deadline = time.monotonic() + 30
-    while not execute("select 1 from pg_locks where locktype = 'advisory' and not granted"):
-        assert time.monotonic() < deadline, "nobody waits"
-        time.sleep(0.02)
 
 
 def test_close_waits_for_a_lead_that_is_being_stored(acme: httpx.Client) -> None:

@@ -3,13 +3,21 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from common.database.transactions import transaction
+from common.leads.erasure import erase_user
+from common.leads.ingestion import ingest_leads
+from common.leads.parsing import validate_lead
+from common.leads.schemas import Lead
+from common.settings import settings
 from tests.support.api import Wire, action, lead, post, register, report, statuses
+from tests.support.locks import wait_until_one_waits
 
 ANN, PHONE = "ann@people.test", "+15550100777"
 
@@ -136,6 +144,35 @@ def test_user_is_gone_however_many_send_their_leads_meanwhile(
     assert codes == {201, 202}
     assert ANN not in everything(database)
     assert PHONE not in everything(database)
+
+
+def test_lead_that_is_being_stored_when_its_user_is_erased_loses_them(
+    billed: httpx.Client, database: Engine
+) -> None:
+    under_way = validate_lead(anns("under-way", action()), datetime.now(UTC))
+    assert isinstance(under_way, Lead)
+
+    with ThreadPoolExecutor(1) as background, transaction() as storing:
+        ingest_leads(storing, {0: under_way}, settings())
+        erasing = background.submit(erase, billed, ANN)
+        wait_until_one_waits()
+
+    assert erasing.result()["leads"] == 4
+    assert ANN not in everything(database)
+
+
+def test_lead_that_arrives_while_its_user_is_erased_is_stored_without_them(
+    billed: httpx.Client, database: Engine
+) -> None:
+    leads = [anns("new", action()), anns("new-stray", action(), product_id="later")]
+
+    with ThreadPoolExecutor(1) as background, transaction() as erasing:
+        erase_user(erasing, "acme", ANN, settings())
+        answer = background.submit(post, billed, leads)
+        wait_until_one_waits()
+
+    assert statuses(answer.result()) == ["created", "quarantined"]
+    assert ANN not in everything(database)
 
 
 def test_erasing_is_audited_without_the_person(billed: httpx.Client) -> None:
