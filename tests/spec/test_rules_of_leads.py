@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from common import identifiers
 from tests.spec.billing import Billing, Wire, leads_of
 from tests.support.api import path_of, post, refusals, statuses, without
 
@@ -80,6 +81,20 @@ def test_a_lead_with_another_attribute_is_a_conflict_and_nothing_is_written(
 
     assert again == ["conflict"]
     assert billing.bill("April").totals["billed"] == "10.00"
+
+
+def test_the_same_id_at_another_customer_is_another_lead(billing: Billing) -> None:
+    billing.register("globex")
+
+    answer = billing.post("""
+        lead | customer | type
+        1001 | acme     | Webinar
+        1001 | globex   | Referral
+    """)
+
+    assert answer == ["created", "created"]
+    assert billing.bill("April", "acme").due == "10.00"
+    assert billing.bill("April", "globex").due == "10.00"
 
 
 def test_actions_match_by_type_timestamp_level_and_nth_occurrence(billing: Billing) -> None:
@@ -298,3 +313,14 @@ def test_any_id_of_1_to_128_characters_is_accepted_and_returned(
     post(product.client, one_lead(lead_id=lead_id))
 
     assert product.client.get(path_of("leads", lead_id)).json()["lead_id"] == lead_id
+
+
+@pytest.mark.parametrize("customer", ["acme", "EB0E1B5A-0D2A-5C6F-9A53-0F6F2B0D1C11"])
+def test_filters_take_the_callers_id_and_the_key(product: ProductBilling, customer: str) -> None:
+    """An id in UUID form is the key itself; any other gives the key by a fixed rule."""
+    product.register(customer)
+    post(product.client, one_lead(customer_id=customer))
+
+    for form in (customer, str(identifiers.customer_id(customer))):
+        (found,) = product.client.get("/leads", params={"customer_id": form}).json()["data"]
+        assert found["customer_id"] == customer
