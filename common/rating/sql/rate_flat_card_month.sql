@@ -39,8 +39,8 @@ select
     line.action_id, line.lead_id, line.lead_created_at, line.product_id, line.lead_type,
     line.user_key, line.action_type, line.action_key, line.engagement_level, line.timestamp,
     line.occurrence, line.number, 'level' as rate, line.gross_cents, line.billed_cents,
-    line.gross_cents - line.charge_cents as duplicate_cents,
-    line.charge_cents - line.billed_cents as cap_cents,
+    line.gross_cents - line.after_duplicates_cents as duplicate_cents,
+    line.after_duplicates_cents - line.billed_cents as cap_cents,
     scope.cap_cents as cap_limit_cents,
     line.cap_used_before_cents,
     line_outcome(line.is_duplicate, line.gross_cents, line.billed_cents) as outcome,
@@ -66,7 +66,7 @@ cross join lateral (
     ),
 
     -- Here the lines get their order (docs/billing-rules.md, Canonical order).
-    in_order as (
+    numbered as (
         select
             *,
             row_number() over (
@@ -79,14 +79,14 @@ cross join lateral (
     ),
 
     -- Here an action is found to be a duplicate (docs/billing-rules.md, Duplicate).
-    compared as (
+    with_original as (
         select
             *,
             row_number() over equal_actions > 1 as is_duplicate,
             first_value(lead_id) over equal_actions as original_lead_id,
             first_value(action_id) over equal_actions as original_action_id,
             first_value(timestamp) over equal_actions as original_timestamp
-        from in_order
+        from numbered
         window equal_actions as (
             partition by user_key, product_id, action_key, engagement_level
             order by number
@@ -94,24 +94,24 @@ cross join lateral (
         )
     ),
 
-    charged as (
-        select *, case when is_duplicate then 0 else gross_cents end as charge_cents
-        from compared
+    after_duplicates as (
+        select *, case when is_duplicate then 0 else gross_cents end as after_duplicates_cents
+        from with_original
     ),
 
     -- Here the cap is used up (docs/billing-rules.md, Cap).
-    capped as (
+    with_cap_used as (
         select
             *,
             least(
-                sum(charge_cents) over (
+                sum(after_duplicates_cents) over (
                     partition by user_key order by number rows unbounded preceding
-                ) - charge_cents,
+                ) - after_duplicates_cents,
                 scope.cap_cents
             )::int as cap_used_before_cents
-        from charged
+        from after_duplicates
     )
 
-    select *, least(charge_cents, scope.cap_cents - cap_used_before_cents) as billed_cents
-    from capped
+    select *, least(after_duplicates_cents, scope.cap_cents - cap_used_before_cents) as billed_cents
+    from with_cap_used
 ) as line

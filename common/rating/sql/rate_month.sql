@@ -5,11 +5,11 @@
 -- Rates the actions of customers' billing periods on any rate cards: one line for each action
 -- (docs/billing-rules.md, From a lead to a bill). `customer_ids` and `periods` are pairs.
 --
--- In a closed period it rates the late actions only. They come after the final lines: they are
--- compared with the actions that these charged, and fill the cap that these left (Closing a
--- period). With `as_of`, the period of a final report, it rates the actions of that report again,
--- after the lines of earlier reports only. With `as_if_open` it rates closed periods whole.
--- `proposed_card` stands in for the cards in force. `user_key` leaves out all other users.
+-- In a closed period it rates the late actions only, after the final lines. A late action can be a
+-- duplicate of a final line, and uses what the final lines left of the cap (Closing a period). With
+-- `as_of`, the period of a final report, it rates the actions of that report again, after the lines
+-- of earlier reports only. With `as_if_open` it rates closed periods whole. `proposed_card`
+-- replaces the cards in force. `user_key` leaves out all other users.
 --
 -- Each period of a customer is rated by itself: it is sorted in memory, and the time grows only
 -- with the number of actions. Both windows begin with the user, so the second sort is incremental.
@@ -87,8 +87,8 @@ select
     line.rate,  -- which kind of rate gave the price
     line.gross_cents,  -- null where the card has no price
     line.billed_cents,
-    line.gross_cents - line.charge_cents as duplicate_cents,
-    line.charge_cents - line.billed_cents as cap_cents,
+    line.gross_cents - line.after_duplicates_cents as duplicate_cents,
+    line.after_duplicates_cents - line.billed_cents as cap_cents,
     scope.cap_cents as cap_limit_cents,
     line.cap_used_before_cents,
     line_outcome(line.is_duplicate, line.gross_cents, line.billed_cents) as outcome,
@@ -134,7 +134,8 @@ cross join lateral (
     ),
 
     -- Here an action gets its price (docs/billing-rules.md, Price).
-    -- `standing`: 0 is final and charged, 1 is final and a duplicate, 2 is still to be rated.
+    -- `standing` says what is known of the action: 0 is a final line that was charged, 1 a final
+    -- duplicate, 2 is still to be rated.
     priced as (
         select
             in_period.*, 2 as standing, null::int as final_cents, 'level' as rate,
@@ -142,7 +143,7 @@ cross join lateral (
         from in_period
         where scope.special_rates is null and not scope.is_closed
         union all
-        -- Looking further takes a quarter longer: for special rates, and for final lines.
+        -- This branch takes a quarter longer. It runs for special rates and in closed periods.
         select
             in_period.*,
             case
@@ -192,7 +193,7 @@ cross join lateral (
     ),
 
     -- Here the lines get their order (docs/billing-rules.md, Canonical order).
-    in_order as (
+    numbered as (
         select
             *,
             count(*) filter (where standing = 2) over (
@@ -206,14 +207,14 @@ cross join lateral (
 
     -- Here an action is found to be a duplicate (docs/billing-rules.md, Duplicate). Where the
     -- card charges the duplicates of a lead type, each of its actions stands alone.
-    compared as (
+    with_original as (
         select
             *,
             row_number() over equal_actions > 1 as is_duplicate,
             first_value(lead_id) over equal_actions as original_lead_id,
             first_value(action_id) over equal_actions as original_action_id,
             first_value(timestamp) over equal_actions as original_timestamp
-        from in_order
+        from numbered
         window equal_actions as (
             partition by
                 user_key, product_id, action_key, engagement_level,
@@ -226,36 +227,38 @@ cross join lateral (
         )
     ),
 
-    charged as (
+    after_duplicates as (
         select
             *,
             case
                 when standing < 2 then final_cents
                 when is_duplicate then 0
                 else gross_cents
-            end as charge_cents
-        from compared
+            end as after_duplicates_cents
+        from with_original
     ),
 
     -- Here the cap is used up (docs/billing-rules.md, Cap).
-    capped as (
+    with_cap_used as (
         select
             *,
             least(
-                sum(charge_cents) over (
+                sum(after_duplicates_cents) over (
                     partition by
                         user_key, case when scope.caps_each_product then product_id end
                     order by standing, number
                     rows unbounded preceding
-                ) - charge_cents,
+                ) - after_duplicates_cents,
                 scope.cap_cents
             )::int as cap_used_before_cents
-        from charged
+        from after_duplicates
     ),
 
     rated as (
-        select *, least(charge_cents, scope.cap_cents - cap_used_before_cents) as billed_cents
-        from capped
+        select
+            *,
+            least(after_duplicates_cents, scope.cap_cents - cap_used_before_cents) as billed_cents
+        from with_cap_used
     )
 
     select * from rated where standing = 2
