@@ -556,7 +556,7 @@ def test_id_of_the_request_goes_with_its_leads_until_they_are_stored(
     assert "returns" not in replayed["MessageAttributes"]
     with ready.connect() as connection:
         assert connection.scalar(
-            text("select count(*) from seen where statement like '/* order-7 */ execute%'")
+            text("select count(*) from seen where statement like '/* order-7 */ %execute ingest%'")
         )
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     (told,) = [line for line in lines if line.get("message") == "queued leads stored"]
