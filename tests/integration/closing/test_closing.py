@@ -39,7 +39,7 @@ def execute(statement: str, **parameters: Any) -> list[Any]:
 
 
 @pytest.fixture
-def spring(acme: httpx.Client) -> httpx.Client:
+def april_and_may(acme: httpx.Client) -> httpx.Client:
     """One user's April and May."""
     actions = [
         action("Form", "2024-04-03T09:00:00Z"),
@@ -56,19 +56,21 @@ def post_late(client: httpx.Client) -> None:
     post(client, lead("late", *late, user=USER)).raise_for_status()
 
 
-def test_numbers_of_a_closed_month_and_its_late_actions_to_the_cent(spring: httpx.Client) -> None:
-    run = closed(spring, "2024-04", "acme")
-    april = report(spring, "acme", "2024-04")
-    may_before = report(spring, "acme", "2024-05")
-    post_late(spring)
-    may = report(spring, "acme", "2024-05")
+def test_numbers_of_a_closed_month_and_its_late_actions_to_the_cent(
+    april_and_may: httpx.Client,
+) -> None:
+    run = closed(april_and_may, "2024-04", "acme")
+    april = report(april_and_may, "acme", "2024-04")
+    may_before = report(april_and_may, "acme", "2024-05")
+    post_late(april_and_may)
+    may = report(april_and_may, "acme", "2024-05")
 
     assert by_customer(run) == {"acme": ("closed", "17.00")}
     assert (run["closed"], run["already_closed"], run["failed"], run["due"]) == (1, 0, 0, "17.00")
     assert (april["status"], april["totals"]["billed"], april["due"]) == ("final", "17.00", "17.00")
     assert len(april["content_hash"]) == 64
     assert (may_before["totals"]["billed"], may_before["due"]) == ("10.00", "10.00")
-    assert report(spring, "acme", "2024-04") == april
+    assert report(april_and_may, "acme", "2024-04") == april
     assert (may["status"], may["totals"]["billed"], may["due"]) == ("draft", "10.00", "20.00")
     assert amounts(may["prior_period"]["totals"]) == ("20.00", "10.00", "10.00", "0.00")
     repeat, download = may["prior_period"]["lines"]
@@ -88,14 +90,14 @@ def test_numbers_of_a_closed_month_and_its_late_actions_to_the_cent(spring: http
 
 
 def test_late_lines_become_final_with_the_next_report_as_the_draft_showed_them(
-    spring: httpx.Client,
+    april_and_may: httpx.Client,
 ) -> None:
-    closed(spring, "2024-04")
-    post_late(spring)
-    draft = report(spring, "acme", "2024-05")
+    closed(april_and_may, "2024-04")
+    post_late(april_and_may)
+    draft = report(april_and_may, "acme", "2024-05")
 
-    run = closed(spring, "2024-05")
-    may = report(spring, "acme", "2024-05")
+    run = closed(april_and_may, "2024-05")
+    may = report(april_and_may, "acme", "2024-05")
 
     changing = {"status", "generated_at", "finalized_at"}
     changing |= {"hash_version", "content_hash", "previous_hash"}
@@ -103,8 +105,8 @@ def test_late_lines_become_final_with_the_next_report_as_the_draft_showed_them(
     assert {name: may[name] for name in same} == {name: draft[name] for name in same}
     assert by_customer(run) == {"acme": ("closed", "20.00")}
     assert may["status"] == "final"
-    assert may["previous_hash"] == report(spring, "acme", "2024-04")["content_hash"]
-    assert report(spring, "acme", "2024-06")["prior_period"]["lines"] == []
+    assert may["previous_hash"] == report(april_and_may, "acme", "2024-04")["content_hash"]
+    assert report(april_and_may, "acme", "2024-06")["prior_period"]["lines"] == []
 
 
 def test_late_action_takes_what_the_closed_months_cap_had_left(acme: httpx.Client) -> None:
@@ -129,29 +131,29 @@ def test_late_action_takes_what_the_closed_months_cap_had_left(acme: httpx.Clien
     assert june["due"] == "0.00"
 
 
-def test_closing_twice_is_a_no_op(spring: httpx.Client) -> None:
-    closed(spring, "2024-04")
-    before = spring.get(APRIL).content
+def test_closing_twice_is_a_no_op(april_and_may: httpx.Client) -> None:
+    closed(april_and_may, "2024-04")
+    before = april_and_may.get(APRIL).content
 
-    again = closed(spring, "2024-04")
+    again = closed(april_and_may, "2024-04")
 
     assert by_customer(again) == {"acme": ("already_closed", "0.00")}
-    assert spring.get(APRIL).content == before
+    assert april_and_may.get(APRIL).content == before
 
 
-def test_two_clients_at_once_give_one_report(spring: httpx.Client) -> None:
+def test_two_clients_at_once_give_one_report(april_and_may: httpx.Client) -> None:
     with ThreadPoolExecutor(8) as clients:
-        runs = list(clients.map(lambda _: closed(spring, "2024-04"), range(8)))
+        runs = list(clients.map(lambda _: closed(april_and_may, "2024-04"), range(8)))
 
     assert sorted(run["closed"] for run in runs) == [0] * 7 + [1]
     assert execute("select count(*) from billing_reports")[0][0] == 1
-    assert report(spring, "acme", "2024-04")["due"] == "17.00"
+    assert report(april_and_may, "acme", "2024-04")["due"] == "17.00"
 
 
-def test_month_that_is_not_over_is_refused_and_parks_nobody(spring: httpx.Client) -> None:
+def test_month_that_is_not_over_is_refused_and_parks_nobody(april_and_may: httpx.Client) -> None:
     now = datetime.now(UTC)
     for period in (f"{now:%Y-%m}", "2999-01", "9999-12"):
-        refused = close(spring, period)
+        refused = close(april_and_may, period)
 
         assert refused.status_code == 409
         assert refused.json()["errors"][0]["code"] == "period_open"
@@ -160,12 +162,14 @@ def test_month_that_is_not_over_is_refused_and_parks_nobody(spring: httpx.Client
     assert execute("select count(*) from billing_reports")[0][0] == 0
 
 
-def test_month_behind_one_with_open_actions_is_refused_and_names_it(spring: httpx.Client) -> None:
-    refused = close(spring, "2024-05", "acme")
+def test_month_behind_one_with_open_actions_is_refused_and_names_it(
+    april_and_may: httpx.Client,
+) -> None:
+    refused = close(april_and_may, "2024-05", "acme")
 
     assert refused.status_code == 409
     assert "2024-04 still has open actions" in refused.json()["detail"]
-    assert report(spring, "acme", "2024-05")["status"] == "draft"
+    assert report(april_and_may, "acme", "2024-05")["status"] == "draft"
 
 
 def test_months_without_actions_are_closed_along(acme: httpx.Client) -> None:
@@ -254,30 +258,30 @@ def test_customer_that_fails_is_parked_and_stops_nobody_and_is_taken_up_again(
 
 @pytest.mark.parametrize("extension", ["", ".csv", ".html"])
 def test_closed_report_is_byte_for_byte_the_same_for_ever(
-    spring: httpx.Client, extension: str
+    april_and_may: httpx.Client, extension: str
 ) -> None:
-    closed(spring, "2024-04")
-    before = spring.get(APRIL + extension).content
+    closed(april_and_may, "2024-04")
+    before = april_and_may.get(APRIL + extension).content
 
-    post_late(spring)
-    spring.put("/products/abc", json={"name": "Another name"})
-    spring.put("/customers/acme", json={"name": "Renamed", "email": "other@partner.test"})
-    closed(spring, "2024-05")
-    post(spring, lead("later", action("Fax", "2024-04-05T12:00:00Z"), user=USER))
-    closed(spring, "2024-06")
+    post_late(april_and_may)
+    april_and_may.put("/products/abc", json={"name": "Another name"})
+    april_and_may.put("/customers/acme", json={"name": "Renamed", "email": "other@partner.test"})
+    closed(april_and_may, "2024-05")
+    post(april_and_may, lead("later", action("Fax", "2024-04-05T12:00:00Z"), user=USER))
+    closed(april_and_may, "2024-06")
 
-    assert spring.get(APRIL + extension).content == before
+    assert april_and_may.get(APRIL + extension).content == before
 
 
 @pytest.mark.parametrize("extension", [".csv", ".html"])
-def test_every_format_shows_prior_period_lines(spring: httpx.Client, extension: str) -> None:
-    closed(spring, "2024-04")
-    post_late(spring)
+def test_every_format_shows_prior_period_lines(april_and_may: httpx.Client, extension: str) -> None:
+    closed(april_and_may, "2024-04")
+    post_late(april_and_may)
     path = path_of("billing", "reports", "acme", "2024-05") + extension
 
-    draft = spring.get(path).text
-    closed(spring, "2024-05")
-    final = spring.get(path).text
+    draft = april_and_may.get(path).text
+    closed(april_and_may, "2024-05")
+    final = april_and_may.get(path).text
 
     assert "Download (High) is charged" in draft
     assert "Download (High) is charged" in final
@@ -289,15 +293,15 @@ def test_every_format_shows_prior_period_lines(spring: httpx.Client, extension: 
         assert (download["cap_used_before"], download["cap_used_after"]) == ("17.00", "27.00")
 
 
-def test_time_zone_is_fixed_by_a_final_report(spring: httpx.Client) -> None:
+def test_time_zone_is_fixed_by_a_final_report(april_and_may: httpx.Client) -> None:
     body = {"name": "Acme", "email": "billing0@partner.test", "timezone": "Europe/Berlin"}
-    closed(spring, "2024-04")
+    closed(april_and_may, "2024-04")
 
-    refused = spring.put("/customers/acme", json=body)
+    refused = april_and_may.put("/customers/acme", json=body)
 
     assert refused.status_code == 409
     assert refused.json()["errors"][0]["code"] == "timezone_fixed"
-    assert spring.put("/customers/acme", json=body | {"timezone": "UTC"}).status_code == 200
+    assert april_and_may.put("/customers/acme", json=body | {"timezone": "UTC"}).status_code == 200
 
 
 def test_cursors_walk_over_a_final_report(acme: httpx.Client) -> None:
@@ -323,12 +327,12 @@ def test_cursors_walk_over_a_final_report(acme: httpx.Client) -> None:
     assert [line["action_type"] for line in whole["prior_period"]["lines"]] == ["Late"]
 
 
-def test_cursor_of_a_draft_is_no_cursor_of_a_final_report(spring: httpx.Client) -> None:
-    cursor = spring.get(APRIL, params={"limit": 1}).json()["next_cursor"]
-    closed(spring, "2024-04")
+def test_cursor_of_a_draft_is_no_cursor_of_a_final_report(april_and_may: httpx.Client) -> None:
+    cursor = april_and_may.get(APRIL, params={"limit": 1}).json()["next_cursor"]
+    closed(april_and_may, "2024-04")
 
     for bad in (cursor, "abc", "e30", "WzFd", "LTE"):
-        refused = spring.get(APRIL, params={"cursor": bad})
+        refused = april_and_may.get(APRIL, params={"cursor": bad})
         assert refused.status_code == 422
         assert refused.json()["errors"][0]["code"] == "invalid_cursor"
 
@@ -341,21 +345,21 @@ def listed(client: httpx.Client, **query: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_list_shows_final_and_draft_months_by_status_and_range(spring: httpx.Client) -> None:
-    closed(spring, "2024-04")
-    post_late(spring)
+def test_list_shows_final_and_draft_months_by_status_and_range(april_and_may: httpx.Client) -> None:
+    closed(april_and_may, "2024-04")
+    post_late(april_and_may)
 
     april, may = ("2024-04", "final", "17.00"), ("2024-05", "draft", "10.00")
-    assert listed(spring) == [may, april]
-    assert listed(spring, status="final") == [april]
-    assert listed(spring, status="draft") == [may]
-    assert listed(spring, period="2024-04") == [april]
-    assert listed(spring, period="2024-04", status="draft") == []
+    assert listed(april_and_may) == [may, april]
+    assert listed(april_and_may, status="final") == [april]
+    assert listed(april_and_may, status="draft") == [may]
+    assert listed(april_and_may, period="2024-04") == [april]
+    assert listed(april_and_may, period="2024-04", status="draft") == []
     some_of_april = ("2024-04", "final", "7.00")
-    assert listed(spring, **{"from": "2024-04-04"}) == [may, some_of_april]
-    assert listed(spring, **{"from": "2024-04-04", "to": "2024-05-01"}) == [some_of_april]
-    assert listed(spring, **{"from": "2024-04-04", "status": "final"}) == [some_of_april]
-    assert listed(spring, to="2024-04-01") == []
+    assert listed(april_and_may, **{"from": "2024-04-04"}) == [may, some_of_april]
+    assert listed(april_and_may, **{"from": "2024-04-04", "to": "2024-05-01"}) == [some_of_april]
+    assert listed(april_and_may, **{"from": "2024-04-04", "status": "final"}) == [some_of_april]
+    assert listed(april_and_may, to="2024-04-01") == []
 
 
 def dues(client: httpx.Client, **query: str) -> tuple[list[tuple[str, str, str | None]], Any]:
@@ -367,42 +371,44 @@ def dues(client: httpx.Client, **query: str) -> tuple[list[tuple[str, str, str |
     return entries, found["due"]
 
 
-def test_list_says_what_is_due_with_late_lines(spring: httpx.Client) -> None:
-    closed(spring, "2024-04")
-    post_late(spring)
+def test_list_says_what_is_due_with_late_lines(april_and_may: httpx.Client) -> None:
+    closed(april_and_may, "2024-04")
+    post_late(april_and_may)
 
     april, may = ("2024-04", "17.00", "17.00"), ("2024-05", "10.00", "20.00")
-    assert dues(spring) == ([may, april], "37.00")
-    assert dues(spring, period="2024-05") == ([may], "20.00")
-    assert dues(spring, customer_id="acme", status="draft") == ([may], "20.00")
-    assert dues(spring, period="2024-06") == ([], "0.00")
+    assert dues(april_and_may) == ([may, april], "37.00")
+    assert dues(april_and_may, period="2024-05") == ([may], "20.00")
+    assert dues(april_and_may, customer_id="acme", status="draft") == ([may], "20.00")
+    assert dues(april_and_may, period="2024-06") == ([], "0.00")
     part = ([("2024-05", "10.00", None), ("2024-04", "7.00", None)], None)
-    assert dues(spring, **{"from": "2024-04-04"}) == part
-    for period, _, due in dues(spring)[0]:
-        assert report(spring, "acme", period)["due"] == due
+    assert dues(april_and_may, **{"from": "2024-04-04"}) == part
+    for period, _, due in dues(april_and_may)[0]:
+        assert report(april_and_may, "acme", period)["due"] == due
 
 
-def test_open_month_with_late_lines_alone_stands_in_the_list(spring: httpx.Client) -> None:
-    closed(spring, "2024-04")
-    closed(spring, "2024-05")
-    post_late(spring)
+def test_open_month_with_late_lines_alone_stands_in_the_list(april_and_may: httpx.Client) -> None:
+    closed(april_and_may, "2024-04")
+    closed(april_and_may, "2024-05")
+    post_late(april_and_may)
 
     june = ("2024-06", "0.00", "10.00")
-    assert dues(spring)[0][0] == june
-    assert dues(spring, status="draft") == ([june], "10.00")
-    assert dues(spring, period="2024-06") == ([june], "10.00")
-    assert dues(spring, period="2024-07") == ([], "0.00")
-    assert dues(spring, status="final")[1] == "27.00"
-    (entry,) = spring.get("/billing/reports", params={"status": "draft"}).json()["data"]
+    assert dues(april_and_may)[0][0] == june
+    assert dues(april_and_may, status="draft") == ([june], "10.00")
+    assert dues(april_and_may, period="2024-06") == ([june], "10.00")
+    assert dues(april_and_may, period="2024-07") == ([], "0.00")
+    assert dues(april_and_may, status="final")[1] == "27.00"
+    (entry,) = april_and_may.get("/billing/reports", params={"status": "draft"}).json()["data"]
     assert (entry["customer_name"], entry["totals"]["actions"]) == ("The acme", 0)
-    assert entry["report_id"] == report(spring, "acme", "2024-06")["report_id"]
+    assert entry["report_id"] == report(april_and_may, "acme", "2024-06")["report_id"]
 
 
-def test_lead_shows_the_report_of_each_action_and_its_status(spring: httpx.Client) -> None:
-    closed(spring, "2024-04")
-    post_late(spring)
+def test_lead_shows_the_report_of_each_action_and_its_status(april_and_may: httpx.Client) -> None:
+    closed(april_and_may, "2024-04")
+    post_late(april_and_may)
 
-    first, late = (spring.get(f"/leads/{name}").json()["actions"] for name in ("lead-1", "late"))
+    first, late = (
+        april_and_may.get(f"/leads/{name}").json()["actions"] for name in ("lead-1", "late")
+    )
 
     def places(actions: list[Wire]) -> list[tuple[str, str, str]]:
         return [(each["period"], each["report_period"], each["report_status"]) for each in actions]
@@ -411,9 +417,9 @@ def test_lead_shows_the_report_of_each_action_and_its_status(spring: httpx.Clien
         ("2024-05", "2024-05", "draft")
     ]
     assert places(late) == [("2024-04", "2024-05", "draft")] * 2
-    assert late[0]["report_id"] == report(spring, "acme", "2024-05")["report_id"]
-    closed(spring, "2024-05")
-    late = spring.get("/leads/late").json()["actions"]
+    assert late[0]["report_id"] == report(april_and_may, "acme", "2024-05")["report_id"]
+    closed(april_and_may, "2024-05")
+    late = april_and_may.get("/leads/late").json()["actions"]
     assert places(late) == [("2024-04", "2024-05", "final")] * 2
 
 

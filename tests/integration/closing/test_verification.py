@@ -50,7 +50,7 @@ def credit(client: httpx.Client, *actions: str) -> None:
 
 
 @pytest.fixture
-def settled(api: httpx.Client) -> httpx.Client:
+def closed_months(api: httpx.Client) -> httpx.Client:
     """Three final reports in a chain: repeats, a split, late lines and credits among them."""
     register(api, customers={NAME: "Asia/Kolkata"}, products="abc \u20acdef")
     many = [action(f"Kind {number}\t\"é\\", f"2024-04-{number + 1:02d}T12:00:00.5Z")
@@ -72,9 +72,9 @@ def settled(api: httpx.Client) -> httpx.Client:
 
 @pytest.mark.parametrize(("period", "lines"), [("2024-04", 12), ("2024-05", 3), ("2024-06", 1)])
 def test_untouched_report_is_verified_from_its_lines_and_from_the_actions(
-    settled: httpx.Client, period: str, lines: int
+    closed_months: httpx.Client, period: str, lines: int
 ) -> None:
-    answer = verified(settled, period)
+    answer = verified(closed_months, period)
 
     assert answer["verified"] is True, answer
     assert answer["lines"] == lines
@@ -82,10 +82,10 @@ def test_untouched_report_is_verified_from_its_lines_and_from_the_actions(
     assert (answer["tampered_lines"], answer["tampered_fields"]) == ([], [])
 
 
-def test_draft_and_month_closed_along_have_nothing_to_verify(settled: httpx.Client) -> None:
-    assert settled.get(address("2024-07", "verify")).status_code == 404
-    assert settled.get(address("2024-01", "verify")).status_code == 404
-    assert settled.get(address("2024-13", "verify")).status_code == 422
+def test_draft_and_month_closed_along_have_nothing_to_verify(closed_months: httpx.Client) -> None:
+    assert closed_months.get(address("2024-07", "verify")).status_code == 404
+    assert closed_months.get(address("2024-01", "verify")).status_code == 404
+    assert closed_months.get(address("2024-13", "verify")).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_draft_and_month_closed_along_have_nothing_to_verify(settled: httpx.Clie
         "cap_used_before_cents = 1",
     ],
 )
-def test_tampered_line_is_found_and_named(settled: httpx.Client, change: str) -> None:
+def test_tampered_line_is_found_and_named(closed_months: httpx.Client, change: str) -> None:
     tamper(
         "billing_report_lines",
         f"update billing_report_lines set {change} where line_number = 3 "
         "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
     )
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert answer["verified"] is False
     assert answer["tampered_line_count"] == 1
@@ -113,7 +113,7 @@ def test_tampered_line_is_found_and_named(settled: httpx.Client, change: str) ->
     assert (line["line_number"], line["lead_id"]) == (3, "l-1")
 
 
-def test_line_whose_hash_was_made_anew_is_named_by_its_action(settled: httpx.Client) -> None:
+def test_line_whose_hash_was_made_anew_is_named_by_its_action(closed_months: httpx.Client) -> None:
     tamper(
         "billing_report_lines",
         "update billing_report_lines set billed_cents = 0, cap_cents = gross_cents, "
@@ -121,62 +121,64 @@ def test_line_whose_hash_was_made_anew_is_named_by_its_action(settled: httpx.Cli
         "and report_id = (select report_id from billing_reports where period = '2024-05-01')",
     )
 
-    (line,) = verified(settled, "2024-05")["tampered_lines"]
+    (line,) = verified(closed_months, "2024-05")["tampered_lines"]
 
     assert line["line_number"] == 2
     assert "was changed" in line["detail"]
 
 
-def test_lines_whose_hash_was_tampered_with_are_named(settled: httpx.Client) -> None:
+def test_lines_whose_hash_was_tampered_with_are_named(closed_months: httpx.Client) -> None:
     tamper(
         "billing_report_line_blocks",
         "update billing_report_line_blocks set block_hash = sha256('') where period = '2024-04-01' "
         "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
     )
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert (answer["verified"], answer["tampered_line_count"]) == (False, 12)
     assert "not with its hash" in answer["tampered_lines"][11]["detail"]
 
 
-def test_deleted_line_is_named_by_its_number(settled: httpx.Client) -> None:
+def test_deleted_line_is_named_by_its_number(closed_months: httpx.Client) -> None:
     tamper("billing_report_lines", "delete from billing_report_lines where line_number = 11")
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert answer["verified"] is False
     missing = [each["line_number"] for each in answer["tampered_lines"] if not each["action_id"]]
     assert missing == [11]
 
 
-def test_line_that_tells_another_moment_of_what_it_repeats_is_named(settled: httpx.Client) -> None:
+def test_line_that_tells_another_moment_of_what_it_repeats_is_named(
+    closed_months: httpx.Client,
+) -> None:
     tamper(
         "billing_report_lines",
         "update billing_report_lines set duplicate_of_timestamp = '2024-04-01T00:00:00Z' "
         "where outcome = 'duplicate' and line_number = 2 and period = '2024-04-01'",
     )
 
-    (line,) = verified(settled, "2024-04")["tampered_lines"]
+    (line,) = verified(closed_months, "2024-04")["tampered_lines"]
 
     assert line["line_number"] == 2
     assert "rated again" in line["detail"]
 
 
-def test_lines_that_changed_places_are_named(settled: httpx.Client) -> None:
+def test_lines_that_changed_places_are_named(closed_months: httpx.Client) -> None:
     tamper(
         "billing_report_lines",
         "update billing_report_lines set line_number = 7 - line_number where line_number in (3, 4) "
         "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
     )
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert [line["line_number"] for line in answer["tampered_lines"]] == [3, 4]
     assert "another line" in answer["tampered_lines"][0]["detail"]
 
 
-def test_added_line_is_named(settled: httpx.Client) -> None:
+def test_added_line_is_named(closed_months: httpx.Client) -> None:
     columns = columns_of("billing_report_lines")
     copied = ", ".join(
         {"line_number": "13", "action_id": "gen_random_uuid()"}.get(name, name) for name in columns
@@ -187,15 +189,15 @@ def test_added_line_is_named(settled: httpx.Client) -> None:
         "from billing_report_lines where line_number = 11",
     )
 
-    (line,) = verified(settled, "2024-04")["tampered_lines"]
+    (line,) = verified(closed_months, "2024-04")["tampered_lines"]
 
     assert (line["line_number"], line["lead_id"]) == (13, "l-1")
 
 
-def test_tampered_action_is_named(settled: httpx.Client) -> None:
+def test_tampered_action_is_named(closed_months: httpx.Client) -> None:
     tamper("actions", "update actions set engagement_level = 'Low' where action_type = 'Late'")
 
-    answer = verified(settled, "2024-05")
+    answer = verified(closed_months, "2024-05")
 
     assert answer["verified"] is False
     assert answer["content_hash"] == answer["hash_of_stored_lines"] != answer["hash_of_actions"]
@@ -209,7 +211,7 @@ def test_tampered_action_is_named(settled: httpx.Client) -> None:
     ["timestamp = timestamp + interval '1 second'", "engagement_level = 'Low'"],
 )
 def test_line_and_action_that_were_tampered_with_alike_are_named(
-    settled: httpx.Client, change: str
+    closed_months: httpx.Client, change: str
 ) -> None:
     tamper("actions", f"update actions set {change} where action_type = 'Late'")
     tamper(
@@ -217,18 +219,18 @@ def test_line_and_action_that_were_tampered_with_alike_are_named(
         f"update billing_report_lines set {change} where action_type = 'Late'",
     )
 
-    (line,) = verified(settled, "2024-05")["tampered_lines"]
+    (line,) = verified(closed_months, "2024-05")["tampered_lines"]
 
     assert line["lead_id"] == "l-3"
     assert "was changed" in line["detail"] or "hash" in line["detail"]
 
 
-def test_tampered_total_is_named(settled: httpx.Client) -> None:
+def test_tampered_total_is_named(closed_months: httpx.Client) -> None:
     tamper(
         "billing_reports", "update billing_reports set due_cents = 1 where period = '2024-04-01'"
     )
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert answer["verified"] is False
     assert (answer["tampered_fields"], answer["tampered_lines"]) == (["due"], [])
@@ -246,57 +248,57 @@ def test_tampered_total_is_named(settled: httpx.Client) -> None:
     ],
 )
 def test_tampered_member_of_the_header_is_named(
-    settled: httpx.Client, change: str, field: str
+    closed_months: httpx.Client, change: str, field: str
 ) -> None:
     tamper("billing_reports", f"update billing_reports set {change} where period = '2024-04-01'")
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert answer["verified"] is False
     assert (answer["tampered_fields"], answer["tampered_lines"]) == ([field], [])
     assert field in answer["detail"]
 
 
-def test_tampered_breakdown_is_named(settled: httpx.Client) -> None:
+def test_tampered_breakdown_is_named(closed_months: httpx.Client) -> None:
     tamper(
         "billing_report_lead_totals",
         "update billing_report_lead_totals set billed_cents = array[1::bigint] "
         "where report_id = (select report_id from billing_reports where period = '2024-04-01')",
     )
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert answer["verified"] is False
     assert (answer["tampered_fields"], answer["tampered_lines"]) == (["breakdown"], [])
 
 
-def test_report_made_anew_breaks_the_chain(settled: httpx.Client) -> None:
+def test_report_made_anew_breaks_the_chain(closed_months: httpx.Client) -> None:
     tamper(
         "billing_reports",
         "update billing_reports set content_hash = repeat('0', 64) where period = '2024-04-01'",
     )
 
-    answer = verified(settled, "2024-05")
+    answer = verified(closed_months, "2024-05")
 
     assert answer["verified"] is False
     assert "report before it" in answer["detail"]
 
 
-def test_tampered_credit_is_named(settled: httpx.Client) -> None:
+def test_tampered_credit_is_named(closed_months: httpx.Client) -> None:
     tamper(
         "billing_report_credits",
         "update billing_report_credits set credit_hash = sha256('') where credit_number = 2",
     )
 
-    answer = verified(settled, "2024-05")
+    answer = verified(closed_months, "2024-05")
 
     assert (answer["verified"], answer["tampered_credits"]) == (False, [2])
     assert (answer["tampered_lines"], answer["tampered_fields"]) == ([], [])
     assert "credits differ: 2" in answer["detail"]
-    assert verified(settled, "2024-04")["verified"] is True
+    assert verified(closed_months, "2024-04")["verified"] is True
 
 
-def test_credit_of_a_line_that_was_tampered_with_is_named(settled: httpx.Client) -> None:
+def test_credit_of_a_line_that_was_tampered_with_is_named(closed_months: httpx.Client) -> None:
     tamper(
         "billing_report_lines",
         "update billing_report_lines set billed_cents = 1, cap_cents = gross_cents - 1, "
@@ -304,27 +306,27 @@ def test_credit_of_a_line_that_was_tampered_with_is_named(settled: httpx.Client)
         "and report_id = (select report_id from billing_reports where period = '2024-04-01')",
     )
 
-    assert verified(settled, "2024-05")["tampered_credits"] == [1]
+    assert verified(closed_months, "2024-05")["tampered_credits"] == [1]
 
 
-def test_credit_whose_dispute_was_tampered_with_is_named(settled: httpx.Client) -> None:
+def test_credit_whose_dispute_was_tampered_with_is_named(closed_months: httpx.Client) -> None:
     tamper("disputes", "update disputes set reason = 'spam'")
 
-    assert verified(settled, "2024-05")["tampered_credits"] == [1, 2]
+    assert verified(closed_months, "2024-05")["tampered_credits"] == [1, 2]
 
 
-def test_deleted_credit_is_noticed(settled: httpx.Client) -> None:
+def test_deleted_credit_is_noticed(closed_months: httpx.Client) -> None:
     tamper("billing_report_credits", "delete from billing_report_credits where credit_number = 1")
 
-    answer = verified(settled, "2024-05")
+    answer = verified(closed_months, "2024-05")
 
     assert (answer["verified"], answer["tampered_fields"]) == (False, ["credits", "due"])
 
 
-def test_hash_covers_no_note_of_a_dispute(settled: httpx.Client) -> None:
+def test_hash_covers_no_note_of_a_dispute(closed_months: httpx.Client) -> None:
     tamper("disputes", "update disputes set note = 'erased', decision_note = 'erased'")
 
-    assert verified(settled, "2024-05")["verified"] is True
+    assert verified(closed_months, "2024-05")["verified"] is True
 
 
 def test_report_of_several_blocks_is_read_and_verified_across_them(
@@ -370,11 +372,11 @@ def test_report_of_several_blocks_is_read_and_verified_across_them(
     ],
 )
 def test_lead_or_product_with_another_name_is_found_and_named(
-    settled: httpx.Client, table: str, change: str, name: str
+    closed_months: httpx.Client, table: str, change: str, name: str
 ) -> None:
     tamper(table, change)
 
-    answer = verified(settled, "2024-04")
+    answer = verified(closed_months, "2024-04")
 
     assert (answer["verified"], answer["tampered_names"]) == (False, [name])
 
@@ -395,9 +397,9 @@ def run_offline(*files: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_downloaded_reports_and_their_chain_are_verified_offline(
-    settled: httpx.Client, tmp_path: Path
+    closed_months: httpx.Client, tmp_path: Path
 ) -> None:
-    ended = run_offline(*reversed(downloaded(settled, tmp_path)))
+    ended = run_offline(*reversed(downloaded(closed_months, tmp_path)))
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.count("verified") == 3
@@ -443,9 +445,9 @@ def test_downloaded_reports_and_their_chain_are_verified_offline(
     ],
 )
 def test_changed_download_is_refused_offline(
-    settled: httpx.Client, tmp_path: Path, change: Any, told: str
+    closed_months: httpx.Client, tmp_path: Path, change: Any, told: str
 ) -> None:
-    file = downloaded(settled, tmp_path)[0]
+    file = downloaded(closed_months, tmp_path)[0]
     document = json.loads(file.read_bytes())
     change(document)
     file.write_text(json.dumps(document))
@@ -467,9 +469,9 @@ def test_changed_download_is_refused_offline(
     ],
 )
 def test_changed_credit_of_a_download_is_refused_offline(
-    settled: httpx.Client, tmp_path: Path, change: Any, told: str
+    closed_months: httpx.Client, tmp_path: Path, change: Any, told: str
 ) -> None:
-    file = downloaded(settled, tmp_path)[1]
+    file = downloaded(closed_months, tmp_path)[1]
     document = json.loads(file.read_bytes())
     change(document["credits"])
     file.write_text(json.dumps(document))
@@ -499,9 +501,9 @@ def test_action_types_of_any_script_are_verified_offline(api: httpx.Client, tmp_
 
 
 def test_report_left_out_of_a_chain_is_noticed_offline(
-    settled: httpx.Client, tmp_path: Path
+    closed_months: httpx.Client, tmp_path: Path
 ) -> None:
-    first, _, last = downloaded(settled, tmp_path)
+    first, _, last = downloaded(closed_months, tmp_path)
 
     ended = run_offline(first, last)
 

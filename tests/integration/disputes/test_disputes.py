@@ -20,16 +20,16 @@ from services.reports.api.dependencies import now
 from services.reports.app import app
 from tests.integration.closing.test_closing import (
     USER,
+    april_and_may,
     by_customer,
     closed,
     execute,
     post_late,
-    spring,
 )
 from tests.support.api import Wire, action, lead, path_of, post, register, report
 from tests.support.tampering import tamper
 
-__all__ = ["spring"]
+__all__ = ["april_and_may"]
 
 Later = Callable[[timedelta], None]
 
@@ -74,23 +74,25 @@ def line_of(client: httpx.Client, action_type: str, period: str = "2024-04") -> 
 
 
 @pytest.fixture
-def april(spring: httpx.Client) -> httpx.Client:
+def april_closed(april_and_may: httpx.Client) -> httpx.Client:
     """April closed: a Form of 10.00, a Share of 5.00 and a Like of 2.00, all of lead-1."""
-    closed(spring, "2024-04")
-    return spring
+    closed(april_and_may, "2024-04")
+    return april_and_may
 
 
-def test_accepted_line_is_credited_to_the_cent_beside_late_actions(april: httpx.Client) -> None:
-    post_late(april)
-    before = april.get(path_of("billing", "reports", "acme", "2024-04")).content
-    share = line_of(april, "Share")
+def test_accepted_line_is_credited_to_the_cent_beside_late_actions(
+    april_closed: httpx.Client,
+) -> None:
+    post_late(april_closed)
+    before = april_closed.get(path_of("billing", "reports", "acme", "2024-04")).content
+    share = line_of(april_closed, "Share")
 
-    dispute = disputed(april, action_id=share, note="from a bot", actor="ann")
-    waiting = report(april, "acme", "2024-05")
-    accepted = decided(april, dispute, note="agreed", actor="bob")
-    draft = report(april, "acme", "2024-05")
-    run = closed(april, "2024-05")
-    may = report(april, "acme", "2024-05")
+    dispute = disputed(april_closed, action_id=share, note="from a bot", actor="ann")
+    waiting = report(april_closed, "acme", "2024-05")
+    accepted = decided(april_closed, dispute, note="agreed", actor="bob")
+    draft = report(april_closed, "acme", "2024-05")
+    run = closed(april_closed, "2024-05")
+    may = report(april_closed, "acme", "2024-05")
 
     assert (dispute["status"], dispute["billed"], dispute["credited"]) == ("open", "5.00", "0.00")
     assert (waiting["due"], waiting["credits"]) == ("20.00", {"total": "0.00", "lines": []})
@@ -121,19 +123,21 @@ def test_accepted_line_is_credited_to_the_cent_beside_late_actions(april: httpx.
     )
     assert by_customer(run) == {"acme": ("closed", "15.00")}
     assert (may["status"], may["credits"], may["due"]) == ("final", draft["credits"], "15.00")
-    assert report(april, "acme", "2024-06")["credits"]["lines"] == []
-    assert april.get(path_of("billing", "reports", "acme", "2024-04")).content == before
-    found = april.get(f"/billing/disputes/{dispute['dispute_id']}").json()
+    assert report(april_closed, "acme", "2024-06")["credits"]["lines"] == []
+    assert april_closed.get(path_of("billing", "reports", "acme", "2024-04")).content == before
+    found = april_closed.get(f"/billing/disputes/{dispute['dispute_id']}").json()
     assert found["lines"][0]["credit"] == {"report_period": "2024-05", "report_status": "final"}
-    assert april.get("/billing/reports/acme/2024-05/verify").json()["verified"] is True
+    assert april_closed.get("/billing/reports/acme/2024-05/verify").json()["verified"] is True
 
 
-def test_whole_lead_is_each_of_its_billed_final_lines(april: httpx.Client) -> None:
-    credited = decided(april, disputed(april, action_id=line_of(april, "Like")))
+def test_whole_lead_is_each_of_its_billed_final_lines(april_closed: httpx.Client) -> None:
+    credited = decided(
+        april_closed, disputed(april_closed, action_id=line_of(april_closed, "Like"))
+    )
 
-    rest = disputed(april)
-    decided(april, rest)
-    may = report(april, "acme", "2024-05")
+    rest = disputed(april_closed)
+    decided(april_closed, rest)
+    may = report(april_closed, "acme", "2024-05")
 
     assert credited["billed"] == "2.00"
     assert [line["action_type"] for line in rest["lines"]] == ["Form", "Share"]
@@ -142,16 +146,16 @@ def test_whole_lead_is_each_of_its_billed_final_lines(april: httpx.Client) -> No
 
 
 def test_negative_due_stays_as_it_is_and_the_next_month_starts_at_nothing(
-    april: httpx.Client,
+    april_closed: httpx.Client,
 ) -> None:
-    decided(april, disputed(april))
+    decided(april_closed, disputed(april_closed))
 
-    run = closed(april, "2024-05")
+    run = closed(april_closed, "2024-05")
 
     assert by_customer(run) == {"acme": ("closed", "-7.00")}
-    assert report(april, "acme", "2024-05")["due"] == "-7.00"
-    assert report(april, "acme", "2024-06")["due"] == "0.00"
-    page = april.get("/billing/reports/acme/2024-05.html").text
+    assert report(april_closed, "acme", "2024-05")["due"] == "-7.00"
+    assert report(april_closed, "acme", "2024-06")["due"] == "0.00"
+    page = april_closed.get("/billing/reports/acme/2024-05.html").text
     assert "\u22127.00" in page
     assert "is credited" in page
 
@@ -173,68 +177,81 @@ def test_list_has_open_month_with_credits_alone_and_what_is_due(api: httpx.Clien
     assert (answer["due"], answer["totals"]["billed"]) == ("10.00", "20.00")
 
 
-def test_rejected_line_stays_billed_and_can_be_disputed_again(april: httpx.Client) -> None:
-    form = line_of(april, "Form")
-    first = decided(april, disputed(april, action_id=form), "reject", note="it is genuine")
+def test_rejected_line_stays_billed_and_can_be_disputed_again(april_closed: httpx.Client) -> None:
+    form = line_of(april_closed, "Form")
+    first = decided(
+        april_closed, disputed(april_closed, action_id=form), "reject", note="it is genuine"
+    )
 
-    second = disputed(april, action_id=form, reason="other", note="the person never asked")
+    second = disputed(april_closed, action_id=form, reason="other", note="the person never asked")
 
     assert (first["status"], first["decision_note"]) == ("rejected", "it is genuine")
-    assert report(april, "acme", "2024-05")["due"] == "10.00"
+    assert report(april_closed, "acme", "2024-05")["due"] == "10.00"
     assert second["dispute_id"] != first["dispute_id"]
-    decided(april, second)
-    assert report(april, "acme", "2024-05")["due"] == "0.00"
+    decided(april_closed, second)
+    assert report(april_closed, "acme", "2024-05")["due"] == "0.00"
 
 
-def test_line_is_disputed_once_at_a_time_and_never_after_a_credit(april: httpx.Client) -> None:
-    form = line_of(april, "Form")
-    dispute = disputed(april, action_id=form)
+def test_line_is_disputed_once_at_a_time_and_never_after_a_credit(
+    april_closed: httpx.Client,
+) -> None:
+    form = line_of(april_closed, "Form")
+    dispute = disputed(april_closed, action_id=form)
 
-    assert refused(ask(april, action_id=form)) == [("/action_id", "already_disputed")]
-    decided(april, dispute)
-    assert refused(ask(april, action_id=form)) == [("/action_id", "already_credited")]
-    decided(april, disputed(april))
-    assert {code for _, code in refused(ask(april))} == {"already_credited"}
-    closed(april, "2024-05")
-    assert ("/action_id", "already_credited") in refused(ask(april, action_id=form))
+    assert refused(ask(april_closed, action_id=form)) == [("/action_id", "already_disputed")]
+    decided(april_closed, dispute)
+    assert refused(ask(april_closed, action_id=form)) == [("/action_id", "already_credited")]
+    decided(april_closed, disputed(april_closed))
+    assert {code for _, code in refused(ask(april_closed))} == {"already_credited"}
+    closed(april_closed, "2024-05")
+    assert ("/action_id", "already_credited") in refused(ask(april_closed, action_id=form))
 
 
-def test_deciding_again_changes_nothing_and_never_turns(april: httpx.Client) -> None:
-    dispute = disputed(april)
-    accepted = decided(april, dispute, actor="ann")
+def test_deciding_again_changes_nothing_and_never_turns(april_closed: httpx.Client) -> None:
+    dispute = disputed(april_closed)
+    accepted = decided(april_closed, dispute, actor="ann")
 
-    again = decided(april, dispute, actor="bob", note="me too")
-    other = april.post(f"/billing/disputes/{dispute['dispute_id']}/reject")
+    again = decided(april_closed, dispute, actor="bob", note="me too")
+    other = april_closed.post(f"/billing/disputes/{dispute['dispute_id']}/reject")
 
     assert again == accepted
     assert refused(other) == [("/status", "already_decided")]
-    assert april.post(f"/billing/disputes/{uuid4()}/accept").status_code == 404
-    assert april.get(f"/billing/disputes/{uuid4()}").status_code == 404
-    assert april.get("/billing/disputes/abc").status_code == 422
+    assert april_closed.post(f"/billing/disputes/{uuid4()}/accept").status_code == 404
+    assert april_closed.get(f"/billing/disputes/{uuid4()}").status_code == 404
+    assert april_closed.get("/billing/disputes/abc").status_code == 422
 
 
-def test_only_what_is_final_and_was_billed_can_be_disputed(april: httpx.Client) -> None:
-    post_late(april)
-    closed_form, draft_form = line_of(april, "Form"), line_of(april, "Form", "2024-05")
-    closed(april, "2024-05")
+def test_only_what_is_final_and_was_billed_can_be_disputed(april_closed: httpx.Client) -> None:
+    post_late(april_closed)
+    closed_form, draft_form = (
+        line_of(april_closed, "Form"),
+        line_of(april_closed, "Form", "2024-05"),
+    )
+    closed(april_closed, "2024-05")
     repeat = next(
         line["action_id"]
-        for line in report(april, "acme", "2024-05")["prior_period"]["lines"]
+        for line in report(april_closed, "acme", "2024-05")["prior_period"]["lines"]
         if line["outcome"] == "duplicate"
     )
-    post(april, lead("june", action("Form", "2024-06-05T00:00:00Z"), user=USER))
+    post(april_closed, lead("june", action("Form", "2024-06-05T00:00:00Z"), user=USER))
 
-    open_line = line_of(april, "Form", "2024-06")
+    open_line = line_of(april_closed, "Form", "2024-06")
 
     assert closed_form != draft_form
-    assert refused(ask(april, "late", action_id=repeat)) == [("/action_id", "nothing_billed")]
-    assert refused(ask(april, "june", action_id=open_line)) == [("/action_id", "line_not_final")]
-    assert refused(ask(april, "june")) == [("/lead_id", "line_not_final")]
-    post(april, lead("bare", user=USER)).raise_for_status()
-    assert refused(ask(april, "bare")) == [("/lead_id", "line_not_final")]
-    assert refused(ask(april, "june", action_id=repeat), 422) == [("/action_id", "unknown_action")]
-    assert refused(ask(april, "nobody"), 422) == [("/lead_id", "unknown_lead")]
-    assert [line["action_type"] for line in disputed(april, "late")["lines"]] == ["Download"]
+    assert refused(ask(april_closed, "late", action_id=repeat)) == [
+        ("/action_id", "nothing_billed")
+    ]
+    assert refused(ask(april_closed, "june", action_id=open_line)) == [
+        ("/action_id", "line_not_final")
+    ]
+    assert refused(ask(april_closed, "june")) == [("/lead_id", "line_not_final")]
+    post(april_closed, lead("bare", user=USER)).raise_for_status()
+    assert refused(ask(april_closed, "bare")) == [("/lead_id", "line_not_final")]
+    assert refused(ask(april_closed, "june", action_id=repeat), 422) == [
+        ("/action_id", "unknown_action")
+    ]
+    assert refused(ask(april_closed, "nobody"), 422) == [("/lead_id", "unknown_lead")]
+    assert [line["action_type"] for line in disputed(april_closed, "late")["lines"]] == ["Download"]
 
 
 @pytest.mark.parametrize(
@@ -258,19 +275,19 @@ def test_malformed_dispute_is_refused_by_field(
     assert refused(ask(acme, **body), 422) == [(pointer, code)]
 
 
-def test_window_is_the_one_of_the_reports_card(april: httpx.Client, later: Later) -> None:
-    form, share = line_of(april, "Form"), line_of(april, "Share")
+def test_window_is_the_one_of_the_reports_card(april_closed: httpx.Client, later: Later) -> None:
+    form, share = line_of(april_closed, "Form"), line_of(april_closed, "Share")
     later(timedelta(days=59, hours=23))
-    in_time = ask(april, action_id=form)
+    in_time = ask(april_closed, action_id=form)
     later(timedelta(days=60, minutes=1))
 
-    too_late = ask(april, action_id=share)
+    too_late = ask(april_closed, action_id=share)
 
     assert in_time.status_code == 201
     assert refused(too_late) == [("/action_id", "dispute_window_over")]
     assert "60 days" in too_late.json()["detail"]
-    decided(april, in_time.json())  # to decide takes as long as it takes
-    assert {code for _, code in refused(ask(april))} == {
+    decided(april_closed, in_time.json())  # to decide takes as long as it takes
+    assert {code for _, code in refused(ask(april_closed))} == {
         "already_credited",
         "dispute_window_over",
     }
@@ -302,16 +319,18 @@ def test_card_says_how_long_its_reports_can_be_disputed(api: httpx.Client, later
 
 
 def test_disputes_are_listed_by_customer_status_and_period_page_by_page(
-    april: httpx.Client,
+    april_closed: httpx.Client,
 ) -> None:
-    post_late(april)
-    closed(april, "2024-05")
-    form, share = (disputed(april, action_id=line_of(april, each)) for each in ("Form", "Share"))
-    late = disputed(april, "late")
-    decided(april, share, "reject")
+    post_late(april_closed)
+    closed(april_closed, "2024-05")
+    form, share = (
+        disputed(april_closed, action_id=line_of(april_closed, each)) for each in ("Form", "Share")
+    )
+    late = disputed(april_closed, "late")
+    decided(april_closed, share, "reject")
 
     def listed(**query: str) -> list[str]:
-        answer = april.get("/billing/disputes", params=query)
+        answer = april_closed.get("/billing/disputes", params=query)
         assert answer.status_code == 200, answer.text
         return [each["dispute_id"] for each in answer.json()["data"]]
 
@@ -322,20 +341,20 @@ def test_disputes_are_listed_by_customer_status_and_period_page_by_page(
     assert listed(period="2024-05") == [ids[0]]
     assert listed(customer_id="acme", period="2024-04") == ids[1:]
     assert listed(customer_id="other") == []
-    first = april.get("/billing/disputes", params={"limit": 2}).json()
-    rest = april.get("/billing/disputes", params={"cursor": first["next_cursor"]}).json()
+    first = april_closed.get("/billing/disputes", params={"limit": 2}).json()
+    rest = april_closed.get("/billing/disputes", params={"cursor": first["next_cursor"]}).json()
     assert [each["dispute_id"] for each in first["data"] + rest["data"]] == ids
     assert rest["next_cursor"] is None
     for bad in ({"status": "lost"}, {"period": "2024-13"}, {"cursor": "abc"}):
-        assert april.get("/billing/disputes", params=bad).status_code == 422
+        assert april_closed.get("/billing/disputes", params=bad).status_code == 422
 
 
-def test_lead_shows_what_was_disputed_and_credited(april: httpx.Client) -> None:
-    share = disputed(april, action_id=line_of(april, "Share"))
-    decided(april, share)
-    disputed(april, action_id=line_of(april, "Like"), reason="duplicate")
+def test_lead_shows_what_was_disputed_and_credited(april_closed: httpx.Client) -> None:
+    share = disputed(april_closed, action_id=line_of(april_closed, "Share"))
+    decided(april_closed, share)
+    disputed(april_closed, action_id=line_of(april_closed, "Like"), reason="duplicate")
 
-    found = april.get("/leads/lead-1").json()
+    found = april_closed.get("/leads/lead-1").json()
 
     told = {each["action_type"]: each["dispute"] for each in found["actions"][:3]}
     assert found["credited"] == "5.00"
@@ -351,17 +370,17 @@ def test_lead_shows_what_was_disputed_and_credited(april: httpx.Client) -> None:
 
 
 def test_every_format_shows_credits(
-    april: httpx.Client, capsys: pytest.CaptureFixture[str]
+    april_closed: httpx.Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    decided(april, disputed(april, action_id=line_of(april, "Share")))
+    decided(april_closed, disputed(april_closed, action_id=line_of(april_closed, "Share")))
     for status in ("draft", "final"):
         if status == "final":
-            closed(april, "2024-05")
+            closed(april_closed, "2024-05")
         address = path_of("billing", "reports", "acme", "2024-05")
-        shown = april.get(f"{address}.csv").content.decode("utf-8-sig")
+        shown = april_closed.get(f"{address}.csv").content.decode("utf-8-sig")
         rows = list(csv.DictReader(io.StringIO(shown, newline="")))
-        page = april.get(f"{address}.html").text
-        print_report(terminal(), report(april, "acme", "2024-05"))
+        page = april_closed.get(f"{address}.html").text
+        print_report(terminal(), report(april_closed, "acme", "2024-05"))
         printed = capsys.readouterr().out
 
         assert [(row["outcome"], row["billed"], row["credit"]) for row in rows] == [
@@ -373,23 +392,25 @@ def test_every_format_shows_credits(
         assert "Credit of 5.00" in printed
 
 
-def test_two_acceptances_at_once_credit_once(april: httpx.Client) -> None:
-    dispute = disputed(april)
+def test_two_acceptances_at_once_credit_once(april_closed: httpx.Client) -> None:
+    dispute = disputed(april_closed)
 
     with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(lambda _: decided(april, dispute), range(8)))
-        opened = list(clients.map(lambda _: ask(april).status_code, range(8)))
+        answers = list(clients.map(lambda _: decided(april_closed, dispute), range(8)))
+        opened = list(clients.map(lambda _: ask(april_closed).status_code, range(8)))
 
     assert len({json.dumps(answer) for answer in answers}) == 1
     assert set(opened) == {409}
-    assert report(april, "acme", "2024-05")["credits"]["total"] == "17.00"
+    assert report(april_closed, "acme", "2024-05")["credits"]["total"] == "17.00"
 
 
-def test_disputes_at_once_of_one_line_give_one(april: httpx.Client) -> None:
-    form = line_of(april, "Form")
+def test_disputes_at_once_of_one_line_give_one(april_closed: httpx.Client) -> None:
+    form = line_of(april_closed, "Form")
 
     with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(lambda _: ask(april, action_id=form).status_code, range(8)))
+        answers = list(
+            clients.map(lambda _: ask(april_closed, action_id=form).status_code, range(8))
+        )
 
     assert sorted(answers) == [201] + [409] * 7
 
@@ -421,18 +442,18 @@ def test_acceptance_while_months_are_closed_is_credited_once(api: httpx.Client) 
         assert checked["verified"] is True, checked
 
 
-def test_credits_are_reconciled(april: httpx.Client) -> None:
-    decided(april, disputed(april, action_id=line_of(april, "Share")))
-    decided(april, disputed(april, action_id=line_of(april, "Form")), "reject")
-    closed(april, "2024-05")
-    decided(april, disputed(april))
-    sound = april.get("/billing/reconciliation").json()
+def test_credits_are_reconciled(april_closed: httpx.Client) -> None:
+    decided(april_closed, disputed(april_closed, action_id=line_of(april_closed, "Share")))
+    decided(april_closed, disputed(april_closed, action_id=line_of(april_closed, "Form")), "reject")
+    closed(april_closed, "2024-05")
+    decided(april_closed, disputed(april_closed))
+    sound = april_closed.get("/billing/reconciliation").json()
 
     tamper(
         "billing_report_lines",
         "update billing_report_lines set billed_cents = 0 where action_type = 'Share'",
     )
-    broken = april.get("/billing/reconciliation", params={"customer_id": "acme"}).json()
+    broken = april_closed.get("/billing/reconciliation", params={"customer_id": "acme"}).json()
 
     assert (sound["reconciled"], sound["credit_lines"]) == (True, {"final": 1, "draft": 3})
     assert (broken["reconciled"], broken["misplaced_credit_count"]) == (False, 1)
@@ -499,8 +520,10 @@ def refused_by_database(statement: str) -> str:
         ),
     ],
 )
-def test_database_refuses_what_cannot_be(april: httpx.Client, statement: str, words: str) -> None:
-    decided(april, disputed(april, action_id=line_of(april, "Share")))
-    closed(april, "2024-05")
+def test_database_refuses_what_cannot_be(
+    april_closed: httpx.Client, statement: str, words: str
+) -> None:
+    decided(april_closed, disputed(april_closed, action_id=line_of(april_closed, "Share")))
+    closed(april_closed, "2024-05")
 
     assert words in refused_by_database(statement)

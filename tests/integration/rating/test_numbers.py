@@ -11,7 +11,7 @@ SAMPLE = PROJECT / "docs" / "samples" / "sample_leads.json"
 
 
 @pytest.fixture
-def sampled(api: httpx.Client) -> httpx.Client:
+def sample(api: httpx.Client) -> httpx.Client:
     register(
         api,
         customers={"customer-123": "UTC", "customer-456": "UTC"},
@@ -30,17 +30,17 @@ def sampled(api: httpx.Client) -> httpx.Client:
     ],
 )
 def test_sample_leads_cost_what_was_promised(
-    sampled: httpx.Client, customer: str, period: str, expected: tuple[str, ...]
+    sample: httpx.Client, customer: str, period: str, expected: tuple[str, ...]
 ) -> None:
-    bill = report(sampled, customer, period)
+    bill = report(sample, customer, period)
 
     assert amounts(bill["totals"]) == expected
     assert bill["due"] == expected[1]
     assert bill["rate_card"] == {"name": "Default", "version": 1}
 
 
-def test_sample_report_says_which_lead_a_duplicate_repeats(sampled: httpx.Client) -> None:
-    lines = report(sampled, "customer-123", "2024-04")["lines"]
+def test_sample_report_says_which_lead_a_duplicate_repeats(sample: httpx.Client) -> None:
+    lines = report(sample, "customer-123", "2024-04")["lines"]
 
     assert [(line["lead_id"], line["outcome"], line["billed"]) for line in lines] == [
         ("uuid-1", "billed", "2.00"),
@@ -51,8 +51,8 @@ def test_sample_report_says_which_lead_a_duplicate_repeats(sampled: httpx.Client
     assert "uuid-1" in lines[2]["explanation"]
 
 
-def test_list_of_reports_adds_the_sample_up(sampled: httpx.Client) -> None:
-    listed = sampled.get("/billing/reports").json()
+def test_list_of_reports_adds_the_sample_up(sample: httpx.Client) -> None:
+    listed = sample.get("/billing/reports").json()
 
     assert [(entry["customer_id"], entry["period"]) for entry in listed["data"]] == [
         ("customer-123", "2024-05"),
@@ -229,7 +229,7 @@ def test_same_person_at_two_customers_is_two_users(api: httpx.Client) -> None:
     assert amounts(totals) == ("20.00", "20.00", "0.00", "0.00")
 
 
-def test_amounts_are_strings_of_exact_cents_in_every_answer(sampled: httpx.Client) -> None:
+def test_amounts_are_strings_of_exact_cents_in_every_answer(sample: httpx.Client) -> None:
     def numbers(value: object) -> list[float]:
         if isinstance(value, dict):
             return [found for each in value.values() for found in numbers(each)]
@@ -238,4 +238,4 @@ def test_amounts_are_strings_of_exact_cents_in_every_answer(sampled: httpx.Clien
         return [value] if isinstance(value, float) else []
 
     for path in ("/billing/reports", "/billing/reports/customer-123/2024-04", "/leads/uuid-1"):
-        assert numbers(json.loads(sampled.get(path).text)) == []
+        assert numbers(json.loads(sample.get(path).text)) == []

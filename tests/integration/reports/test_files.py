@@ -22,7 +22,7 @@ def text_of(answer: httpx.Response) -> str:
 
 
 @pytest.fixture
-def billed(acme: httpx.Client) -> httpx.Client:
+def april(acme: httpx.Client) -> httpx.Client:
     """April with a repeat and with people who give an email and a phone number."""
     post(
         acme,
@@ -39,9 +39,9 @@ def billed(acme: httpx.Client) -> httpx.Client:
     ("path", "accept"), [(f"{ADDRESS}.pdf", "*/*"), (ADDRESS, "application/pdf")]
 )
 def test_report_comes_as_pdf_by_extension_and_by_accept(
-    billed: httpx.Client, path: str, accept: str
+    april: httpx.Client, path: str, accept: str
 ) -> None:
-    answer = billed.get(path, headers={"accept": accept})
+    answer = april.get(path, headers={"accept": accept})
 
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.headers["content-disposition"] == "inline; filename*=UTF-8''acme-2024-04.pdf"
@@ -49,11 +49,11 @@ def test_report_comes_as_pdf_by_extension_and_by_accept(
     assert answer.content.rstrip().endswith(b"%%EOF")
 
 
-def test_pdf_holds_what_the_json_says(billed: httpx.Client) -> None:
-    billed.post("/billing/periods/2024-04/close").raise_for_status()
-    bill = report(billed, "acme", "2024-04")
+def test_pdf_holds_what_the_json_says(april: httpx.Client) -> None:
+    april.post("/billing/periods/2024-04/close").raise_for_status()
+    bill = report(april, "acme", "2024-04")
 
-    text = text_of(billed.get(f"{ADDRESS}.pdf"))
+    text = text_of(april.get(f"{ADDRESS}.pdf"))
 
     for said in ("FINAL", bill["report_id"], bill["content_hash"], "Gross (4 actions"):
         assert said in text
@@ -63,14 +63,14 @@ def test_pdf_holds_what_the_json_says(billed: httpx.Client) -> None:
 
 
 def test_final_statement_is_the_same_bytes_each_time_and_a_draft_follows(
-    billed: httpx.Client,
+    april: httpx.Client,
 ) -> None:
-    drafted = text_of(billed.get(f"{ADDRESS}.pdf"))
-    billed.post("/billing/periods/2024-04/close").raise_for_status()
-    once = billed.get(f"{ADDRESS}.pdf").content
-    post(billed, lead("late", action("Call"))).raise_for_status()
-    again = billed.get(f"{ADDRESS}.pdf").content
-    next_month = text_of(billed.get("/billing/reports/acme/2024-05.pdf"))
+    drafted = text_of(april.get(f"{ADDRESS}.pdf"))
+    april.post("/billing/periods/2024-04/close").raise_for_status()
+    once = april.get(f"{ADDRESS}.pdf").content
+    post(april, lead("late", action("Call"))).raise_for_status()
+    again = april.get(f"{ADDRESS}.pdf").content
+    next_month = text_of(april.get("/billing/reports/acme/2024-05.pdf"))
 
     assert "DRAFT" in drafted
     assert once == again
@@ -78,13 +78,13 @@ def test_final_statement_is_the_same_bytes_each_time_and_a_draft_follows(
     assert "Prior period, April 2024: Call (High)" in next_month
 
 
-def test_files_mask_who_could_be_reached_unless_asked(billed: httpx.Client) -> None:
+def test_files_mask_who_could_be_reached_unless_asked(april: httpx.Client) -> None:
     people = ["john@yahoo.com", "+15550012389"]
     hidden = ["j***@yahoo.com", "+1 *** **89", "crm-7"]
 
     for extension in ("pdf", "csv"):
         address = f"{ADDRESS}.{extension}"
-        masked, full = billed.get(address), billed.get(address, params={"unmasked": "true"})
+        masked, full = april.get(address), april.get(address, params={"unmasked": "true"})
         if extension == "pdf":
             texts = [text_of(answer) for answer in (masked, full)]
         else:
@@ -94,7 +94,7 @@ def test_files_mask_who_could_be_reached_unless_asked(billed: httpx.Client) -> N
         for name in people:
             assert name not in texts[0]
             assert name in texts[1]
-    assert {line["user"] for line in report(billed, "acme", "2024-04")["lines"]} == {
+    assert {line["user"] for line in report(april, "acme", "2024-04")["lines"]} == {
         *people,
         "crm-7",
     }
@@ -110,18 +110,18 @@ def test_masked_people_are_told_apart_by_their_key(acme: httpx.Client) -> None:
     assert len({row["user_key"] for row in rows}) == 2
 
 
-def test_statement_is_made_behind_news_of_how_far_it_is(billed: httpx.Client) -> None:
-    billed.post("/billing/periods/2024-04/close").raise_for_status()
+def test_statement_is_made_behind_news_of_how_far_it_is(april: httpx.Client) -> None:
+    april.post("/billing/periods/2024-04/close").raise_for_status()
     asked = {"customer_id": "acme", "period": "2024-04"}
 
-    page = billed.get("/console/statement", params=asked)
-    made = billed.get("/console/statement/progress", params=asked)
+    page = april.get("/console/statement", params=asked)
+    made = april.get("/console/statement/progress", params=asked)
 
     assert "Statement of April 2024" in page.text
     assert 'href="../billing/reports/acme/2024-04.pdf"' in page.text
     news, _, pdf = made.content.partition(b"\n\n")
     assert news == b"0 of 4\n4 of 4"
-    assert pdf == billed.get(f"{ADDRESS}.pdf").content
+    assert pdf == april.get(f"{ADDRESS}.pdf").content
 
 
 @pytest.mark.parametrize("path", ["/console/statement", "/console/statement/progress"])

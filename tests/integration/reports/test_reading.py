@@ -61,7 +61,7 @@ def pages(client: httpx.Client, path: str, **query: Any) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def busy(api: httpx.Client) -> httpx.Client:
+def two_customers(api: httpx.Client) -> httpx.Client:
     """Two customers, two products, some people, two months."""
     register(api, customers={"acme": "America/New_York", "beta": "UTC"}, products="abc def")
     ann, bob = {"email": "ann@people.test"}, {"phone": "+1 555 01"}
@@ -121,8 +121,8 @@ def busy(api: httpx.Client) -> httpx.Client:
         ({"lead_type": "' or 1=1 --"}, []),
     ],
 )
-def test_filter_of_leads(busy: httpx.Client, query: Wire, expected: list[str]) -> None:
-    assert ids(busy.get("/leads", params=query)) == expected
+def test_filter_of_leads(two_customers: httpx.Client, query: Wire, expected: list[str]) -> None:
+    assert ids(two_customers.get("/leads", params=query)) == expected
 
 
 def test_bare_date_is_midnight_in_each_customers_zone(api: httpx.Client) -> None:
@@ -182,22 +182,22 @@ def test_leads_that_arrive_between_pages_shift_nothing(acme: httpx.Client) -> No
         ({"user": "a\0b"}, "/query/user"),
     ],
 )
-def test_refused_parameter_is_named(busy: httpx.Client, query: Wire, pointer: str) -> None:
-    answer = busy.get("/leads", params=query)
+def test_refused_parameter_is_named(two_customers: httpx.Client, query: Wire, pointer: str) -> None:
+    answer = two_customers.get("/leads", params=query)
 
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize("path", ["/customers", "/products"])
-def test_cursor_that_no_page_gave_is_refused(busy: httpx.Client, path: str) -> None:
-    assert busy.get(path, params={"cursor": to_cursor("a\0b")}).status_code == 422
+def test_cursor_that_no_page_gave_is_refused(two_customers: httpx.Client, path: str) -> None:
+    assert two_customers.get(path, params={"cursor": to_cursor("a\0b")}).status_code == 422
 
 
-def test_cursor_of_lines_with_a_huge_number_is_refused(busy: httpx.Client) -> None:
+def test_cursor_of_lines_with_a_huge_number_is_refused(two_customers: httpx.Client) -> None:
     place = ("2024-04-01T00:00:00Z", "2024-04-01T00:00:00Z", str(uuid4()), "k", "High", 2**40)
 
-    answer = busy.get("/billing/reports/acme/2024-04", params={"cursor": to_cursor(place)})
+    answer = two_customers.get("/billing/reports/acme/2024-04", params={"cursor": to_cursor(place)})
 
     assert answer.status_code == 422
 
@@ -255,9 +255,9 @@ def test_odd_ids_lead_to_what_they_name(api: httpx.Client, odd: str) -> None:
     ],
 )
 def test_filter_of_reports(
-    busy: httpx.Client, query: Wire, expected: list[tuple[str, str]]
+    two_customers: httpx.Client, query: Wire, expected: list[tuple[str, str]]
 ) -> None:
-    listed = busy.get("/billing/reports", params=query).json()["data"]
+    listed = two_customers.get("/billing/reports", params=query).json()["data"]
 
     assert [(entry["customer_id"], entry["period"]) for entry in listed] == expected
 
@@ -265,8 +265,8 @@ def test_filter_of_reports(
 @pytest.mark.parametrize(
     "query", [{"period": "2024-13"}, {"period": "0000-01"}, {"period": "x"}, {"status": "open"}]
 )
-def test_refused_filter_of_reports_is_422(busy: httpx.Client, query: Wire) -> None:
-    assert busy.get("/billing/reports", params=query).status_code == 422
+def test_refused_filter_of_reports_is_422(two_customers: httpx.Client, query: Wire) -> None:
+    assert two_customers.get("/billing/reports", params=query).status_code == 422
 
 
 def test_range_shows_lines_as_the_whole_month_decided_them(acme: httpx.Client) -> None:
@@ -300,8 +300,8 @@ def test_pages_of_reports_repeat_and_skip_nothing(api: httpx.Client, limit: int)
     ]
 
 
-def test_totals_of_the_list_are_over_all_pages(busy: httpx.Client) -> None:
-    first = busy.get("/billing/reports", params={"limit": 1}).json()
+def test_totals_of_the_list_are_over_all_pages(two_customers: httpx.Client) -> None:
+    first = two_customers.get("/billing/reports", params={"limit": 1}).json()
 
     assert (len(first["data"]), first["totals"]["actions"]) == (1, 3)
 
@@ -309,8 +309,8 @@ def test_totals_of_the_list_are_over_all_pages(busy: httpx.Client) -> None:
 # --- GET /billing/reports/{customer_id}/{period}
 
 
-def test_breakdowns_of_a_report_name_their_parts(busy: httpx.Client) -> None:
-    bill = report(busy, "acme", "2024-04")
+def test_breakdowns_of_a_report_name_their_parts(two_customers: httpx.Client) -> None:
+    bill = report(two_customers, "acme", "2024-04")
 
     assert [part["product_id"] for part in bill["by_product"]] == ["def", "abc"]
     assert [part["lead_type"] for part in bill["by_lead_type"]] == ["Website Visit"]
@@ -444,23 +444,25 @@ def test_errors_of_a_body_are_told_up_to_a_hundred(api: httpx.Client) -> None:
         ("text/html;q=0, */*", "application/json"),
     ],
 )
-def test_accept_chooses_the_form(busy: httpx.Client, accept: str | None, media_type: str) -> None:
+def test_accept_chooses_the_form(
+    two_customers: httpx.Client, accept: str | None, media_type: str
+) -> None:
     headers = {"accept": accept} if accept else {}
 
-    answer = busy.get("/billing/reports/acme/2024-04", headers=headers)
+    answer = two_customers.get("/billing/reports/acme/2024-04", headers=headers)
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
 
 
 @pytest.mark.parametrize("accept", ["image/png", "text/html;q=0", "nonsense", "*/*;q=none"])
-def test_form_that_is_not_on_offer_is_406(busy: httpx.Client, accept: str) -> None:
-    answer = busy.get("/billing/reports/acme/2024-04", headers={"accept": accept})
+def test_form_that_is_not_on_offer_is_406(two_customers: httpx.Client, accept: str) -> None:
+    answer = two_customers.get("/billing/reports/acme/2024-04", headers={"accept": accept})
 
     assert answer.status_code == 406
 
 
-def test_extension_wins_over_accept(busy: httpx.Client) -> None:
-    answer = busy.get("/billing/reports/acme/2024-04.csv", headers={"accept": "text/html"})
+def test_extension_wins_over_accept(two_customers: httpx.Client) -> None:
+    answer = two_customers.get("/billing/reports/acme/2024-04.csv", headers={"accept": "text/html"})
 
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
 
@@ -469,10 +471,10 @@ def rows_of(answer: httpx.Response) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
 
 
-def test_csv_holds_the_same_lines_as_the_json(busy: httpx.Client) -> None:
-    lines = report(busy, "acme", "2024-04")["lines"]
+def test_csv_holds_the_same_lines_as_the_json(two_customers: httpx.Client) -> None:
+    lines = report(two_customers, "acme", "2024-04")["lines"]
 
-    rows = rows_of(busy.get("/billing/reports/acme/2024-04.csv"))
+    rows = rows_of(two_customers.get("/billing/reports/acme/2024-04.csv"))
 
     for row, line in zip(rows, lines, strict=True):
         for name in ("lead_id", "action_type", "gross", "billed", "outcome", "explanation"):
@@ -481,10 +483,10 @@ def test_csv_holds_the_same_lines_as_the_json(busy: httpx.Client) -> None:
         assert row["cap_saving"] == line["savings"]["cap"]
 
 
-def test_html_shows_the_totals_and_every_line(busy: httpx.Client) -> None:
-    bill = report(busy, "acme", "2024-04")
+def test_html_shows_the_totals_and_every_line(two_customers: httpx.Client) -> None:
+    bill = report(two_customers, "acme", "2024-04")
 
-    page = busy.get("/billing/reports/acme/2024-04.html").text
+    page = two_customers.get("/billing/reports/acme/2024-04.html").text
 
     assert bill["totals"]["billed"] in page
     for line in bill["lines"]:
@@ -541,9 +543,11 @@ def test_hostile_text_stays_text_in_every_form(api: httpx.Client, text: str) -> 
     assert "drop table" not in text or api.get("/leads").status_code == 200
 
 
-def test_pages_run_no_script_but_their_own_and_are_not_guessed_at(busy: httpx.Client) -> None:
+def test_pages_run_no_script_but_their_own_and_are_not_guessed_at(
+    two_customers: httpx.Client,
+) -> None:
     for path in ("/", "/billing/reports/acme/2024-04.html"):
-        answer = busy.get(path)
+        answer = two_customers.get(path)
 
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in answer.headers["content-security-policy"]
