@@ -2,8 +2,9 @@
 --
 -- The billing periods in which each customer has an action. By the index: the years from the first
 -- to the last action, those of them that have an action, and their months that have one. It does
--- not recurse: a search over all customers has no customer to name.
-with spans as (
+-- not recurse: a search over all customers has no customer to name. `limit 1` keeps each look a
+-- single index entry; the planner would join all actions otherwise.
+with spans as materialized (
     select
         customers.customer_id, customers.timezone, bounds.starts_at, bounds.ends_at,
         extract(year from billing_period_of(span.first, customers.timezone))::int as first_year,
@@ -24,21 +25,18 @@ with spans as (
     where span.first is not null
 ),
 
-years as (
+years as materialized (
     select spans.*, year
     from spans
     cross join lateral generate_series(first_year, last_year) as year
-    where exists (
+    cross join lateral (
         select
         from actions
         where actions.customer_id = spans.customer_id
-            and timestamp >= greatest(
-                starts_at, local_midnight(make_date(year, 1, 1), timezone)
-            )
-            and timestamp < least(
-                ends_at, local_midnight(make_date(year + 1, 1, 1), timezone)
-            )
-    )
+            and timestamp >= greatest(starts_at, local_midnight(make_date(year, 1, 1), timezone))
+            and timestamp < least(ends_at, local_midnight(make_date(year + 1, 1, 1), timezone))
+        limit 1
+    ) as active
 )
 
 select years.customer_id, months.period
@@ -46,7 +44,7 @@ from years
 cross join lateral (
     select make_date(year, month, 1) as period from generate_series(1, 12) as month
 ) as months
-where exists (
+cross join lateral (
     select
     from actions
     where actions.customer_id = years.customer_id
@@ -54,4 +52,5 @@ where exists (
         and timestamp < least(
             ends_at, local_midnight((months.period + interval '1 month')::date, timezone)
         )
-)
+    limit 1
+) as active
