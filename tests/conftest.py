@@ -23,6 +23,7 @@ from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import address_of, listen_on, load_gateway, serve_in_thread
 from scripts.migrate import upgrade_schema
 from tests.support.clients import client_of
+from tests.support.processes import is_running
 
 # Their assertions say what differs, as those of tests do.
 pytest.register_assert_rewrite("tests.support.api", "tests.support.tampering", "tests.spec.billing")
@@ -54,7 +55,12 @@ _ENOUGH_MEMORY_BYTES = 4 * 1024**3
 @pytest.fixture(scope="session")
 def server_dir() -> Iterator[Path]:
     """Where this test process's PostgreSQL keeps its files."""
-    with tempfile.TemporaryDirectory(prefix="tests-", dir=_roomy_memory()) as name:
+    prefix = "lead-billing-tests-"
+    parent = _roomy_memory()
+    for left in parent.glob(f"{prefix}*") if parent else ():
+        if not is_running(int(left.name.split("-")[3])):  # it was killed, and memory is dear
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-", dir=parent) as name:
         yield Path(name)
 
 
