@@ -84,7 +84,7 @@ def _as_json(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted; what is None does not narrow. `end` is exclusive."""
+    """Which entries are wanted; a filter that is None is left out. `end` is exclusive."""
 
     actor: str | None = None
     action: str | None = None
@@ -97,7 +97,7 @@ class AuditFilter:
 def list_audit_entries(
     session: Session, wanted: AuditFilter, after: int | None, most: int
 ) -> list[AuditEntry]:
-    """At most `most` entries, the newest first, from behind `after` on.
+    """At most `most` entries, the newest first, after `after`.
 
     `actor` is found anywhere in the text that names who acted: a key's id or name will do.
     """

@@ -25,7 +25,7 @@ ROTATION_OVERLAP = timedelta(hours=24)
 
 
 class KeyPlace(NamedTuple):
-    """Where a key stands in the list."""
+    """The position of a key in the list, for a cursor."""
 
     created_at: datetime
     key_id: str
@@ -65,7 +65,7 @@ def store_key(
 
 
 def list_keys(session: Session, after: KeyPlace | None, most: int) -> list[ApiKey]:
-    """At most `most` keys, the newest first, from behind `after` on; those that ended too."""
+    """At most `most` keys, the newest first, after `after`; those that ended too."""
     query = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(most)
     if after is not None:
         query = query.where(tuple_(ApiKey.created_at, ApiKey.key_id) < tuple(after))

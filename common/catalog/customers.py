@@ -90,7 +90,7 @@ def get_customer_for_update(session: Session, external_id: str) -> Customer | No
 
 
 def list_customers(session: Session, after: str | None, most: int) -> list[Customer]:
-    """At most `most` customers by id, from behind `after` on."""
+    """At most `most` customers by id, after `after`."""
     query = select(Customer).order_by(Customer.external_id).limit(most)
     if after is not None:
         query = query.where(Customer.external_id > after)

@@ -77,7 +77,7 @@ def is_shown(product_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
 
 
 def list_products(session: Session, after: str | None, most: int) -> list[Product]:
-    """At most `most` products by id, from behind `after` on."""
+    """At most `most` products by id, after `after`."""
     query = (
         select(Product)
         .where(is_shown(Product.product_id))

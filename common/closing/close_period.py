@@ -30,7 +30,7 @@ _CLOSE_MONTH = PreparedStatement(
 
 
 class ClosedMonth(NamedTuple):
-    """What a final report comes to. Prior-period lines count as billed, not as saved."""
+    """The amounts of a final report. Prior-period lines count as billed, not as saved."""
 
     due_cents: int = 0
     billed_cents: int = 0
@@ -46,7 +46,7 @@ NOTHING_CLOSED = ClosedMonth()
 def close_period(
     session: Session, customer_id: UUID, period: Period, run_id: UUID
 ) -> ClosedMonth | None:
-    """Makes a customer's month final. Returns what it comes to, or None if it was final before.
+    """Makes a customer's month final. Returns its amounts, or None if it was final before.
 
     Raises Conflict if the month has not ended in the customer's time zone or an earlier month still
     has open actions, and Unpriced if an action has no price.

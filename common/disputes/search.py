@@ -33,7 +33,7 @@ class DisputeFilter:
 
 
 class DisputeKey(NamedTuple):
-    """Where a dispute stands in the list."""
+    """The position of a dispute in the list, for a cursor."""
 
     opened_at: datetime
     dispute_id: UUID

@@ -18,7 +18,7 @@ from common.settings import Settings
 
 
 class QuarantineKey(NamedTuple):
-    """Where a quarantined lead stands in the list."""
+    """The position of a quarantined lead in the list, for a cursor."""
 
     received_at: datetime
     quarantine_id: UUID
@@ -67,7 +67,7 @@ def quarantine_causes(session: Session) -> list[HeldBack]:
 def quarantined_leads(
     session: Session, after: QuarantineKey | None, most: int, cause: Cause | None = None
 ) -> list[QuarantinedLead]:
-    """At most `most` leads that wait for a replay, newest first, from behind `after` on."""
+    """At most `most` leads that wait for a replay, newest first, after `after`."""
     query = (
         select(QuarantinedLead)
         .where(QuarantinedLead.replayed_at.is_(None), *_held_by(cause))

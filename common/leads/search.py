@@ -24,7 +24,7 @@ from common.problems import Conflict, FieldError, NotFound
 
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
-    """Which leads are wanted; what is None does not narrow.
+    """Which leads are wanted; a filter that is None is left out.
 
     `user` is an email, phone, external id or user key. `start` and `end` are about created_at:
     instants, or bare dates that mean midnight in the customer's zone; `end` is exclusive.
@@ -42,7 +42,7 @@ class LeadFilter:
 
 
 class LeadKey(NamedTuple):
-    """Where a lead stands in the list."""
+    """The position of a lead in the list, for a cursor."""
 
     created_at: datetime
     lead_id: UUID
@@ -59,7 +59,7 @@ class FoundLead:
 def find_leads(
     session: Session, wanted: LeadFilter, secret: bytes, after: LeadKey | None, most: int
 ) -> list[FoundLead]:
-    """At most `most` leads, newest first, from behind `after` on. `secret`: the user hash key."""
+    """At most `most` leads, newest first, after `after`. `secret`: the user hash key."""
     query = (
         select(Lead)
         .where(*_conditions(session, wanted, secret))

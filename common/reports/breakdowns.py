@@ -8,7 +8,7 @@ from common.reports.model import Group, Parts
 
 
 class LeadTotals(NamedTuple):
-    """What one lead of a report comes to."""
+    """The totals of one lead of a report."""
 
     product_id: str
     product_name: str | None

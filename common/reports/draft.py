@@ -34,7 +34,7 @@ def draft_report(
 ) -> tuple[Report, LineKey | None]:
     """The report of an open month, and where its next page of lines begins.
 
-    With `most`, the report holds at most that many lines, from behind `after` on. Without, its
+    With `most`, the report holds at most that many lines, after `after`. Without, its
     lines are a stream that is read once and needs the session until it ends.
 
     Raises Unpriced when an action has no price on the rate card in force.

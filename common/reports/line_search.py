@@ -37,7 +37,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LineSearch:
-    """Which lines of a report to show, and in which order; what is None does not narrow.
+    """Which lines of a report to show, and in which order; a filter that is None is left out.
 
     `lead` and `user` are any part of a lead's id, or of an email, phone number or external id, in
     upper or lower case. Without `sort` the lines come in canonical order; without `page`, all.

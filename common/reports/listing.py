@@ -25,7 +25,7 @@ from common.rating.totals import Totals
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries of the list of reports to show; what is None does not narrow.
+    """Which entries of the list of reports to show; a filter that is None is left out.
 
     `start` and `end` choose lines inside the months: instants, or bare dates that mean midnight in
     the customer's zone; `end` is exclusive.
@@ -39,7 +39,7 @@ class EntryFilter:
 
 
 class EntryKey(NamedTuple):
-    """Where an entry stands in the list."""
+    """The position of an entry in the list, for a cursor."""
 
     period: str
     customer_id: str

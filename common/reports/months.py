@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from common import identifiers
@@ -33,7 +33,6 @@ class Month:
     final: BillingReport | None
     closed_along_by: BillingReport | None
     card: CardName | None
-    closed_through: date | None
     late_periods: list[date]
 
     @property
@@ -42,9 +41,8 @@ class Month:
 
         docs/billing-rules.md, Closing a period.
         """
-        return (
-            self.closed_through is not None and Period(self.closed_through).end == self.period.start
-        )
+        closed_through = self.customer.closed_through
+        return closed_through is not None and Period(closed_through).end == self.period.start
 
 
 def find_month(session: Session, customer_id: str, period: Period) -> Month:
@@ -55,7 +53,7 @@ def find_month(session: Session, customer_id: str, period: Period) -> Month:
         .distinct()
         .order_by(LateAction.period)
     )
-    # The month's own report, else the next one, else the last one before it.
+    # The month's own report, else the next one.
     row = session.execute(
         select(
             Customer,
@@ -65,27 +63,29 @@ def find_month(session: Session, customer_id: str, period: Period) -> Month:
             RateCard.cap_scope,
             func.array(late_periods.scalar_subquery()).label("late_periods"),
         )
-        .outerjoin(BillingReport, BillingReport.customer_id == Customer.customer_id)
+        .outerjoin(
+            BillingReport,
+            and_(
+                BillingReport.customer_id == Customer.customer_id,
+                BillingReport.period >= period.start,
+            ),
+        )
         .outerjoin(RateCard, RateCard.rate_card_id == BillingReport.rate_card_id)
         .where(Customer.customer_id == identifiers.customer_id(customer_id))
-        .order_by(
-            BillingReport.period < period.start,
-            func.abs(BillingReport.period - period.start),
-        )
+        .order_by(BillingReport.period)
         .limit(1)
     ).first()
     if row is None:
         raise NotFound(f"no customer {customer_id!r} is registered")
     customer, report, name, version, cap_scope, late = row
     is_final = report is not None and report.period == period.start
-    is_later = report is not None and report.period > period.start
+    is_later = report is not None and not is_final
     return Month(
         customer,
         period,
         final=report if is_final else None,
         closed_along_by=report if is_later else None,
         card=CardName(name, version, cap_scope is CapScope.USER_AND_PRODUCT) if is_final else None,
-        closed_through=None if report is None else report.period,
         late_periods=late,
     )
 

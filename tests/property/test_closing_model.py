@@ -404,7 +404,7 @@ def _require_sums(report: Report) -> None:
         assert sum(group.totals.gross_cents for group in groups) == report.totals.gross_cents
 
 
-def test_settlement_adds_up_whatever_is_posted_closed_and_disputed_in_whatever_order(
+def test_closing_adds_up_whatever_is_posted_closed_and_disputed_in_whatever_order(
     connection: Connection,
 ) -> None:
     run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""Closing once more, in plain Python: what settlement is held against, as oracle.py is for lines.
+"""Closing once more, in plain Python: closing is compared with it, as lines are with oracle.py.
 
 Invariant: nothing here comes from the product's code. What is final is kept as it was decided and
 never looked at again but to judge what comes late.

@@ -20,7 +20,7 @@ from services.reports.api.schemas.totals import Totals
 
 
 class ProductTotals(Answer):
-    """What one product comes to."""
+    """The totals of one product."""
 
     product_id: str
     name: str
@@ -28,14 +28,14 @@ class ProductTotals(Answer):
 
 
 class LeadTypeTotals(Answer):
-    """What one lead type comes to."""
+    """The totals of one lead type."""
 
     lead_type: str
     totals: Totals
 
 
 class UserTotals(Answer):
-    """What one user comes to; `user` is null where no lead names one."""
+    """The totals of one user; `user` is null for leads without a user."""
 
     user: str | None
     user_key: str
@@ -43,7 +43,7 @@ class UserTotals(Answer):
 
 
 class LeadTotals(Answer):
-    """What one lead comes to."""
+    """The totals of one lead."""
 
     lead_id: str
     product_id: str
