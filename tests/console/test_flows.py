@@ -265,15 +265,15 @@ def test_quarantined_leads_are_taken_in_once_their_customer_is_registered(
 
     page = console.visit("/console/quarantine")
     press(page, "Import all of lost")
-    expect(page.get_by_role("status")).to_contain_text("0 leads were taken in, 1 still waits")
+    expect(page.get_by_role("status")).to_contain_text("0 leads were imported, 1 still waits")
     page.get_by_role("link", name="Register beta").click()
     fill_in(page, name="Beta", email="billing@beta.test")
     press(page, "Register")
     page.get_by_role("link", name="Quarantine").click()
     press(page, "Import lead-1")
-    expect(page.get_by_role("status")).to_contain_text("1 lead was taken in.")
+    expect(page.get_by_role("status")).to_contain_text("1 lead was imported.")
     press(page, "Import all of beta")
-    expect(page.get_by_role("status")).to_contain_text("1 lead was taken in.")
+    expect(page.get_by_role("status")).to_contain_text("1 lead was imported.")
 
     assert console.api.get("/leads?customer_id=beta").json()["data"][1]["lead_id"]
 
