@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from common.observability.gauges import pending_work
 from common.observability.metrics import Metric
+from common.reports.gauges import read_gauges
 from common.settings import settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ logger = logging.getLogger("lead_billing.waiting")
 
 def current_gauges(session: Session) -> dict[Metric, float]:
     """Every gauge. The queue's is NaN if there is no queue or it does not answer."""
-    return {**pending_work(session), Metric.QUEUED_NOW: _queued_messages()}
+    return {**read_gauges(session), Metric.QUEUED_NOW: _queued_messages()}
 
 
 def _queued_messages() -> float:
