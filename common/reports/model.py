@@ -96,10 +96,9 @@ def notices_of(totals: Totals, leads_without_user: int) -> list[Notice]:
     return [
         Notice(
             "leads_without_user",
-            f"{leads_without_user} of {totals.leads} leads name no user. They are billed under "
-            "one fallback user of this customer, so an action that one of them repeats counts as "
-            "a duplicate, and all of them share one cap. Send a user with each lead to have "
-            "people told apart.",
+            f"{leads_without_user} of {totals.leads} leads have no user. They are billed under one "
+            "fallback user of this customer: their equal actions are duplicates, and they share "
+            "one cap. Send a user with each lead to avoid this.",
         )
     ]
 

@@ -164,7 +164,7 @@ def test_warnings_stand_in_the_summary() -> None:
 
     text = text_of(pages_of(report_of(lines_of(1), notices=notices_of(totals, 3)))[:1])
 
-    assert "3 of 4 leads name no user." in text
+    assert "3 of 4 leads have no user." in text
 
 
 def test_long_breakdown_is_cut_and_still_adds_up() -> None:

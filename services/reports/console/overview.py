@@ -129,7 +129,7 @@ def _attention(found: Overview, month: Period, pending: PendingWork) -> list[Att
             pending.open_disputes,
             "open dispute",
             "open disputes",
-            "PendingWork to be accepted or rejected.",
+            "Waiting to be accepted or rejected.",
             "console/disputes?" + query({"status": "open"}),
         ),
         Attention(

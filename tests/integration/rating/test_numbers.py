@@ -87,7 +87,7 @@ def test_fifty_leads_of_nobody_cost_10_and_the_report_says_why(acme: httpx.Clien
     assert amounts(bill["totals"]) == ("500.00", "10.00", "490.00", "0.00")
     (warning,) = bill["warnings"]
     assert warning["code"] == "leads_without_user"
-    assert "50 of 50 leads name no user" in warning["detail"]
+    assert "50 of 50 leads have no user" in warning["detail"]
     assert "fallback user" in warning["detail"]
     for result in answer.json()["results"]:
         assert [told["code"] for told in result["warnings"]] == ["missing_user"]
