@@ -361,6 +361,7 @@ def test_line_is_disputed_and_the_dispute_decided(
     press(page, "Dispute")
     heading(page, "Dispute of lead lead-1")
     page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_text("Waiting to be accepted or rejected.")).to_be_visible()
     page.get_by_role("link", name="1 open dispute").click()
     page.get_by_role("row", name="acme").get_by_role("link").click()
     page.get_by_label("Note").fill("We agree.")
