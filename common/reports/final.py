@@ -17,6 +17,8 @@ from common.reports.months import Month, cards_of
 from common.reports.rows import line_of, read_rows
 
 _STATEMENT = text(load_statement("reports", "final_report"))
+# The planner takes the stored leads of a report for ten, and would compare each line with each.
+_WITHOUT_LOOPS = text("select set_config('enable_nestloop', 'off', true)")
 
 
 def final_report(
@@ -36,6 +38,7 @@ def final_report(
         raise LookupError(f"{month.period} has no final report of its own")
     # Numbers have no gaps.
     last = stored.action_count if most is None else min(after + most, stored.action_count)
+    session.execute(_WITHOUT_LOOPS)
     rows = read_rows(
         session.execute(
             _STATEMENT,
