@@ -28,7 +28,7 @@ class RateKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What was decided about one action."""
+    """What rating made of one action."""
 
     BILLED = "billed"
     DUPLICATE = "duplicate"

@@ -31,7 +31,7 @@ def share_customer(session: Session, customer_id: UUID) -> None:
 
 
 def lock_customer(session: Session, customer_id: UUID) -> None:
-    """Has one transaction at a time settle a customer or fix what settling depends on."""
+    """Lets one transaction at a time close a customer's month, or change what closing reads."""
     session.execute(_LOCK, {"key": str(customer_id)})
 
 

@@ -225,7 +225,7 @@ class BillingReportLineBlock(Base):
 
 
 class BillingReportLine(View):
-    """One decided action of a final report, as it was decided: a line of a block.
+    """One rated action of a final report, as it was rated: a line of a block.
 
     Where few lines are wanted, `block_...` lets PostgreSQL leave other blocks alone.
     """

@@ -54,7 +54,7 @@ class Lead(Base):
 
 
 class Action(Base):
-    """One thing a user did. Carries what deciding needs, so that deciding reads one table.
+    """One thing a user did. Carries what rating needs, so that rating reads one table.
 
     Actions are stored by one statement, which takes them from leads that it stored or found
     (sql/ingest_leads.sql). A foreign key would check that again for each row; a guard does so once
@@ -64,7 +64,7 @@ class Action(Base):
     __tablename__ = "actions"
     __table_args__ = (
         CheckConstraint("occurrence >= 1", "occurrence_counts_from_one"),
-        # Holds all that deciding and closing read, so that a month need not be gathered from all
+        # Holds all that rating and closing read, so that a month need not be gathered from all
         # over the table. Its longest texts are short enough for an index entry: longer spellings
         # than four bytes a character come from few characters, and PostgreSQL compresses them.
         # It is in canonical order, which saves a sort (docs/billing-rules.md, Canonical order).

@@ -82,15 +82,15 @@ def show_lead(
 ) -> HTMLResponse:
     """One lead with its actions, one after another, each with its cost and the reason."""
     lead = get_lead(session, id, customer_id)
-    decided = lead_lines(session, lead)
+    lines = lead_lines(session, lead)
     disputes = disputes_of_lead(session, lead.customer_id, lead.lead_id)
     return page(
         request,
         "lead.html",
         "leads",
         lead=lead,
-        decided=decided,
-        totals=total_of([each.line for each in decided]),
+        lines=lines,
+        totals=total_of([each.line for each in lines]),
         disputes=disputes,
         disputed={str(line.action_id): found.dispute for found in disputes for line in found.lines},
         zone=lead.customer.timezone,
