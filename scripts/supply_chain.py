@@ -1,4 +1,4 @@
-"""Check locks, known vulnerabilities, secrets and the image, and write the SBOM (`make audit`).
+"""Check locks, known vulnerabilities, secrets, image and workflows; write the SBOM (`make audit`).
 
 Invariant: a check that needs an unreachable service prints SKIPPED. In CI a skipped check is a
 failure, unless CI_MAY_SKIP allows it. `make test-infra` checks Terraform, with checkov.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def check_advisories() -> str:
 
 
 def check_npm() -> str:
-    """No npm package of the console's browser tests has a high or critical vulnerability."""
+    """No npm package of the tests and the TypeScript types has a high or critical vulnerability."""
     locks = {ROOT / file for file in _files() if Path(file).name == "package-lock.json"}
     if not locks:
         return "no package-lock.json"
@@ -142,10 +142,34 @@ def check_image() -> str:
     return "hadolint, user, health check"
 
 
-def make_sbom() -> str:
+# Files that GitHub and Docker read, and the schemas of theirs that check-jsonschema brings.
+SCHEMAS = {
+    ".github/workflows/*.yml": "vendor.github-workflows",
+    ".github/ISSUE_TEMPLATE/*.yml": "vendor.github-issue-forms",
+    "compose.yaml": "vendor.compose-spec",
+}
+
+
+def check_workflows(root: Path = ROOT) -> str:
+    """The files of SCHEMAS are valid, and zizmor finds nothing unsafe in a workflow; no network."""
+    for pattern, schema in SCHEMAS.items():
+        files = [str(file) for file in sorted(root.glob(pattern))]
+        valid = _run("check-jsonschema", "--builtin-schema", schema, *files)
+        if valid.returncode or not files:
+            raise CommandError(f"{pattern}: {valid.stdout.strip() or valid.stderr.strip()}")
+    safe = _run("zizmor", "--offline", "--quiet", "--color", "never", str(root / ".github"))
+    if safe.returncode:
+        raise CommandError(safe.stdout.strip())
+    return "the schemas of workflows, issue forms and compose.yaml; zizmor"
+
+
+DEPLOYABLES = ("functions/ingest", "services/reports")
+
+
+def make_sbom(folders: Sequence[str] = DEPLOYABLES) -> str:
     """Write a CycloneDX bill of materials per deployable; the same lock gives the same file."""
     SBOM.mkdir(parents=True, exist_ok=True)
-    for folder in ("functions/ingest", "services/reports"):
+    for folder in folders:
         lock, sbom = ROOT / folder / "requirements.txt", SBOM / f"{LOCKS[folder]}.cdx.json"
         command = ["cyclonedx-py", "requirements", "--output-reproducible", "--of", "JSON"]
         generator = _run(*command, "-o", str(sbom), str(lock))
@@ -165,6 +189,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "known vulnerabilities (npm)": check_npm,
     "secrets": check_secrets,
     "image": check_image,
+    "workflows": check_workflows,
     "bill of materials": make_sbom,
 }
 
@@ -172,7 +197,9 @@ CHECKS: dict[str, Callable[[], str]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.supply_chain", description=__doc__)
     parser.add_argument("--sbom", action="store_true", help="only write the bill of materials")
-    checks = {"bill of materials": make_sbom} if parser.parse_args().sbom else CHECKS
+    checks = (
+        {"bill of materials": CHECKS["bill of materials"]} if parser.parse_args().sbom else CHECKS
+    )
     with handle_exit():
         run(checks)
 
