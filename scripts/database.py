@@ -9,9 +9,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import text
+
+from common.database.engine import forget_engines, get_engine
+from common.settings import settings
+from scripts.cli import CommandError
 from scripts.embedded_postgres import EmbeddedPostgres
+from services.reports.http.admission import HEAVY_AT_ONCE
+from services.reports.worker import CONNECTIONS_PER_STEP, STEPS
 
 Say = Callable[[str], None]
+
+# A worker has three pools: the service's, and the function's for keys and for leads. Each may grow
+# to twice its size. Heavy requests and the steps of the background worker have one more each, of a
+# fixed size.
+_CONNECTIONS_PER_POOL_SIZE = 6
+_CONNECTIONS_OF_STEPS = CONNECTIONS_PER_STEP * len(STEPS)
+_CONNECTIONS_OF_OWN_POOLS = _CONNECTIONS_OF_STEPS + HEAVY_AT_ONCE
+# For commands that run beside the server, such as `make close-due`.
+_CONNECTIONS_OF_OTHERS = 10
+_CONNECTIONS_ALLOWED = text(
+    "select current_setting('max_connections')::int"
+    " - current_setting('superuser_reserved_connections')::int"
+)
 
 
 def add_data_dir_argument(parser: argparse.ArgumentParser, default: str = ".data/run") -> None:
@@ -31,12 +51,10 @@ def owned_database(data_dir: Path, say: Say) -> Iterator[None]:
         yield
         return
     say(f"Starting PostgreSQL in {data_dir}")
-    with EmbeddedPostgres(data_dir) as url:
-        os.environ["DATABASE_URL"] = url
+    with EmbeddedPostgres(data_dir) as url, _database_url(url):
         try:
             yield
         finally:
-            del os.environ["DATABASE_URL"]
             say("Stopping PostgreSQL")
 
 
@@ -49,8 +67,44 @@ def shared_database(data_dir: Path, say: Say) -> Iterator[None]:
             yield
         return
     say(f"Using the running PostgreSQL of {data_dir}")
-    os.environ["DATABASE_URL"] = running_url
+    with _database_url(running_url):
+        yield
+
+
+@contextmanager
+def _database_url(url: str) -> Iterator[None]:
+    os.environ["DATABASE_URL"] = url
     try:
         yield
     finally:
         del os.environ["DATABASE_URL"]
+
+
+@contextmanager
+def shared_connections(wanted: int | None, default: int) -> Iterator[int]:
+    """How many workers to start, and DATABASE_POOL_SIZE for them, until the context ends.
+
+    All pools together never need more connections than the database allows. Leaves no connection
+    of this process open. Raises CommandError if `wanted` workers are too many for the database.
+    """
+    with get_engine().connect() as connection:
+        allowed = connection.scalar(_CONNECTIONS_ALLOWED) or 0
+    forget_engines()
+    to_share = allowed - _CONNECTIONS_OF_OTHERS
+    most = to_share // (_CONNECTIONS_PER_POOL_SIZE + _CONNECTIONS_OF_OWN_POOLS)
+    workers = wanted or max(1, min(default, most))
+    if workers > most:
+        raise CommandError(
+            f"the database allows {allowed} connections, which is enough for {most} workers: "
+            f"set WORKERS={most} or less, or raise its max_connections."
+        )
+    before = os.environ.get("DATABASE_POOL_SIZE")
+    pool_size = (to_share // workers - _CONNECTIONS_OF_OWN_POOLS) // _CONNECTIONS_PER_POOL_SIZE
+    os.environ["DATABASE_POOL_SIZE"] = str(min(settings().database_pool_size, pool_size))
+    settings.cache_clear()
+    try:
+        yield workers
+    finally:
+        del os.environ["DATABASE_POOL_SIZE"]
+        if before is not None:
+            os.environ["DATABASE_POOL_SIZE"] = before

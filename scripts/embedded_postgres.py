@@ -37,6 +37,7 @@ _LOCK_PATIENCE_SECONDS = 1.0
 _START_TIMEOUT_SECONDS = 120.0
 _STOP_TIMEOUT_SECONDS = 60.0
 _START_ATTEMPTS = 5
+_MAX_CONNECTIONS = 300  # a server with a worker per core divides them (scripts/database.py)
 _TEMPORARY_FAILURES = (
     "Address already in use",  # another process took the port after we chose it
     "pre-existing shared memory block",  # children of a killed server have not ended yet
@@ -357,6 +358,7 @@ class _Cluster:
         settings = (
             f"port={port}",
             "listen_addresses=127.0.0.1",
+            f"max_connections={_MAX_CONNECTIONS}",
             "unix_socket_directories=",
             "timezone=UTC",
             "log_timezone=UTC",

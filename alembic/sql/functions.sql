@@ -11,6 +11,43 @@ begin
     return case when earlier at time zone zone = day::timestamp then earlier else midnight end;
 end $$;
 
+-- Where a billing period ends in a time zone, which is where the next one begins.
+create function period_end(period date, zone text) returns timestamptz
+language sql immutable parallel safe as $$
+    select local_midnight((period + interval '1 month')::date, zone)
+$$;
+
+-- A user without the contact details: "j***@yahoo.com", "+1 *** **89". As masked_user in
+-- services/reports/render/masking.py.
+create function masked_user(name text) returns text
+language sql immutable strict parallel safe as $$
+    select case
+        when name like '%@%' then regexp_replace(name, '^(.?).*@([^@]*)$', '\1***@\2')
+        else regexp_replace(name, '^([+]?[0-9])[0-9]{3,}([0-9]{2})$', '\1 *** **\2')
+    end
+$$;
+
+-- How people call the user of a lead: by what the user is known by. Null: by nothing, or erased.
+-- Masked in a transaction that serves somebody who may not see people, so that searches find and
+-- sort what is shown, too.
+create function user_name(lead leads) returns text
+language sql stable parallel safe as $$
+    select case
+        when current_setting('lead_billing.people', true) = 'masked' then masked_user(
+            case lead.known_by
+                when 'email' then lead.user_email
+                when 'phone' then lead.user_phone
+                when 'external_id' then lead.user_external_id
+            end
+        )
+        else case lead.known_by
+            when 'email' then lead.user_email
+            when 'phone' then lead.user_phone
+            when 'external_id' then lead.user_external_id
+        end
+    end
+$$;
+
 -- The billing period of a moment in a time zone, as the first day of its month.
 create function billing_period_of(moment timestamptz, zone text) returns date
 language plpgsql immutable strict parallel safe as $$

@@ -9,8 +9,6 @@ end $$;
 
 create trigger leads_are_kept before delete on leads
     for each row execute function refuse_delete();
-create trigger actions_are_kept before delete on actions
-    for each row execute function refuse_delete();
 create trigger billing_reports_are_kept before delete on billing_reports
     for each row execute function refuse_delete();
 create trigger billing_report_line_blocks_are_kept before delete on billing_report_line_blocks
@@ -23,12 +21,40 @@ create trigger disputes_are_kept before delete on disputes
     for each row execute function refuse_delete();
 create trigger dispute_lines_are_kept before delete on dispute_lines
     for each row execute function refuse_delete();
+create trigger voided_actions_are_kept before delete on voided_actions
+    for each row execute function refuse_delete();
+
+-- A number that was given stays given: the next one follows it.
+create function refuse_other_number() returns trigger language plpgsql as $$
+begin
+    if new.issuer <> old.issuer or new.last_number <> old.last_number + 1 then
+        raise restrict_violation using message = 'statement numbers count up by one';
+    end if;
+    return new;
+end $$;
+
+create trigger deliveries_are_kept before delete on deliveries
+    for each row execute function refuse_delete();
+create trigger statement_numbers_are_kept before delete on statement_numbers
+    for each row execute function refuse_delete();
+create trigger statement_numbers_count_up before update on statement_numbers
+    for each row execute function refuse_other_number();
 
 create function refuse_edit() returns trigger language plpgsql as $$
 begin
     raise restrict_violation using message = format('rows of %s are never edited', tg_table_name);
 end $$;
 
+create trigger signing_keys_are_never_edited before update or delete on signing_keys
+    for each row execute function refuse_edit();
+create trigger signed_heads_are_never_edited before update or delete on signed_heads
+    for each row execute function refuse_edit();
+create trigger merkle_nodes_are_never_edited before update or delete on merkle_nodes
+    for each row execute function refuse_edit();
+create trigger report_seals_are_never_edited before update or delete on report_seals
+    for each row execute function refuse_edit();
+create trigger audit_seals_are_never_edited before update or delete on audit_seals
+    for each row execute function refuse_edit();
 create trigger rate_cards_are_never_edited before update or delete on rate_cards
     for each row execute function refuse_edit();
 create trigger rate_card_rates_are_never_edited before update or delete on rate_card_rates
@@ -40,11 +66,14 @@ create trigger billing_report_credits_are_never_edited before update on billing_
     for each row execute function refuse_edit();
 create trigger resolved_disputes_are_never_edited before update on disputes
     for each row when (old.status <> 'open') execute function refuse_edit();
+create trigger voided_actions_are_never_edited before update on voided_actions
+    for each row execute function refuse_edit();
 -- The status of a dispute's line follows that of the dispute, by a foreign key that names all of the
 -- dispute's key.
 create trigger dispute_lines_are_never_edited
     before update of report_id, line_number, action_id, amount_cents on dispute_lines
-    for each row execute function refuse_edit();
+    for each row when (old.report_id is not null or new.action_id <> old.action_id)
+    execute function refuse_edit();
 
 -- Erasing a user takes out who that was, and changes nothing else.
 create function refuse_change_of_lead() returns trigger language plpgsql as $$
@@ -93,6 +122,58 @@ create trigger actions_have_a_lead after insert on actions
     referencing new table as inserted
     for each statement execute function refuse_actions_without_lead();
 
+-- Of the spellings of one action the lowest is shown, until the action is on a final report.
+create function refuse_change_of_action() returns trigger language plpgsql as $$
+begin
+    if to_jsonb(new) - 'action_type' is distinct from to_jsonb(old) - 'action_type'
+        or new.action_type collate "C" > old.action_type collate "C"
+        or (
+            exists (
+                select from customers
+                where customers.customer_id = old.customer_id
+                    and old.timestamp < period_end(customers.closed_through, customers.timezone)
+            )
+            and not exists (
+                select from late_actions
+                where late_actions.customer_id = old.customer_id
+                    and late_actions.lead_id = old.lead_id
+                    and late_actions.action_id = old.action_id
+            )
+        )
+    then
+        raise restrict_violation using message = 'a stored action is never changed';
+    end if;
+    return new;
+end $$;
+
+create trigger actions_are_never_changed before update on actions
+    for each row execute function refuse_change_of_action();
+
+-- An action goes only where it is voided, and only in an open period.
+create function refuse_delete_of_actions() returns trigger language plpgsql as $$
+begin
+    if exists (
+        select
+        from deleted
+        join customers on customers.customer_id = deleted.customer_id
+        where deleted.timestamp < period_end(customers.closed_through, customers.timezone)
+            or not exists (
+                select from voided_actions
+                where voided_actions.customer_id = deleted.customer_id
+                    and voided_actions.lead_id = deleted.lead_id
+                    and voided_actions.action_id = deleted.action_id
+            )
+    ) then
+        raise restrict_violation
+            using message = 'rows of actions are never deleted, but voided in an open period';
+    end if;
+    return null;
+end $$;
+
+create trigger actions_are_kept after delete on actions
+    referencing old table as deleted
+    for each statement execute function refuse_delete_of_actions();
+
 -- In any other isolation, a statement does not see that a period was closed while it waited for its
 -- customer's lock, and would not mark the period's actions as late.
 create function refuse_other_isolation() returns trigger language plpgsql as $$
@@ -126,7 +207,8 @@ create trigger customers_are_never_reopened before update of closed_through on c
     for each row when (old.closed_through is distinct from new.closed_through)
     execute function refuse_reopening();
 
--- Lines are neither edited nor deleted, so what holds when one is disputed holds for good.
+-- Lines are neither edited nor deleted, so what holds when one is disputed holds for good. Of a
+-- draft's line it is looked at when closing gives it its place, in the same statement as the line.
 create function refuse_unbilled_dispute_line() returns trigger language plpgsql as $$
 begin
     if not exists (
@@ -143,5 +225,6 @@ begin
     return new;
 end $$;
 
-create trigger dispute_lines_were_billed before insert on dispute_lines
-    for each row execute function refuse_unbilled_dispute_line();
+create trigger dispute_lines_were_billed after insert or update of report_id on dispute_lines
+    for each row when (new.report_id is not null)
+    execute function refuse_unbilled_dispute_line();

@@ -53,8 +53,28 @@ create function credit_hash(
 ) returns bytea language sql stable parallel safe as $$
     select sha256(convert_to(json_build_array(
         dispute_id, reason, to_char(of_period::timestamp, 'YYYY-MM'), of_line_number, lead,
-        action_id, amount_cents
+        action_id, -amount_cents
     )::text, 'UTF8'))
+$$;
+
+-- What a rate card charges for each level: arrays of product id, lead type, level and cents. Prices
+-- of certain products only where they are named, so that nobody is shown another's products.
+create function unit_prices(card_id uuid, of_products uuid[]) returns jsonb
+language sql stable parallel safe as $$
+    select coalesce(
+        jsonb_agg(
+            jsonb_build_array(
+                products.external_id, rates.lead_type, rates.engagement_level, rates.amount_cents
+            )
+            order by products.external_id collate "C" nulls first,
+                rates.lead_type collate "C" nulls first, rates.engagement_level
+        ),
+        '[]'
+    )
+    from rate_card_rates as rates
+    left join products on products.product_id = rates.product_id
+    where rates.rate_card_id = card_id
+        and (rates.product_id is null or rates.product_id = any(of_products))
 $$;
 
 -- The header of a final report as its hash holds it (docs/verification.md, Credits and the header).
@@ -79,7 +99,17 @@ create function report_header(
     prior_billed_cents bigint,
     credit_count bigint,
     credit_cents bigint,
-    due_cents bigint
+    due_cents bigint,
+    document_type text,
+    number text,
+    issue_date date,
+    payment_terms_days int,
+    due_date date,
+    issuer_address text,
+    issuer_tax_id text,
+    customer_address text,
+    customer_tax_id text,
+    unit_prices jsonb
 ) returns jsonb language sql stable parallel safe as $$
     select jsonb_build_array(
         'lead-billing-report/1', customer, customer_name, to_char(period::timestamp, 'YYYY-MM'),
@@ -87,7 +117,9 @@ create function report_header(
         to_char(finalized_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
         card_name, card_version, product_names, previous_hash, lead_count, action_count,
         prior_action_count, gross_cents, billed_cents, duplicate_cents, cap_cents,
-        prior_billed_cents, credit_count, credit_cents, due_cents
+        prior_billed_cents, credit_count, -credit_cents, due_cents, document_type, number,
+        issue_date::text, payment_terms_days, due_date::text, issuer_address, issuer_tax_id,
+        customer_address, customer_tax_id, unit_prices
     )
 $$;
 

@@ -6,12 +6,13 @@
 create function rate_card_in_force(customer_id uuid, period date)
 returns table (
     rate_card_id uuid, name text, version int, is_default boolean, cap_cents int,
-    cap_scope cap_scope, dispute_window_days int, duplicates_charged_for text[], is_flat boolean
+    caps_each_product boolean, dispute_window_days int, duplicates_charged_for text[],
+    is_flat_card boolean
 )
 language sql stable parallel safe as $$
     select
         card.rate_card_id, card.name, card.version, card.customer_id is null, card.cap_cents,
-        card.cap_scope, card.dispute_window_days,
+        card.cap_scope = 'user_and_product', card.dispute_window_days,
         array(
             select charged.lead_type
             from rate_card_charged_duplicates as charged

@@ -1,7 +1,10 @@
 -- The rows that every deployment starts with.
-insert into lead_types (lead_type) values
-    ('Website Visit'), ('Social Media'), ('Email Campaign'), ('Referral'), ('Webinar'), ('Event'),
-    ('Demo Request'), ('Trade Show'), ('Conference'), ('Newsletter'), ('Feedback');
+insert into lead_types (lead_type, lead_type_key)
+select lead_type, lower(lead_type)
+from unnest(array[
+    'Website Visit', 'Social Media', 'Email Campaign', 'Referral', 'Webinar', 'Event',
+    'Demo Request', 'Trade Show', 'Conference', 'Newsletter', 'Feedback'
+]) as lead_type;
 
 with card as (
     insert into rate_cards (name, version, valid_from, cap_cents, cap_scope)

@@ -1,4 +1,7 @@
-"""Every table, as SQLAlchemy models: the source of migrations and of docs/database.dbml.
+"""What the models are made of. The tables themselves stand in alembic/sql/tables.
+
+A model names the columns that Python reads. What must always hold, and what each column means,
+stands in the SQL alone. `make check` compares the columns.
 
 Invariant: every table of a customer's data leads with `customer_id` in its keys, so that a
 statement about one customer touches that customer's rows alone; the tables that all customers share
@@ -10,19 +13,22 @@ instant is a `timestamptz`. Three times are never mixed: `timestamp` (when it ha
 import enum
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from sqlalchemy import (
-    DateTime,
-    Enum,
-    MetaData,
-    Text,
-    func,
-)
+from sqlalchemy import DateTime, Enum, ForeignKey, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from common.enums import CapScope, DisputeReason, DisputeStatus, EngagementLevel, Outcome, Role
+from common.enums import (
+    CapScope,
+    DisputeReason,
+    DisputeStatus,
+    EngagementLevel,
+    MailStatus,
+    Outcome,
+    Role,
+)
+from common.identifiers import UserKind
 
 # Byte order: the order and equality of these texts must not depend on a server's locale.
 ByteOrdered = Text(collation="C")
@@ -39,21 +45,14 @@ def enum_type(values: type[enum.StrEnum], name: str) -> Enum:
 LEVEL = enum_type(EngagementLevel, "engagement_level")
 CAP_SCOPE = enum_type(CapScope, "cap_scope")
 OUTCOME = enum_type(Outcome, "outcome")
+USER_KIND = enum_type(UserKind, "user_kind")
 KEY_ROLE = enum_type(Role, "key_role")
 DISPUTE_REASON = enum_type(DisputeReason, "dispute_reason")
+MAIL_STATUS = enum_type(MailStatus, "delivery_status")
 DISPUTE_STATUS = enum_type(DisputeStatus, "dispute_status")
 
 
 class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        }
-    )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
         str: Text(),
@@ -62,9 +61,11 @@ class Base(DeclarativeBase):
         EngagementLevel: LEVEL,
         CapScope: CAP_SCOPE,
         Outcome: OUTCOME,
+        UserKind: USER_KIND,
         Role: KEY_ROLE,
         DisputeReason: DISPUTE_REASON,
         DisputeStatus: DISPUTE_STATUS,
+        MailStatus: MAIL_STATUS,
     }
 
 
@@ -72,9 +73,14 @@ def stored_at() -> Mapped[datetime]:
     return mapped_column(server_default=func.now())
 
 
-def shared(description: str) -> dict[str, str]:
-    """The comment of a table that all customers share: it is small, and not keyed by customer."""
-    return {"comment": f"shared by all customers, and small: {description}"}
+def reference(column: str) -> ForeignKey:
+    """A foreign key; the table refuses to lose what it names."""
+    return ForeignKey(column, ondelete="RESTRICT")
+
+
+OfCustomer = Annotated[
+    uuid.UUID, mapped_column(reference("customers.customer_id"), primary_key=True)
+]
 
 
 def refers_to(target: str) -> dict[str, str]:

@@ -1,17 +1,6 @@
-"""The driver's errors in our words.
-
-Invariant: a failure that may pass shows as DatabaseUnavailable, and a statement that is refused for
-good as StatementRefused.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""What the driver's errors mean for us, by SQLSTATE."""
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-
-from common.database.engine import get_engine
-from common.problems import DatabaseUnavailable
-from common.settings import SecretUnreadable, settings
 
 # What may be different next time, by SQLSTATE: lost connections, rollbacks for others' sake
 # (deadlock, serialization), no disk, memory or connection left, a lock not had, a server that
@@ -19,53 +8,65 @@ from common.settings import SecretUnreadable, settings
 # password that was changed.
 _MAY_PASS = ("08", "40", "53", "55P03", "57", "58", "25006", "28")
 _ANOTHER_SERVER_OR_PASSWORD = ("25006", "28")
+_QUERY_CANCELED = "57014"
+# What a caller and the log are told of these, by the start of the SQLSTATE; the longest counts.
+_REASONS = {
+    "": "the database did not answer; try again shortly",
+    "53100": "the database's disk is full: nothing can be stored until it has room again",
+    "53200": "the database has no memory left; try again shortly",
+    "53300": "the database has no connection left; try again shortly",
+    "57P": "the database is stopping or starting; try again shortly",
+    "57014": "the database took too long; ask for less, or for an export",
+    "25006": "the database only reads at the moment, as in a failover; try again shortly",
+    "28": "the database refused this part's password; try again shortly",
+}
 _TELLING = ("sqlstate", "table_name", "column_name", "constraint_name")
-
-
-@contextmanager
-def translated_errors() -> Iterator[None]:
-    try:
-        yield
-    except SecretUnreadable as error:
-        raise DatabaseUnavailable("the database's password is not at hand") from error
-    except DBAPIError as error:
-        if _may_pass(error):
-            _forget_stale(error)
-            raise DatabaseUnavailable("the database did not answer; try again shortly") from error
-        # PostgreSQL's own words quote the row that it refused, people's addresses included.
-        broken = StatementRefused(_rule_broken(error.orig))
-        raise broken.with_traceback(error.__traceback__) from None
 
 
 class StatementRefused(RuntimeError):
     """The database refused a statement of ours: says by which rule, never what stood in the row."""
 
+    @classmethod
+    def by(cls, error: DBAPIError) -> "StatementRefused":
+        told = getattr(error.orig, "diag", None)
+        parts = [type(error.orig).__name__, *(getattr(told, name, None) for name in _TELLING)]
+        return cls(" ".join(part for part in parts if part))
 
-def _may_pass(error: DBAPIError) -> bool:
+
+def may_pass(error: DBAPIError) -> bool:
+    """Whether the same statement may succeed later."""
     state = _sqlstate(error)
     if error.connection_invalidated or state is None:
         return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return state.startswith(_MAY_PASS)
 
 
-def _forget_stale(error: DBAPIError) -> None:
-    """Lets the next attempt look up the server's address and, where one is named, the secret."""
+def needs_new_address(error: DBAPIError) -> bool:
+    """Whether the server may have another address by now, or the role another password."""
     state = _sqlstate(error)
     # libpq gives no SQLSTATE when it could not connect, whatever the reason.
-    if state is not None and not state.startswith(_ANOTHER_SERVER_OR_PASSWORD):
-        return
-    get_engine().dispose()
-    if settings().database_secret_arn is not None:
-        settings.cache_clear()
-        get_engine.cache_clear()
+    return state is None or state.startswith(_ANOTHER_SERVER_OR_PASSWORD)
+
+
+def has_run_too_long(error: DBAPIError) -> bool:
+    """Whether the server ended the statement at its limit."""
+    return _sqlstate(error) == _QUERY_CANCELED
+
+
+def reason_of(error: DBAPIError) -> str:
+    """What to tell of an error that may pass, in one sentence."""
+    state = _sqlstate(error) or ""
+    return _REASONS[max((start for start in _REASONS if state.startswith(start)), key=len)]
+
+
+def cause_of(problem: BaseException) -> str | None:
+    """What the driver said of a problem, in a word for the log: its class and SQLSTATE."""
+    error = problem.__cause__
+    if not isinstance(error, DBAPIError):
+        return None if error is None else type(error).__name__
+    return " ".join(filter(None, (type(error.orig).__name__, _sqlstate(error))))
 
 
 def _sqlstate(error: DBAPIError) -> str | None:
     state: str | None = getattr(error.orig, "pgcode", None)
     return state
-
-
-def _rule_broken(error: BaseException | None) -> str:
-    told = getattr(error, "diag", None)
-    parts = [type(error).__name__, *(getattr(told, name, None) for name in _TELLING)]
-    return " ".join(part for part in parts if part)

@@ -18,19 +18,21 @@ SERVICE = "lead_billing_service"
 CUSTOMER = "lead_billing_customer"
 ROLES = (FUNCTION, SERVICE, CUSTOMER)
 
-# A policy compares a column with a setting and looks nothing up. Products and billing runs belong
-# to no customer, so the queries choose what a tenant is shown of them (common/catalog/products.py,
-# common/final_reports/runs.py).
+# A policy compares a column with a setting and looks nothing up. Products, default rate cards and
+# billing runs belong to no customer, so the queries choose what a tenant is shown of them
+# (common/catalog/products.py, common/rating/rate_cards.py, common/final_reports/models.py).
 _OF_TENANT = "customer_id = tenant()"
 _OF_TENANT_OR_ALL = f"customer_id is null or {_OF_TENANT}"
 _WHOLE = "true"
 _LEAD_COLUMNS = (
-    "customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user, user_email, "
-    "user_phone, user_external_id, created_at"
+    "customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user, known_by, "
+    "unusable, user_email, user_phone, user_external_id, created_at"
 )
 # UPDATE of its key lets a statement lock the lead it meets (ON CONFLICT); a trigger refuses to
 # change any of it.
 _STORE_LEADS = f"insert ({_LEAD_COLUMNS}), update (lead_id)"
+_ANNOUNCE = "insert (customer_id, webhook_id, owner_id, event_type, data)"
+_KEEP_TOTALS = "select, insert, update, delete"
 
 
 class Access(NamedTuple):
@@ -45,15 +47,17 @@ TABLES: dict[str, Access] = {
     "alembic_version": Access(),
     "api_keys": Access(
         "select",
-        "select, insert (key_id, name, role, customer_id, secret_hash, expires_at, rotated_from), "
-        "update (expires_at)",
+        "select, insert (key_id, name, role, customer_id, secret_hash, expires_at, rotated_from)",
     ),
     "audit_log": Access("", "select, insert (action, subject, subject_id, before, after)"),
     "erased_users": Access("select (customer_id, user_key)", "select (customer_id, user_key)"),
     "customers": Access(
-        "select (customer_id, external_id, name, email, timezone, closed_through, created_at)",
-        "select, insert (customer_id, external_id, name, email, timezone), "
-        "update (name, email, timezone, closed_through)",
+        "select (customer_id, external_id, name, timezone, phone_region, closed_through, "
+        "created_at)",
+        "select, insert (customer_id, external_id, name, email, timezone, phone_region, "
+        "billing_address, tax_id, payment_terms_days, billing_email), "
+        "update (name, email, timezone, phone_region, billing_address, tax_id, "
+        "payment_terms_days, billing_email, closed_through)",
         _OF_TENANT,
     ),
     "products": Access("select (product_id)", "select, insert, update (name, description)", _WHOLE),
@@ -65,14 +69,49 @@ TABLES: dict[str, Access] = {
         "select, " + _STORE_LEADS,
         _OF_TENANT,
     ),
+    # A trigger lets the spelling of an action fall to a lower one, and nothing else of it change.
     "actions": Access(
-        "select (customer_id, lead_id, action_id, timestamp), insert", "select, insert", _OF_TENANT
+        "select (customer_id, lead_id, action_id, user_key, timestamp, action_type), insert, "
+        "update (action_type)",
+        "select, insert, update (action_type)",
+        _OF_TENANT,
     ),
-    "late_actions": Access("insert", "select, insert, delete", _OF_TENANT),
+    "voided_actions": Access("select (customer_id, lead_id, action_id)", "select", _OF_TENANT),
+    "late_actions": Access(
+        "select (customer_id, lead_id, action_id), insert", "select, insert, delete", _OF_TENANT
+    ),
     "quarantined_leads": Access(
         "select (customer_id, quarantine_id), insert",
-        "select, insert, update (replayed_at)",
+        "select, insert, update (reason, replayed_at), delete",
         _OF_TENANT,
+    ),
+    "imports": Access(
+        "",
+        "select, insert, update "
+        "(rows_done, counts, actions_added, refused_count, refused, finished_at)",
+        _OF_TENANT,
+    ),
+    "mappings": Access("select", "select, insert, update (mapping), delete", _OF_TENANT),
+    "exports": Access(
+        "",
+        "select, insert, update (attempts, lease_id, leased_until, rows_total, rows_done, "
+        "finished_at, expires_at, error, file_name, file_bytes)",
+        _OF_TENANT,
+    ),
+    "idempotency_keys": Access("", "select, insert, update, delete"),
+    "webhooks": Access(
+        "select (webhook_id, customer_id, events)",
+        "select, insert, delete, update "
+        "(secret_salt, previous_salt, previous_until, disabled_at, disabled_because)",
+        _OF_TENANT,
+    ),
+    # A customer's events may be told the operator too, in rows that are not the customer's.
+    "webhook_deliveries": Access(
+        _ANNOUNCE,
+        f"select, delete, {_ANNOUNCE}, insert (message_id, occurred_at), update "
+        "(attempts, next_attempt_at, failing_since, last_attempt_at, last_status, last_error, "
+        "delivered_at)",
+        "owner_id = tenant()",
     ),
     "rate_cards": Access("", "select, insert", _OF_TENANT_OR_ALL),
     "rate_card_rates": Access("", "select, insert", _OF_TENANT_OR_ALL),
@@ -85,6 +124,12 @@ TABLES: dict[str, Access] = {
     "parked_customers": Access(
         "", "select, insert, update (run_id, reason, parked_at), delete", _OF_TENANT
     ),
+    "deliveries": Access(
+        "",
+        "select, insert, update (status, attempts, next_attempt_at, provider_id, detail, sent_at)",
+        _OF_TENANT,
+    ),
+    "statement_numbers": Access("", "select, insert, update (last_number)"),
     "billing_reports": Access("", "select, insert", _OF_TENANT),
     "billing_report_line_blocks": Access("", "select, insert", _OF_TENANT),
     "billing_report_lead_totals": Access("", "select, insert", _OF_TENANT),
@@ -94,12 +139,28 @@ TABLES: dict[str, Access] = {
         "select, insert, update (status, decided_by, decision_note, decided_at)",
         _OF_TENANT,
     ),
-    "dispute_lines": Access("", "select, insert", _OF_TENANT),
+    "dispute_lines": Access(
+        "", "select, insert, update (report_id, line_number, amount_cents)", _OF_TENANT
+    ),
+    "signing_keys": Access("", "select, insert (key_id, algorithm, public_key)", _WHOLE),
+    "signed_heads": Access("", "select, insert", _WHOLE),
+    "merkle_nodes": Access("", "select, insert", _WHOLE),
+    "report_seals": Access("", "select, insert", _OF_TENANT),
+    "audit_seals": Access("", "select, insert"),
+    "rating_backlog": Access("insert", "select, insert, update (is_taken), delete", _OF_TENANT),
+    "standing_month_totals": Access("", _KEEP_TOTALS, _OF_TENANT),
+    "standing_part_totals": Access("", _KEEP_TOTALS, _OF_TENANT),
+    "standing_user_totals": Access("", _KEEP_TOTALS, _OF_TENANT),
+    "standing_lead_totals": Access("", _KEEP_TOTALS, _OF_TENANT),
 }
 _FOR_SERVICE = (
     f"grant usage on sequence rate_card_rates_rate_id_seq to {SERVICE}",
     # Erasing a user changes stored leads: by this function alone, which changes nothing else.
     "grant execute on function erase_users(uuid, uuid[], uuid[], uuid[], uuid[]) to " + SERVICE,
+    # Rotating and revoking end a key: by this function alone, which revives none.
+    "grant execute on function end_key(text, timestamptz) to " + SERVICE,
+    # Voiding takes actions away: by this function alone, which keeps them as voided ones.
+    "grant execute on function void_actions(uuid, uuid, uuid[], text) to " + SERVICE,
 )
 
 
@@ -108,7 +169,7 @@ class RolesMissingError(RuntimeError):
 
 
 def grant(connection: Connection, settings: Settings) -> None:
-    """Has the roles exist and hold what TABLES says, and the passwords that the settings name.
+    """Creates the roles, grants what TABLES says, and sets the passwords that the settings name.
 
     Does nothing where the schema is older than the roles. Raises RolesMissingError, and
     LookupError for a table that TABLES does not know.

@@ -13,28 +13,29 @@ from sqlalchemy.orm import Session
 _LOCK = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
 
 
-# Takes a list of customers from `shared_by`.
+# Takes a list of customers. Everybody locks them in this order, so that no two wait in a circle.
 SHARE_CUSTOMERS = (
-    "select pg_advisory_xact_lock_shared(hashtextextended(customer_id, 0))"
-    " from unnest(%s) as customer (customer_id)"
+    "select pg_advisory_xact_lock_shared(hashtextextended(customer_id, 0)) from ("
+    'select distinct customer_id collate "C" as customer_id from unnest(%s) as named (customer_id)'
+    " order by 1) as customer"
 )
 
 
-def shared_by(customer_ids: Iterable[UUID]) -> list[str]:
-    """The customers in the order in which everybody locks them, so that no two wait in a circle."""
-    return sorted(map(str, set(customer_ids)))
-
-
-def share_customer(session: Session, customer_id: UUID) -> None:
-    """Keeps everybody from having the customer's lock alone until the transaction ends."""
-    session.connection().exec_driver_sql(SHARE_CUSTOMERS, (shared_by([customer_id]),))
+def share_customers(session: Session, customer_ids: Iterable[UUID]) -> None:
+    """Takes shared locks: nobody can take an exclusive lock until commit."""
+    session.connection().exec_driver_sql(SHARE_CUSTOMERS, ([*map(str, customer_ids)],))
 
 
 def lock_customer(session: Session, customer_id: UUID) -> None:
-    """Lets one transaction at a time close a customer's month, or change what closing reads."""
+    """Takes the lock for closing a customer's month or changing what closing reads: one holder."""
     session.execute(_LOCK, {"key": str(customer_id)})
 
 
+def lock_heads(session: Session) -> None:
+    """Takes the exclusive lock of those who make a signed head."""
+    session.execute(_LOCK, {"key": "the signed heads"})
+
+
 def lock_default_rate_card(session: Session) -> None:
-    """Has one transaction at a time add a version of the default rate card."""
+    """Takes the exclusive lock of those who add a version of the default rate card."""
     session.execute(_LOCK, {"key": "the default rate card"})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import CursorResult
+from sqlalchemy import Connection, CursorResult
 from sqlalchemy.orm import Session
 
 from common.database.sql_loader import parameter_types
@@ -21,7 +21,7 @@ class PreparedStatement:
 
     def __init__(self, name: str, statement: str, planned_without: Iterable[str] = ()) -> None:
         types = parameter_types(statement)
-        self._name = name
+        self.name = name
         self._order = list(types)
         numbered = _PARAMETER.sub(
             lambda found: f"${self._order.index(found[1]) + 1}", statement.replace("%", "%%")
@@ -35,22 +35,20 @@ class PreparedStatement:
             + f"execute {name} ({', '.join(['%s'] * len(types))})"
         )
 
-    def is_prepared(self, session: Session) -> bool:
-        """Whether this connection has planned it."""
-        return self._name in session.connection().info
-
-    def prepare(self, session: Session) -> None:
+    def prepare(self, connection: Connection) -> None:
         """Plans it, where this connection has not yet."""
-        if not self.is_prepared(session):
-            session.connection().exec_driver_sql(self._prepare)
-            session.connection().info[self._name] = True
+        if self.name not in connection.info:
+            connection.exec_driver_sql(self._prepare)
+            connection.info[self.name] = True
 
     def execute(self, session: Session, parameters: Mapping[str, Any]) -> CursorResult[Any]:
         """Runs it in the connection's transaction."""
-        self.prepare(session)
+        self.prepare(session.connection())
         values = tuple(_as_literal(parameters[name]) for name in self._order)
         return session.connection().exec_driver_sql(self._execute, values)
 
 
 def _as_literal(value: Any) -> Any:
-    return f"{{{','.join(map(str, value))}}}" if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return f"{{{','.join('null' if item is None else str(item) for item in value)}}}"

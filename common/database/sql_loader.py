@@ -8,14 +8,15 @@ its `:named` parameters.
 import re
 from importlib.resources import files
 
-_INCLUDE = re.compile(r"^-- include: (\w+)/(\w+)( (?:not )?materialized)?$", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- include: ([\w/]+)/(\w+)( (?:not )?materialized)?$", re.MULTILINE)
 _PARAMETERS = re.compile(r"^-- params: (.+)$", re.MULTILINE)
 _WITH = re.compile(r"^with( recursive)?\s", re.MULTILINE)
 
 
 def load_statement(package: str, name: str) -> str:
     """The statement of `common/<package>/sql/<name>.sql`, with what it includes."""
-    statement = files(f"common.{package}").joinpath("sql", f"{name}.sql").read_text().strip()
+    room = files("common." + package.replace("/", "."))
+    statement = room.joinpath("sql", f"{name}.sql").read_text().strip()
     included = [
         f"{included_name} as{materialized} (\n{load_statement(included_package, included_name)}\n)"
         for included_package, included_name, materialized in _INCLUDE.findall(statement)

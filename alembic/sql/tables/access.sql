@@ -1,4 +1,4 @@
-create type key_role as enum ('ingest', 'viewer', 'admin');
+create type key_role as enum ('ingest', 'viewer', 'viewer+people', 'admin');
 
 create table api_keys (
     key_id text collate "C" not null,

@@ -36,19 +36,21 @@ create index ix_disputes_customer_id_lead_id on disputes (customer_id, lead_id);
 create index ix_disputes_customer_id_opened_at_dispute_id
     on disputes (customer_id, opened_at, dispute_id);
 
+-- For a request that does not name the customer.
 create index ix_disputes_dispute_id on disputes (dispute_id);
 
+-- For the list of all customers' disputes.
 create index ix_disputes_opened_at_dispute_id on disputes (opened_at, dispute_id);
 
 create table dispute_lines (
     customer_id uuid not null,
     dispute_id uuid not null,
-    report_id uuid not null,
-    line_number int not null,
     action_id uuid not null,
-    amount_cents int not null,
+    report_id uuid,
+    line_number int,
+    amount_cents int,
     status dispute_status default 'open' not null,
-    constraint pk_dispute_lines primary key (customer_id, dispute_id, report_id, line_number),
+    constraint pk_dispute_lines primary key (customer_id, dispute_id, action_id),
     constraint uq_dispute_lines_amount
         unique (customer_id, dispute_id, report_id, line_number, amount_cents),
     constraint fk_dispute_lines_customer_id_dispute_id_status
@@ -59,14 +61,26 @@ create table dispute_lines (
         foreign key (customer_id, report_id)
         references billing_reports (customer_id, report_id)
         on delete restrict,
-    constraint ck_dispute_lines_something_was_billed check (amount_cents > 0)
+    constraint ck_dispute_lines_is_not_negative check (amount_cents >= 0),
+    constraint ck_dispute_lines_is_of_a_draft_or_final check (
+        (report_id is null) = (line_number is null)
+        and (report_id is null) = (amount_cents is null)
+    )
 );
 
-create unique index ix_dispute_lines_customer_id_report_id_line_number
-    on dispute_lines (customer_id, report_id, line_number)
+-- A line has one open dispute at a time, and none after an accepted one.
+create unique index ix_dispute_lines_customer_id_action_id
+    on dispute_lines (customer_id, action_id)
     where status <> 'rejected';
 
-comment on column dispute_lines.amount_cents is 'what the line billed';
+create index ix_dispute_lines_customer_id
+    on dispute_lines (customer_id)
+    where report_id is null;
+
+comment on column dispute_lines.report_id is
+    'the final report of the line; null while it stands on a draft';
+comment on column dispute_lines.line_number is 'on its final report';
+comment on column dispute_lines.amount_cents is 'what the line billed on its final report';
 comment on column dispute_lines.status is 'that of its dispute';
 
 create table billing_report_credits (

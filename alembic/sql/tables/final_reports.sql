@@ -16,6 +16,16 @@ comment on table billing_runs is
 comment on column billing_runs.actor is 'who or what asked for it';
 comment on column billing_runs.finished_at is 'null: running, or cut short';
 
+create table statement_numbers (
+    issuer text not null,
+    last_number bigint not null,
+    constraint pk_statement_numbers primary key (issuer),
+    constraint ck_statement_numbers_count_from_one check (last_number >= 1)
+);
+
+comment on table statement_numbers is
+    'shared by all customers, and small: the last statement number of each issuer';
+
 create table billing_reports (
     customer_id uuid not null,
     report_id uuid not null,
@@ -36,7 +46,17 @@ create table billing_reports (
     credit_count int default 0 not null,
     credit_cents bigint default 0 not null,
     due_cents bigint not null,
+    document_type text not null,
+    number text not null,
+    issue_date date not null,
+    payment_terms_days int not null,
+    due_date date not null,
     issuer text not null,
+    issuer_address text,
+    issuer_tax_id text,
+    customer_address text,
+    customer_tax_id text,
+    unit_prices jsonb not null,
     previous_hash text,
     hash_version int default 1 not null,
     header jsonb not null,
@@ -50,6 +70,8 @@ create table billing_reports (
         foreign key (rate_card_id) references rate_cards (rate_card_id) on delete restrict,
     constraint fk_billing_reports_run_id
         foreign key (run_id) references billing_runs (run_id) on delete restrict,
+    constraint ck_billing_reports_document_type
+        check (document_type in ('statement', 'invoice')),
     constraint ck_billing_reports_adds_up
         check (gross_cents = billed_cents + duplicate_cents + cap_cents),
     constraint ck_billing_reports_is_not_negative
@@ -68,6 +90,13 @@ comment on column billing_reports.gross_cents is 'of this period''s lines';
 comment on column billing_reports.due_cents is
     'billed of this period and of its prior-period lines, less credits';
 comment on column billing_reports.issuer is 'who bills, as set when it was closed';
+comment on column billing_reports.document_type is 'statement or invoice';
+comment on column billing_reports.number is
+    'of the issuer''s series, without gaps (statement_numbers)';
+comment on column billing_reports.issue_date is 'the day it was closed, in `timezone`';
+comment on column billing_reports.customer_address is 'as it was when closed';
+comment on column billing_reports.unit_prices is
+    'of its rate card: arrays of product id, lead type, engagement level and cents';
 comment on column billing_reports.previous_hash is
     'content_hash of the customer''s report before this one';
 comment on column billing_reports.hash_version is 'how content_hash is made (docs/verification.md)';
@@ -107,21 +136,14 @@ create table billing_report_line_blocks (
         references billing_reports (customer_id, report_id)
         on delete restrict,
     constraint ck_billing_report_line_blocks_columns_are_of_one_length check (
-        cardinality(lead_ids) = last_line - first_line + 1
-        and cardinality(action_ids) = last_line - first_line + 1
-        and cardinality(product_ids) = last_line - first_line + 1
-        and cardinality(user_keys) = last_line - first_line + 1
-        and cardinality(lead_types) = last_line - first_line + 1
-        and cardinality(action_types) = last_line - first_line + 1
-        and cardinality(engagement_levels) = last_line - first_line + 1
-        and cardinality(timestamps) = last_line - first_line + 1
-        and cardinality(gross_cents) = last_line - first_line + 1
-        and cardinality(billed_cents) = last_line - first_line + 1
-        and cardinality(cap_used_before_cents) = last_line - first_line + 1
-        and cardinality(rates) = last_line - first_line + 1
-        and cardinality(duplicate_of_lead_ids) = last_line - first_line + 1
-        and cardinality(duplicate_of_action_ids) = last_line - first_line + 1
-        and cardinality(duplicate_of_timestamps) = last_line - first_line + 1
+        last_line - first_line + 1 = all (array[
+            cardinality(lead_ids), cardinality(action_ids), cardinality(product_ids),
+            cardinality(user_keys), cardinality(lead_types), cardinality(action_types),
+            cardinality(engagement_levels), cardinality(timestamps), cardinality(gross_cents),
+            cardinality(billed_cents), cardinality(cap_used_before_cents), cardinality(rates),
+            cardinality(duplicate_of_lead_ids), cardinality(duplicate_of_action_ids),
+            cardinality(duplicate_of_timestamps)
+        ])
     ),
     constraint ck_billing_report_line_blocks_every_line_has_a_price
         check (array_position(gross_cents, null) is null),
@@ -169,6 +191,9 @@ create table billing_report_lead_totals (
     customer_id uuid not null,
     report_id uuid not null,
     lead_ids uuid[] not null,
+    user_keys uuid[] not null,
+    product_ids uuid[] not null,
+    lead_types text[] collate "C" not null,
     gross_cents bigint[] not null,
     billed_cents bigint[] not null,
     duplicate_cents bigint[] not null,
@@ -183,6 +208,9 @@ create table billing_report_lead_totals (
 
 alter table billing_report_lead_totals
     alter lead_ids set storage external,
+    alter user_keys set storage external,
+    alter product_ids set storage external,
+    alter lead_types set storage external,
     alter gross_cents set storage external,
     alter billed_cents set storage external,
     alter duplicate_cents set storage external,
