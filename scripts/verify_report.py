@@ -1,21 +1,29 @@
 """Checks downloaded final reports offline: their hashes, their sums and the chain between them.
 
     python verify_report.py april.json may.json ...
+    python verify_report.py april.json april-lines-2.json april-leads-2.json ...
+    python verify_report.py --url https://.../billing/reports/acme/2024-04
 
-Needs Python 3.11 or newer and nothing else: no package, no network, no part of this project. Take
-the reports as JSON with all lines in one page (?limit=10000). docs/verification.md says what is
-hashed and how.
+Needs Python 3.11 or newer and nothing else: no package, no part of this project, and no network but
+for --url. A report with more than 1,000 lines, or more than 100 users or leads, has pages: their
+files come behind the report's own, in order. --url fetches a report with its pages, with the key of
+API_KEY, and --save keeps all of it in one file. docs/verification.md says what is hashed and how.
 """
 
 import argparse
 import hashlib
 import json
+import os
 import re
 import struct
 import sys
+import unicodedata
+import urllib.error
+import urllib.parse
+import urllib.request
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
@@ -32,6 +40,13 @@ _BREAKDOWNS = {  # with the member of a line that says which of its parts the li
 }
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_ASCII = re.compile(r"[ -~]*")
+_SHOWS_NOTHING = re.compile(  # as common/normalization.py has it
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
 
 class Refused(Exception):
     """Why a file is not the report that was closed."""
@@ -39,11 +54,25 @@ class Refused(Exception):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("files", nargs="+", type=Path, help="reports as JSON")
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="reports as JSON, each before its pages"
+    )
+    parser.add_argument("--url", action="append", default=[], help="address of a report to fetch")
+    parser.add_argument("--save", type=Path, help="file to keep the fetched report in, as a whole")
+    args = parser.parse_args()
+    if (not args.files and not args.url) or (args.save and len(args.url) != 1):
+        parser.error("give files or --url; --save takes one --url")
     try:
-        reports = [_verified(file) for file in parser.parse_args().files]
-        for customer in sorted({report["customer_id"] for report in reports}):
-            _check_chain([each for each in reports if each["customer_id"] == customer])
+        sources = [*_from_files(args.files), *((url, _fetched(url)) for url in args.url)]
+        for name, report in sources:
+            _verify(name, report)
+        for customer in sorted({report["customer_id"] for _, report in sources}):
+            chain = [each for _, each in sources if each["customer_id"] == customer]
+            check_chain(chain)
+            if len(chain) > 1:
+                print(f"{customer}: a chain of {len(chain)} reports holds")
+        if args.save:
+            args.save.write_text(json.dumps(sources[-1][1]), encoding="utf-8")
     except Refused as refused:
         sys.exit(f"NOT verified: {refused}")
 
@@ -86,7 +115,7 @@ def block_hash(customer: uuid.UUID, lines: list[dict[str, Any]], month: str) -> 
 
 def action_ids(customer: uuid.UUID, line: dict[str, Any]) -> Iterator[str]:
     """The ids that the action of a line may have: of its first occurrence, its second, ..."""
-    key = " ".join(line["action_type"].split()).casefold()
+    key = folded(line["action_type"])
     since_2000 = datetime.fromisoformat(line["timestamp"]) - datetime(2000, 1, 1, tzinfo=UTC)
     content = lead_id(customer, line["lead_id"]).bytes
     content += struct.pack(">q", since_2000 // timedelta(microseconds=1))
@@ -94,6 +123,14 @@ def action_ids(customer: uuid.UUID, line: dict[str, Any]) -> Iterator[str]:
     for occurrence in range(1, _MAX_OCCURRENCES + 1):
         hashed = hashlib.sha256(content + struct.pack(">i", occurrence) + key.encode())
         yield str(uuid.UUID(bytes=hashed.digest()[:16]))
+
+
+def folded(text: str) -> str:
+    """An action type as it is compared: NFKC, visible, spaces and case folded."""
+    if not _ASCII.fullmatch(text):
+        text = unicodedata.normalize("NFKC", _SHOWS_NOTHING.sub("", text))
+        text = unicodedata.normalize("NFKC", _SHOWS_NOTHING.sub("", text.casefold()))
+    return " ".join(text.split()).casefold()
 
 
 def column(kind: int, values: Sequence[bytes | None]) -> bytes:
@@ -162,6 +199,19 @@ def content_hash(report: dict[str, Any]) -> str:
         len(credits["lines"]),
         cents(credits["total"]),
         cents(report["due"]),
+        report["document_type"],
+        report["number"],
+        report["issue_date"],
+        report["payment_terms_days"],
+        report["due_date"],
+        report["issuer_address"],
+        report["issuer_tax_id"],
+        report["customer_address"],
+        report["customer_tax_id"],
+        [
+            [each["product_id"], each["lead_type"], each["engagement_level"], cents(each["amount"])]
+            for each in report["unit_prices"]
+        ],
     ]
     digest = hashlib.sha256(canonical(header))
     customer = entity_id("customer", report["customer_id"])
@@ -184,32 +234,118 @@ def cents(amount: str) -> int:
     return int(whole + fraction)
 
 
-def _verified(file: Path) -> dict[str, Any]:
+_Report = dict[str, Any]
+
+
+def _from_files(files: list[Path]) -> list[tuple[str, _Report]]:
+    """The reports of the files, each with the pages that come behind it."""
+    reports: list[tuple[str, _Report]] = []
+    for file in files:
+        try:
+            document = json.loads(file.read_bytes())
+            if "data" not in document:
+                reports.append((str(file), document))
+            elif reports:
+                add_page(reports[-1][1], document)
+            else:
+                raise Refused(f"{file}: this is a page: name the file of its report before it")
+        except OSError as error:
+            raise Refused(f"{file}: {error.strerror}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise Refused(_no_report(str(file), error)) from error
+    return reports
+
+
+def _fetched(url: str) -> _Report:
+    """The report at an address, with all of its pages."""
+    address = url.rstrip("/").removesuffix(".json")
     try:
-        report: dict[str, Any] = json.loads(file.read_bytes())
-        _check(report)
+        report = _get(address)
+        while following := next_page(report):
+            kind, cursor = following
+            query = urllib.parse.urlencode({"cursor": cursor})
+            add_page(report, _get(f"{address}/{kind}?{query}"))
     except OSError as error:
-        raise Refused(f"{file}: {error.strerror}") from error
+        raise Refused(f"{url}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Refused(f"{file}: this is no report of the Lead Billing Engine ({error})") from error
-    except Refused as refused:
-        raise Refused(f"{file}: {refused}") from None
-    print(
-        f"{file}: verified: {report['customer_id']}, {report['period']}, due {report['due']} "
-        f"{report['totals']['currency']}, {len(report['lines'])} lines, {report['content_hash']}"
-    )
+        raise Refused(_no_report(url, error)) from error
     return report
 
 
-def _check(report: dict[str, Any]) -> None:
+def _get(url: str) -> _Report:
+    if not url.startswith(("http://", "https://")):
+        raise Refused(f"{url}: this is no http address")
+    headers = {"Accept": "application/json"}
+    if key := os.environ.get("API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (http, as checked above)
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        document: _Report = json.load(answer)
+        return document
+
+
+def next_page(report: _Report) -> tuple[str, str] | None:
+    """The list that goes on, by the last part of its address, and the cursor of its next page."""
+    for kind, (holder, _, cursor) in _lists_of(report).items():
+        if holder[cursor] is not None:
+            return kind, holder[cursor]
+    return None
+
+
+def _lists_of(report: _Report) -> dict[str, tuple[_Report, str, str]]:
+    """By the last part of their address: what holds a list that has pages, its name, its cursor."""
+    return {
+        "lines": (report, "lines", "next_cursor"),
+        "prior-lines": (report["prior_period"], "lines", "next_cursor"),
+        "users": (report, "by_user", "next_users_cursor"),
+        "leads": (report, "by_lead", "next_leads_cursor"),
+    }
+
+
+def add_page(report: _Report, page: _Report) -> None:
+    """Adds a page to the list of the report that it goes on with."""
+    if page["data"]:
+        holder, name, cursor = _lists_of(report)[_kind_of(page["data"][0])]
+        holder[name] += page["data"]
+        holder[cursor] = page["next_cursor"]
+
+
+def _kind_of(entry: dict[str, Any]) -> str:
+    if "action_id" in entry:
+        return "prior-lines" if "period" in entry else "lines"
+    return "leads" if "lead_id" in entry else "users"
+
+
+def _no_report(name: str, error: Exception) -> str:
+    return f"{name}: this is no report of the Lead Billing Engine ({error})"
+
+
+def _verify(name: str, report: _Report) -> None:
+    try:
+        check_report(report)
+        print(
+            f"{name}: verified: {report['customer_id']}, {report['period']}, due {report['due']} "
+            f"{report['totals']['currency']}, {len(report['lines'])} lines, "
+            f"{report['content_hash']}"
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Refused(_no_report(name, error)) from error
+    except Refused as refused:
+        raise Refused(f"{name}: {refused}") from None
+
+
+def check_report(report: dict[str, Any]) -> None:
+    """Raises Refused unless a report with all of its pages is the one that was closed."""
     if report["status"] != "final":
         raise Refused(f"it is a {report['status']}: only a final report has a hash")
     if report["content_hash"] is None:
         raise Refused("its month was closed along with a later one, without a report of its own")
     if report["hash_version"] != _HASH_VERSION:
         raise Refused(f"its hash is of version {report['hash_version']}: use a newer script")
-    if report["next_cursor"] is not None or len(report["lines"]) < report["totals"]["actions"]:
-        raise Refused("not all lines are in it: download it with ?limit=10000")
+    if following := next_page(report):
+        raise Refused(f"it goes on: add the pages of /{following[0]}, or use --url")
+    if len(report["lines"]) < report["totals"]["actions"]:
+        raise Refused("not all lines are in it: add the pages of /lines, or use --url")
     customer = entity_id("customer", report["customer_id"])
     for number, line in enumerate(report["lines"] + report["prior_period"]["lines"], start=1):
         _check_line(customer, line, number)
@@ -221,12 +357,29 @@ def _check(report: dict[str, Any]) -> None:
     credits = report["credits"]
     if cents(credits["total"]) != sum(cents(credit["amount"]) for credit in credits["lines"]):
         raise Refused(f"its credits do not add up: their total is {credits['total']}")
+    _check_own_credits(report)
     billed = cents(report["totals"]["billed"]) + cents(prior["totals"]["billed"])
-    if cents(report["due"]) != billed - cents(credits["total"]):
-        raise Refused("what is due is not what was billed less credits")
+    if cents(report["due"]) != billed + cents(credits["total"]):
+        raise Refused("what is due is not what was billed, with its credits")
+    terms = timedelta(days=report["payment_terms_days"])
+    if date.fromisoformat(report["due_date"]) != date.fromisoformat(report["issue_date"]) + terms:
+        raise Refused("its due date is not its issue date and its payment terms")
     found = content_hash(report)
     if found != report["content_hash"]:
         raise Refused(f"its hash is {report['content_hash']}, but what it holds gives {found}")
+
+
+def _check_own_credits(report: dict[str, Any]) -> None:
+    """A credit of a line of the same report gives back what that line billed."""
+    lines = report["lines"] + report["prior_period"]["lines"]
+    for number, credit in enumerate(report["credits"]["lines"], start=1):
+        if credit["report_period"] != report["period"]:
+            continue
+        place = credit["line_number"]
+        line = lines[place - 1] if 0 < place <= len(lines) else None
+        named = line and (line["lead_id"], line["action_id"], -cents(line["billed"]))
+        if named != (credit["lead_id"], credit["action_id"], cents(credit["amount"])):
+            raise Refused(f"credit {number} is not of line {place}, or not what that line billed")
 
 
 def _check_line(customer: uuid.UUID, line: dict[str, Any], number: int) -> None:
@@ -291,7 +444,7 @@ def _check_breakdown(report: dict[str, Any], breakdown: str, member: str) -> Non
         _check_sums(part["totals"], lines[part[member]], name)
 
 
-def _check_chain(reports: list[dict[str, Any]]) -> None:
+def check_chain(reports: list[dict[str, Any]]) -> None:
     """Each report names the hash of the customer's report before it."""
     chain = sorted(reports, key=lambda report: str(report["period"]))
     for earlier, later in pairwise(chain):
@@ -300,8 +453,6 @@ def _check_chain(reports: list[dict[str, Any]]) -> None:
                 f"the chain of {later['customer_id']} is broken: {later['period']} does not follow "
                 f"{earlier['period']}; a report is missing between them, or was made anew"
             )
-    if len(chain) > 1:
-        print(f"{chain[0]['customer_id']}: a chain of {len(chain)} reports holds")
 
 
 if __name__ == "__main__":
