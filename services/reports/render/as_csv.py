@@ -2,14 +2,14 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
-from itertools import chain
 
 from common.billing_period import Period, instant
-from common.disputes.credit import Credit
+from common.disputes.credits import Credit
 from common.money import CURRENCY, amount
 from common.rating.line import Line
-from common.reports.model import Report
+from common.reports.lines import LineFile
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
 COLUMNS = [
@@ -32,7 +32,6 @@ COLUMNS = [
     "duplicate_of_action_id",
     "action_id",
     "explanation",
-    "credit",
     "dispute_id",
     "user_key",
     "rate",
@@ -40,30 +39,44 @@ COLUMNS = [
     "cap_limit",
     "report_period",
     "report_status",
+    "statement_number",
+    "issue_date",
+    "due_date",
 ]
 _LINES_AT_ONCE = 500
-_BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets do not recognise UTF-8
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets do not recognise UTF-8
+# Where a spreadsheet sees a formula: at the start of a cell, and after what the spreadsheet of
+# another country takes for the end of a cell. Full-width signs count; spaces before them do not.
+_AMOUNT_BELOW_ZERO = re.compile("-[0-9]+[.][0-9]{2}")
+_FORMULA = re.compile(
+    "^(?=[\t\r\n])|(^|[;,|\t\r\n])(?=[\\s\"'\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
+    "[-=+@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212])"
+)
 
 
-def render(report: Report) -> Iterator[bytes]:
-    """A row for each line, then for each credit, in pieces: due is all `billed` less `credit`."""
+def render(file: LineFile) -> Iterator[bytes]:
+    """A row for each line, then for each credit, in pieces: due is the sum of `billed`.
+
+    The last row of a signed report holds its content hash and signature.
+    """
     piece = io.StringIO()
     rows = csv.writer(piece)
-    piece.write(_BYTE_ORDER_MARK)
+    piece.write(BYTE_ORDER_MARK)
     rows.writerow(COLUMNS)
-    for number, line in enumerate(chain(report.prior_period, report.lines), start=1):
-        rows.writerow([_without_formula(cell) for cell in _row(line, report)])
+    for number, line in enumerate(file.lines, start=1):
+        rows.writerow([without_formula(cell) for cell in _row(line, file)])
         if number % _LINES_AT_ONCE == 0:
             yield piece.getvalue().encode()
             piece.seek(0)
             piece.truncate()
-    for credit in report.credits:
-        rows.writerow([_without_formula(cell) for cell in _credit_row(credit, report)])
+    for credit in file.credits:
+        rows.writerow([without_formula(cell) for cell in _credit_row(credit, file)])
+    if file.signature is not None:
+        rows.writerow(_signature_row(file))
     yield piece.getvalue().encode()
 
 
-def _row(line: Line, report: Report) -> list[str]:
+def _row(line: Line, file: LineFile) -> list[str]:
     return [
         str(Period(line.period)),
         instant(line.timestamp),
@@ -83,19 +96,19 @@ def _row(line: Line, report: Report) -> list[str]:
         line.duplicate_of_lead_id or "",
         line.duplicate_of_action_id or "",
         line.action_id,
-        line.explanation,
-        "",
+        line.explanation(file.timezone),
         "",
         line.user_key,
         line.rate,
         amount(line.cap_used_after_cents),
         amount(line.cap_limit_cents),
-        str(report.period),
-        report.status.value,
+        str(file.period),
+        file.status.value,
+        *_statement_cells(file),
     ]
 
 
-def _credit_row(credit: Credit, report: Report) -> list[str]:
+def _credit_row(credit: Credit, file: LineFile) -> list[str]:
     cells = {
         "period": str(Period(credit.report_period)),
         "timestamp": instant(credit.accepted_at),
@@ -104,16 +117,38 @@ def _credit_row(credit: Credit, report: Report) -> list[str]:
         "engagement_level": credit.engagement_level,
         "outcome": "credit",
         "currency": CURRENCY,
+        "billed": amount(credit.amount_cents),
         "action_id": credit.action_id,
-        "explanation": credit.explanation,
-        "credit": amount(credit.amount_cents),
+        "explanation": credit.explanation(file.timezone),
         "dispute_id": credit.dispute_id,
-        "report_period": str(report.period),
-        "report_status": report.status.value,
+        "report_period": str(file.period),
+        "report_status": file.status.value,
     }
+    cells |= dict(zip(COLUMNS[-3:], _statement_cells(file), strict=True))
     return [cells.get(column, "") for column in COLUMNS]
 
 
-def _without_formula(cell: str) -> str:
-    """The cell as text, never as a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+def _signature_row(file: LineFile) -> list[str]:
+    cells = {
+        "outcome": "signature",
+        "explanation": f"content hash {file.content_hash}, signature {file.signature}",
+        "report_period": str(file.period),
+        "report_status": file.status.value,
+    }
+    cells |= dict(zip(COLUMNS[-3:], _statement_cells(file), strict=True))
+    return [cells.get(column, "") for column in COLUMNS]
+
+
+def _statement_cells(file: LineFile) -> list[str]:
+    """Number and dates of the statement, which a draft does not have."""
+    return [str(cell or "") for cell in (file.number, file.issue_date, file.due_date)]
+
+
+def without_formula(cell: str) -> str:
+    """The cell as text, never as a formula: an apostrophe before each sign that begins one.
+
+    An amount below zero is a number and no formula, and stays one, so that a column can be summed.
+    """
+    if _AMOUNT_BELOW_ZERO.fullmatch(cell):
+        return cell
+    return _FORMULA.sub(r"\1'", cell)

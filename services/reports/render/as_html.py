@@ -1,10 +1,11 @@
 """A report as a page to read and to print."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from common.closing.verification import Verification
-from common.enums import EngagementLevel, Outcome
+from common.delivery.models import Delivery
+from common.enums import EngagementLevel
 from common.rating.line import total_of
 from common.reports.line_search import LinesFound
 from common.reports.model import Report
@@ -20,12 +21,21 @@ _MAX_PRIOR_LINES = 200
 
 def render(
     report: Report,
-    found: LinesFound,
+    matches: LinesFound,
     filters: Mapping[str, str],
     verification: Verification | None,
     frame: object,
+    *,
+    disputable: Collection[str],
+    deliveries: Sequence[Delivery] = (),
+    billing_email: str | None = None,
+    sends_mail: bool = False,
 ) -> Iterator[bytes]:
-    """The page in pieces. `filters`: of its lines, for its links; `frame`: the console's."""
+    """The page in pieces. `filters`: those of its lines, for its links; `frame`: the console's.
+
+    `disputable`: the actions whose lines the page offers to dispute.
+    """
+    parts = report.parts
     count = report.totals.actions + len(report.prior_period)
     stream = (
         environment()
@@ -33,15 +43,24 @@ def render(
         .stream(
             frame=frame,
             report=report,
-            found=found,
+            matches=matches,
             filters=filters,
             verification=verification,
-            levels=list(EngagementLevel),
-            outcomes=list(Outcome),
+            disputable=disputable,
+            deliveries=deliveries,
+            billing_email=billing_email,
+            sends_mail=sends_mail,
+            levels=[level.value for level in EngagementLevel],
+            products={
+                group.members["product_id"]: group.members["name"] or group.members["product_id"]
+                for group in parts.by_product
+            },
             breakdowns={
-                name: cut(groups, _MAX_GROUPS)
-                for name, groups in zip(
-                    ("product", "lead_type", "user"), report.parts, strict=False
+                name: cut(groups, _MAX_GROUPS, report.totals, number)
+                for name, groups, number in (
+                    ("product", parts.by_product, None),
+                    ("lead_type", parts.by_lead_type, None),
+                    ("user", parts.by_user, parts.user_count),
                 )
             },
             prior_lines=report.prior_period[:_MAX_PRIOR_LINES],

@@ -1,12 +1,11 @@
-"""Amounts, times, names and addresses of a report as people read them."""
+"""Amounts, names and addresses of a report as people read them."""
 
-from datetime import datetime
+from operator import sub
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from common.billing_period import Period
 from common.money import amount
-from common.rating.totals import Totals
+from common.rating.line import Totals, sum_of
 from common.reports.model import Group
 
 
@@ -17,19 +16,16 @@ def money(cents: int) -> str:
     return f"{sign}{int(whole):,}.{fraction}"
 
 
-def local(moment: datetime, zone: ZoneInfo) -> str:
-    """A moment in a zone, to the second; with the offset in the hour that occurs twice."""
-    there = moment.astimezone(zone)
-    is_twice = there.utcoffset() != there.replace(fold=1 - there.fold).utcoffset()
-    return f"{there:%Y-%m-%d %H:%M:%S}" + (there.isoformat()[-6:] if is_twice else "")
+def cut(
+    groups: list[Group], most: int, whole: Totals, count: int | None = None
+) -> tuple[list[Group], int, Totals]:
+    """The first groups, the number of the others, and the totals of the others.
 
-
-def cut(groups: list[Group], most: int) -> tuple[list[Group], int, Totals]:
-    """The first groups, the number of the others, and the totals of the others."""
-    others = Totals()
-    for group in groups[most:]:
-        others = others.plus(group.totals)
-    return groups[:most], len(groups[most:]), others
+    `whole` is what all `count` of them come to, where `groups` are only the first.
+    """
+    shown = groups[:most]
+    others = Totals._make(map(sub, whole, sum_of(group.totals for group in shown)))
+    return shown, (len(groups) if count is None else count) - len(shown), others
 
 
 def report_path(customer_id: str, period: Period) -> str:
@@ -37,9 +33,17 @@ def report_path(customer_id: str, period: Period) -> str:
     return f"/billing/reports/{quote(customer_id, safe='')}/{period}"
 
 
-def user_name(user: str | None, user_key: str) -> str:
-    """A user and the start of their key: two masked users may look the same."""
-    return "no user identified" if user is None else f"{user} · {user_key[:6]}"
+def user_name(user: str | None, has_user: bool) -> str:
+    """A user, or why there is no name: the leads have no user, or the user was erased."""
+    if user is not None:
+        return user
+    return "erased" if has_user else "no user"
+
+
+def user_with_key(user: str | None, has_user: bool, user_key: str) -> str:
+    """A user and the start of their key: two masked or erased users look the same."""
+    name = user_name(user, has_user)
+    return f"{name} · {user_key[:6]}" if has_user else name
 
 
 def counted(number: int, noun: str) -> str:

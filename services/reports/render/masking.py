@@ -1,33 +1,19 @@
 """Masked users, for files: they can be told apart, but not contacted.
 
-Invariant: an email keeps its first letter and its domain, a phone number its first and its
-last two digits.
+Invariant: no file shows a user in full unless somebody who may see people asked for that.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from common.leads.masking import masked_user
 from common.rating.line import Line
+from common.reports.lines import LineFile
 from common.reports.model import Group, Report
-
-_PHONE = re.compile(r"(\+?)([0-9])[0-9]{3,}([0-9]{2})")
-
-
-def masked_user(user: str) -> str:
-    """A user without the contact details: "j***@yahoo.com", "+1 *** **89".
-
-    An external id is shown as it is, unless it looks like an email or a phone number.
-    """
-    name, at, domain = user.rpartition("@")
-    if at:
-        return f"{name[:1]}***@{domain}"
-    phone = _PHONE.fullmatch(user)
-    return f"{phone[1]}{phone[2]} *** **{phone[3]}" if phone else user
 
 
 def with_masked_users(report: Report) -> Report:
-    """The same report with every user masked; its lines stay a stream."""
+    """A report with every user masked; its lines stay a stream."""
     by_user = [_masked_group(group) for group in report.parts.by_user]
     by_lead = [_masked_group(group) for group in report.parts.by_lead]
     return replace(
@@ -36,6 +22,11 @@ def with_masked_users(report: Report) -> Report:
         lines=_masked_lines(report.lines),
         prior_period=list(_masked_lines(report.prior_period)),
     )
+
+
+def with_masked_lines(file: LineFile) -> LineFile:
+    """A file of lines with every user masked; its lines stay a stream."""
+    return replace(file, lines=_masked_lines(file.lines))
 
 
 def _masked_lines(lines: Iterable[Line]) -> Iterator[Line]:

@@ -13,37 +13,39 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from common.billing_period import Period
+from common.billing_period import Period, local
 from common.money import CURRENCY
-from services.reports.render.formatting import local, money
+from services.reports.render.formatting import money, user_name
 
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """The templates with their filters."""
-    made = Environment(
+    templates = Environment(
         loader=PackageLoader("services.reports.console"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
+    templates.filters.update(
         money=money,
         count="{:,}".format,
         local=local,
+        user_name=user_name,
         short=_short,
         plain=_plain,
         iso=_iso,
         sentence=_sentence,
         place=_place,
+        one_line=lambda text: "".join(each if each.isprintable() else " " for each in text),
         segment=lambda text: quote(text, safe=""),
         query=query,
         period_name=lambda month: Period(month).name if month > date.min else "the beginning",
         period=lambda month: str(Period(month)),
     )
-    made.globals.update(currency=CURRENCY)
-    return made
+    templates.globals.update(currency=CURRENCY)
+    return templates
 
 
 def query(values: Mapping[str, Any]) -> str:

@@ -3,15 +3,17 @@
 Lengths are in millimetres; `y` is how far down the current page is written.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from fpdf import FPDF
+from fpdf.fonts import TTFFont
 
 from common.enums import ReportStatus
 from common.reports.model import Report
-from services.reports.render.pdf.text import Colour, Lettering
+from services.reports.render.pdf.text import Align, Colour, Lettering
 
 INK: Colour = (28, 35, 48)
 QUIET: Colour = (91, 100, 114)
@@ -38,7 +40,9 @@ class Paper:
         self.pdf.set_auto_page_break(False)
         self.pdf.c_margin = 0
         self.pdf.set_lang("en")
-        self.pdf.set_title(f"{report.customer_name}: statement of {report.period.name}")
+        self.pdf.set_title(
+            f"{report.customer_name}: {report.details.title.lower()} of {report.period.name}"
+        )
         self.pdf.set_author(report.issuer)
         self.pdf.set_creation_date(report.generated_at)
         self.letters = Lettering(self.pdf)
@@ -67,7 +71,7 @@ class Paper:
                 )
 
     def make_room(self, height: float) -> bool:
-        """Begins another page where there is less room than that; says whether it did."""
+        """Begins another page if there is less room than `height`; says whether it did."""
         if self.y + height <= self.bottom:
             return False
         self.add_page("landscape" if self.is_wide else "portrait")
@@ -82,23 +86,32 @@ class Paper:
         size: float,
         bold: bool = False,
         colour: Colour = INK,
+        align: Align = "left",
+        within: float | None = None,
     ) -> None:
-        """Writes a text whose baseline is that far below where the page is."""
-        self.letters.write(x, self.y + below, text, size=size, bold=bold, colour=colour)
+        """Writes a text; its baseline is `below` millimetres under `y`.
 
-    def put_right(
+        A text wider than `within` is written smaller, so that it fits.
+        """
+        if within is not None:
+            width = self.letters.width(self.letters.shown(text), size=size, bold=bold)
+            size = min(size, math.floor(size * within / width * 100) / 100)
+        baseline = self.y + below
+        self.letters.write(x, baseline, text, size=size, bold=bold, colour=colour, align=align)
+
+    def put_rows(
         self,
-        right: float,
+        x: float,
         below: float,
-        text: str,
+        rows: list[str],
+        step: float,
         *,
         size: float,
         bold: bool = False,
-        colour: Colour = INK,
     ) -> None:
-        self.letters.write(
-            right, self.y + below, text, size=size, bold=bold, colour=colour, align="right"
-        )
+        """Writes rows of text, each `step` millimetres under the one before."""
+        for number, row in enumerate(rows):
+            self.put(x, below + step * number, row, size=size, bold=bold)
 
     def draw_rule(self, left: float, right: float) -> None:
         self.pdf.set_draw_color(*RULE)
@@ -119,6 +132,12 @@ class Paper:
             self.y += 4.3
         self.y += 6
 
+    def close(self) -> None:
+        """Closes the files of the fonts."""
+        for font in self.pdf.fonts.values():
+            if isinstance(font, TTFFont):
+                font.close()
+
     def number_pages(self, about: str, summary_pages: int) -> None:
         """Writes `about` and the number into each page's foot, once all pages are there."""
         last = self.pdf.pages_count
@@ -129,9 +148,9 @@ class Paper:
             rows = self.letters.wrapped(about, width - 2 * MARGIN - 30, size=7)
             self.put(MARGIN, 3, rows[0] + ("…" if rows[1:] else ""), size=7, colour=QUIET)
             page = f"Page {number:,} of {last:,}"
-            self.put_right(width - MARGIN, 3, page, size=7, colour=QUIET)
+            self.put(width - MARGIN, 3, page, size=7, colour=QUIET, align="right")
 
     def pieces(self) -> Iterator[bytes]:
-        made = memoryview(self.pdf.output())
-        for start in range(0, len(made), _BYTES_AT_ONCE):
-            yield bytes(made[start : start + _BYTES_AT_ONCE])
+        content = memoryview(self.pdf.output())
+        for start in range(0, len(content), _BYTES_AT_ONCE):
+            yield bytes(content[start : start + _BYTES_AT_ONCE])

@@ -4,15 +4,17 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+from common.billing_period import local
 from common.enums import ReportStatus
+from common.invoicing.details import StatementDetails
 from common.money import CURRENCY
-from common.rating.line import total_of
-from common.rating.totals import Totals
+from common.rating.line import Totals, total_of
 from common.reports.model import Group, Report
-from services.reports.render.formatting import counted, cut, local, money, report_path, user_name
+from services.reports.render.formatting import counted, cut, money, report_path, user_with_key
 from services.reports.render.pdf.paper import BAND, DRAFT, FINAL, MARGIN, QUIET, Paper
 
 _MAX_GROUPS = 12
+_MAX_UNIT_PRICES = 40
 
 
 def draw_summary(paper: Paper, report: Report) -> None:
@@ -20,13 +22,14 @@ def draw_summary(paper: Paper, report: Report) -> None:
     _draw_head(paper, report)
     _draw_facts(paper, report)
     _draw_bill(paper, report)
+    _draw_unit_prices(paper, report)
     for notice in report.notices:
         paper.draw_paragraph("Note", notice.detail, shaded=True)
     if report.totals.actions:
         parts = report.parts
         _draw_breakdown(paper, report, "By product", parts.by_product, _product)
         _draw_breakdown(paper, report, "By lead type", parts.by_lead_type, _lead_type)
-        _draw_breakdown(paper, report, "By user", parts.by_user, _user)
+        _draw_breakdown(paper, report, "By user", parts.by_user, _user, count=parts.user_count)
     paper.draw_paragraph("How to check this statement", " ".join(_how_to_check(paper, report)))
 
 
@@ -43,7 +46,7 @@ def _draw_head(paper: Paper, report: Report) -> None:
     paper.put(paper.right - width + 4, 6.6, word, size=11, bold=True, colour=colour)
     paper.y += 10
     for row in paper.letters.wrapped(
-        f"Statement of leads, {report.period.name}", 150, size=20, bold=True
+        f"{report.details.title} of leads, {report.period.name}", 150, size=20, bold=True
     ):
         paper.put(MARGIN, 7, row, size=20, bold=True)
         paper.y += 9
@@ -63,27 +66,84 @@ def _draw_head(paper: Paper, report: Report) -> None:
 def _draw_facts(paper: Paper, report: Report) -> None:
     zone = report.timezone
     last = report.period.end - timedelta(days=1)
-    made = local(report.finalized_at or report.generated_at, paper.zone)
+    moment = local(report.finalized_at or report.generated_at, paper.zone)
+    details = report.details
     facts = [
-        ("Billed by", report.issuer),
-        ("Billed to", report.customer_name),
+        *_document_facts(details),
+        ("Billed by", _party(report.issuer, details.issuer_address, details.issuer_tax_id)),
+        (
+            "Billed to",
+            _party(report.customer_name, details.customer_address, details.customer_tax_id),
+        ),
         ("Customer", report.customer_id),
         ("Period", f"{report.period.start.day}\u2013{last.day} {report.period.name}"),
         ("Time zone", f"{zone}; all times on these pages are in it"),
         ("Currency", CURRENCY),
         ("Rate card", f"{report.rate_card.name}, version {report.rate_card.version}"),
         ("Report", report.report_id),
-        ("Status", f"{'final since' if paper.is_final else 'draft, made'} {made}"),
+        ("Status", f"{'final since' if paper.is_final else 'draft, made'} {moment}"),
         ("Content hash", _content_hash(report)),
+        *_signature(report),
+        ("Disputes", _dispute_window(paper, report)),
     ]
     for name, value in facts:
-        rows = paper.letters.wrapped(value, paper.right - MARGIN - 32, size=9)
+        rows = [
+            row
+            for part in value.splitlines()
+            for row in paper.letters.wrapped(part, paper.right - MARGIN - 32, size=9)
+        ]
         paper.make_room(4.6 * len(rows))
         paper.put(MARGIN, 3.6, name, size=9, colour=QUIET)
         for row in rows:
             paper.put(MARGIN + 32, 3.6, row, size=9)
             paper.y += 4.6
     paper.y += 4
+
+
+def _document_facts(details: StatementDetails) -> list[tuple[str, str]]:
+    if details.number is None:
+        return []
+    return [
+        (f"{details.title} no.", details.number),
+        ("Issued", f"{details.issue_date}"),
+        ("Payment", f"due by {details.due_date} ({details.terms})"),
+    ]
+
+
+def _party(name: str, address: str | None, tax_id: str | None) -> str:
+    rows = [name, address, tax_id and f"Tax id {tax_id}"]
+    return "\n".join(row for row in rows if row)
+
+
+def _draw_unit_prices(paper: Paper, report: Report) -> None:
+    """A price a row, at most so many: a card may have a thousand."""
+    prices = report.details.unit_prices
+    if not prices:
+        return
+    paper.make_room(12 + 4.6 * min(len(prices), 3))
+    paper.put(MARGIN, 5, f"Unit prices, {CURRENCY}", size=11, bold=True)
+    paper.y += 7
+    for price in prices[:_MAX_UNIT_PRICES]:
+        scope = [price.engagement_level, price.lead_type, price.product_id]
+        name = ", ".join(part for part in scope if part)
+        rows = paper.letters.wrapped(name, paper.right - MARGIN - 40, size=8.5)
+        paper.make_room(4.4 * len(rows))
+        paper.put_rows(MARGIN, 3.6, rows, 4.4, size=8.5)
+        paper.put(paper.right, 3.6, money(price.amount_cents), size=8.5, align="right")
+        paper.y += 4.4 * len(rows)
+    if len(prices) > _MAX_UNIT_PRICES:
+        text = f"{len(prices) - _MAX_UNIT_PRICES:,} more are in the JSON of this report."
+        paper.put(MARGIN, 3.6, text, size=8.5, colour=QUIET)
+        paper.y += 4.4
+    paper.y += 4
+
+
+def _dispute_window(paper: Paper, report: Report) -> str:
+    if not paper.is_final:
+        return "any billed line, from the day it arrives"
+    if report.dispute_until is None:
+        return "no lines"
+    return f"any billed line, until {local(report.dispute_until, paper.zone)}"
 
 
 def _draw_bill(paper: Paper, report: Report) -> None:
@@ -100,7 +160,7 @@ def _draw_bill(paper: Paper, report: Report) -> None:
         name = f"Prior periods, {counted(prior.actions, 'action')}"
         rows.append((name, prior.billed_cents, False))
     if report.credits:
-        rows.append((counted(len(report.credits), "credit"), -report.credit_cents, False))
+        rows.append((counted(len(report.credits), "credit"), report.credit_cents, False))
     paper.make_room(7 * len(rows) + 14)
     top, height = paper.y, 6.4 * len(rows) + 13
     paper.letters.shade(MARGIN, top, paper.right - MARGIN, height, BAND)
@@ -109,12 +169,12 @@ def _draw_bill(paper: Paper, report: Report) -> None:
         if is_sum:
             paper.draw_rule(MARGIN + 4, paper.right - 4)
         paper.put(MARGIN + 4, 4.6, name, size=9.5, bold=is_sum)
-        paper.put_right(paper.right - 4, 4.6, money(cents), size=9.5, bold=is_sum)
+        paper.put(paper.right - 4, 4.6, money(cents), size=9.5, bold=is_sum, align="right")
         paper.y += 6.4
     paper.draw_rule(MARGIN + 4, paper.right - 4)
     paper.put(MARGIN + 4, 6.6, "Due", size=13, bold=True)
     due = f"{CURRENCY} {money(report.due_cents)}"
-    paper.put_right(paper.right - 4, 6.6, due, size=13, bold=True)
+    paper.put(paper.right - 4, 6.6, due, size=13, bold=True, align="right")
     paper.y = top + height + 5
 
 
@@ -124,9 +184,11 @@ def _draw_breakdown(
     title: str,
     groups: list[Group],
     name_of: Callable[[dict[str, Any]], str],
+    *,
+    count: int | None = None,
 ) -> None:
-    shown, count, others = cut(groups, _MAX_GROUPS)
-    rows = [(name_of(group.members), group.totals) for group in shown]
+    first_groups, count, others = cut(groups, _MAX_GROUPS, report.totals, count)
+    rows = [(name_of(group.members), group.totals) for group in first_groups]
     if count:
         rows.append((f"{count:,} others", others))
     heads = ("Leads", "Actions", "Gross", "Duplicates", "Cap", "Billed")
@@ -137,7 +199,7 @@ def _draw_breakdown(
 
     def draw_heads() -> None:
         for head, edge in zip(heads, edges, strict=True):
-            paper.put_right(edge, 3, head, size=7.5, colour=QUIET)
+            paper.put(edge, 3, head, size=7.5, colour=QUIET, align="right")
         paper.y += 4
         paper.draw_rule(MARGIN, paper.right)
 
@@ -153,10 +215,10 @@ def _draw_breakdown(
             money(totals.cap_cents),
             money(totals.billed_cents),
         )
-        for row, text in enumerate(texts):
-            paper.put(MARGIN, 3.6 + 4.4 * row, text, size=8.5, bold=bold)
-        for cell, edge in zip(cells, edges, strict=True):
-            paper.put_right(edge, 3.6, cell, size=8.5, bold=bold)
+        paper.put_rows(MARGIN, 3.6, texts, 4.4, size=8.5, bold=bold)
+        for cell, edge, before in zip(cells, edges, [edges[0] - 14, *edges], strict=False):
+            within = edge - before - 1.5
+            paper.put(edge, 3.6, cell, size=8.5, bold=bold, align="right", within=within)
         paper.y += 4.4 * len(texts) + 0.6
 
     draw_heads()
@@ -171,7 +233,7 @@ def _how_to_check(paper: Paper, report: Report) -> Iterator[str]:
     yield (
         "Each action is one line on the following pages. Gross is its list price; what "
         "is not billed is saved, as a duplicate or by the cap: gross = billed + saved, on "
-        "every line and in every total. Users are masked; the code behind each tells them "
+        "every line and in every total. Users are masked; the code after each name tells them "
         "apart."
     )
     path = report_path(report.customer_id, report.period)
@@ -180,11 +242,19 @@ def _how_to_check(paper: Paper, report: Report) -> Iterator[str]:
     elif report.content_hash is not None:
         yield (
             "The content hash is a SHA-256 over all amounts and lines, and over the hash of "
-            f"the statement before this one. {path}/verify computes it anew from the stored "
+            f"the statement before this one. {path}/verify computes it again from the stored "
             "lines and from the raw actions; scripts/verify_report.py does so without the "
             f"service, from the report as JSON ({path}.json). Keep the hash: whoever has it "
             "notices when anything was changed afterwards."
         )
+
+
+def _signature(report: Report) -> list[tuple[str, str]]:
+    """A signature is 64 bytes, and its header names the key: a fixed font would not fit more."""
+    if report.content_hash is None:
+        return []
+    signature, head = report.seal
+    return [("Signature", signature or "not signed"), *([("Signed head", head)] if head else [])]
 
 
 def _content_hash(report: Report) -> str:
@@ -203,4 +273,4 @@ def _lead_type(members: dict[str, Any]) -> str:
 
 
 def _user(members: dict[str, Any]) -> str:
-    return user_name(members["user"], members["user_key"])
+    return user_with_key(members["user"], members["has_user"], members["user_key"])

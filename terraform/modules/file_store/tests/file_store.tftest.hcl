@@ -1,0 +1,80 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name = "test-files"
+}
+
+run "is_private_and_encrypted" {
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.this.block_public_acls,
+      aws_s3_bucket_public_access_block.this.block_public_policy,
+      aws_s3_bucket_public_access_block.this.ignore_public_acls,
+      aws_s3_bucket_public_access_block.this.restrict_public_buckets,
+    ])
+    error_message = "Nobody outside may read the files."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_ownership_controls.this.rule).object_ownership == "BucketOwnerEnforced"
+    error_message = "No object may have rights of its own."
+  }
+
+  assert {
+    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
+    error_message = "Files must be encrypted at rest."
+  }
+
+  assert {
+    condition = one([
+      for s in jsondecode(aws_s3_bucket_policy.tls_only.policy).Statement : s if s.Effect == "Deny"
+    ]).Condition.Bool["aws:SecureTransport"] == "false"
+    error_message = "The bucket must refuse requests without TLS."
+  }
+}
+
+run "keeps_exports_longer_than_the_service_and_no_unfinished_upload" {
+  assert {
+    condition     = one([for r in aws_s3_bucket_lifecycle_configuration.this.rule : one(r.expiration).days if r.id == "delete-old-exports"]) == 8
+    error_message = "S3 must delete exports after the service's 7 days."
+  }
+
+  assert {
+    condition     = one([for r in aws_s3_bucket_lifecycle_configuration.this.rule : one(r.abort_incomplete_multipart_upload).days_after_initiation if r.id == "delete-unfinished-uploads"]) == 1
+    error_message = "S3 must delete the parts of unfinished uploads."
+  }
+}
+
+run "survives_a_destroy_with_files_in_it" {
+  assert {
+    condition     = !aws_s3_bucket.this.force_destroy
+    error_message = "A destroy must not delete files unless it is asked to."
+  }
+
+  assert {
+    condition     = output.export_arns == ["${aws_s3_bucket.this.arn}/exports/*"]
+    error_message = "A task may reach exports only."
+  }
+}
+
+run "refuses_to_delete_before_the_service" {
+  command = plan
+
+  variables {
+    export_days = 7
+  }
+
+  expect_failures = [var.export_days]
+}
+
+run "refuses_a_name_with_a_dot" {
+  command = plan
+
+  variables {
+    name = "test.files"
+  }
+
+  expect_failures = [var.name]
+}

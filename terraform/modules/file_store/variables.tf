@@ -1,0 +1,26 @@
+variable "name" {
+  description = "Name of the bucket; no other bucket of any AWS account may have it."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
+    error_message = "name must have 3 to 63 lower-case letters, digits and -: a dot would break TLS at the bucket's own host name."
+  }
+}
+
+variable "export_days" {
+  description = "Days after which S3 deletes an exported file that the service has not deleted."
+  type        = number
+  default     = 8
+
+  validation {
+    condition     = var.export_days >= 8 && floor(var.export_days) == var.export_days
+    error_message = "export_days must be a whole number of at least 8: the service promises a file for 7 days."
+  }
+}
+
+variable "keep_on_destroy" {
+  description = "Whether a bucket with files in it cannot be destroyed."
+  type        = bool
+  default     = true
+}

@@ -1,0 +1,14 @@
+"""A place for files."""
+
+from pathlib import Path
+
+import pytest
+
+from common.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def file_folder(configured_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FILE_STORE_DIR", str(tmp_path / "files"))
+    settings.cache_clear()
+    return tmp_path / "files"
