@@ -1,0 +1,1 @@
+"""`make clients`: what is generated in clients/ from the API's description."""
