@@ -6,23 +6,22 @@ nobody's email in full, and nothing of the people behind leads.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Identity, insert, select, text
+from sqlalchemy import BigInteger, Identity, insert, null, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from common.database.base import Base, shared, stored_at
+from common.database.base import Base, stored_at
 
 
 class AuditEntry(Base):
     """One change: who made it, to what, and what was there before and after."""
 
     __tablename__ = "audit_log"
-    __table_args__ = shared("a change may be of no customer")
 
     entry_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     recorded_at: Mapped[datetime] = stored_at()
@@ -30,14 +29,11 @@ class AuditEntry(Base):
         server_default=text(
             "coalesce(nullif(current_setting('lead_billing.actor', true), ''), "
             "'database role ' || session_user)"
-        ),
-        comment="a key, a command, or a database role",
+        )
     )
-    database_user: Mapped[str] = mapped_column(
-        server_default=text("session_user"), comment="who was signed in to the database"
-    )
-    action: Mapped[str] = mapped_column(comment="created, changed, closed, replayed, erased, ...")
-    subject: Mapped[str] = mapped_column(comment="kind of what was changed")
+    database_user: Mapped[str] = mapped_column(server_default=text("session_user"))
+    action: Mapped[str]
+    subject: Mapped[str]
     subject_id: Mapped[str]
     before: Mapped[dict[str, Any] | None]
     after: Mapped[dict[str, Any] | None]
@@ -56,23 +52,36 @@ def record_change(
 
     The database itself adds who acts (common/database/transactions.py) and who is signed in.
     """
-    if before == after:
-        return
-    states = {"before": before, "after": after}
-    session.execute(
-        insert(AuditEntry).values(
-            action=action,
-            subject=subject,
-            subject_id=str(subject_id),
-            **{name: _shown(state) for name, state in states.items() if state is not None},
-        )
-    )
+    if before != after:
+        record_changes(session, action, subject, [(subject_id, before, after)])
+
+
+_State = Mapping[str, Any] | None
+
+
+def record_changes(
+    session: Session,
+    action: str,
+    subject: str,
+    changes: Iterable[tuple[str | UUID, _State, _State]],
+) -> None:
+    """Notes the same kind of change of several subjects, each with what it was before and after."""
+    rows = [
+        {"action": action, "subject": subject, "subject_id": str(subject_id)}
+        | {
+            name: null() if state is None else _shown(state)
+            for name, state in (("before", before), ("after", after))
+        }
+        for subject_id, before, after in changes
+    ]
+    session.execute(insert(AuditEntry).values(rows))
 
 
 def _shown(state: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: _as_json(value) for name, value in state.items()}
-    if "email" in shown:
-        shown["email"] = re.sub("(?<=^.)[^@]*", "***", shown["email"])
+    for name in ("email", "billing_email", "recipient"):
+        if shown.get(name):
+            shown[name] = re.sub("(?<=^.)[^@]*", "***", shown[name])
     return shown
 
 
@@ -84,7 +93,7 @@ def _as_json(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted; a filter that is None is left out. `end` is exclusive."""
+    """Which entries to list; a filter that is None is left out. `end` is exclusive."""
 
     actor: str | None = None
     action: str | None = None
@@ -95,25 +104,25 @@ class AuditFilter:
 
 
 def list_audit_entries(
-    session: Session, wanted: AuditFilter, after: int | None, most: int
+    session: Session, filters: AuditFilter, after: int | None, limit: int
 ) -> list[AuditEntry]:
-    """At most `most` entries, the newest first, after `after`.
+    """At most `limit` entries, the newest first, after `after`.
 
     `actor` is found anywhere in the text that names who acted: a key's id or name will do.
     """
-    query = select(AuditEntry).order_by(AuditEntry.entry_id.desc()).limit(most)
+    query = select(AuditEntry).order_by(AuditEntry.entry_id.desc()).limit(limit)
     if after is not None:
         query = query.where(AuditEntry.entry_id < after)
-    if wanted.actor is not None:
-        query = query.where(AuditEntry.actor.contains(wanted.actor, autoescape=True))
-    if wanted.action is not None:
-        query = query.where(AuditEntry.action == wanted.action)
-    if wanted.subject is not None:
-        query = query.where(AuditEntry.subject == wanted.subject)
-    if wanted.subject_id is not None:
-        query = query.where(AuditEntry.subject_id == wanted.subject_id)
-    if wanted.start is not None:
-        query = query.where(AuditEntry.recorded_at >= wanted.start)
-    if wanted.end is not None:
-        query = query.where(AuditEntry.recorded_at < wanted.end)
+    if filters.actor is not None:
+        query = query.where(AuditEntry.actor.contains(filters.actor, autoescape=True))
+    if filters.action is not None:
+        query = query.where(AuditEntry.action == filters.action)
+    if filters.subject is not None:
+        query = query.where(AuditEntry.subject == filters.subject)
+    if filters.subject_id is not None:
+        query = query.where(AuditEntry.subject_id == filters.subject_id)
+    if filters.start is not None:
+        query = query.where(AuditEntry.recorded_at >= filters.start)
+    if filters.end is not None:
+        query = query.where(AuditEntry.recorded_at < filters.end)
     return list(session.scalars(query))

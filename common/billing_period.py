@@ -1,9 +1,10 @@
-"""Billing periods: calendar months, and instants as JSON carries them."""
+"""Billing periods: calendar months; and instants, as JSON carries them and as people read them."""
 
 import re
 from dataclasses import dataclass
 from datetime import MAXYEAR, date, datetime
 from typing import Self
+from zoneinfo import ZoneInfo
 
 PERIOD_PATTERN = r"^([0-9]{4})-(0[1-9]|1[0-2])$"  # 0000 is none, too
 _PERIOD = re.compile(PERIOD_PATTERN)
@@ -47,6 +48,18 @@ class Period:
         return f"{self.start:%B} {self.start.year}"
 
 
+def first_open_month(closed_through: date) -> date:
+    """The month that late actions and credits of closed months stand on."""
+    return Period(closed_through).end
+
+
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC, as JSON carries it."""
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def local(moment: datetime, zone: ZoneInfo) -> str:
+    """A moment in a zone, to the second; with the offset in the hour that occurs twice."""
+    there = moment.astimezone(zone)
+    is_twice = there.utcoffset() != there.replace(fold=1 - there.fold).utcoffset()
+    return f"{there:%Y-%m-%d %H:%M:%S}" + (there.isoformat()[-6:] if is_twice else "")

@@ -11,6 +11,24 @@ class EngagementLevel(StrEnum):
     LOW = "Low"
 
 
+class DocumentType(StrEnum):
+    """What a statement is titled (docs/invoices.md)."""
+
+    STATEMENT = "statement"
+    INVOICE = "invoice"
+
+
+class MailStatus(StrEnum):
+    """What became of a mail with a statement (docs/delivery.md)."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    FAILED = "failed"
+
+
 class CapScope(StrEnum):
     """What one cap covers within a customer's period (docs/billing-rules.md, Cap)."""
 
@@ -63,8 +81,12 @@ class ReportStatus(StrEnum):
 
 
 class Role(StrEnum):
-    """What a key is for: sending leads, reading, or everything."""
+    """What a key is for: sending leads, reading, or everything.
+
+    A viewer sees users masked; one with people sees their emails and phone numbers.
+    """
 
     INGEST = "ingest"
     VIEWER = "viewer"
+    VIEWER_WITH_PEOPLE = "viewer+people"
     ADMIN = "admin"

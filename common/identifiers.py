@@ -6,10 +6,11 @@ Invariant: the same text always gives the same UUID, in every process and for ev
 
 import hmac
 import re
-import unicodedata
 import uuid
 from enum import StrEnum
 from functools import lru_cache
+
+from common.normalization import email_key, external_id_key, phone_key, reads_as_phone
 
 MAX_ID_LENGTH = 128
 
@@ -18,6 +19,8 @@ _CANONICAL_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12
 CUSTOMERS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:customer")
 PRODUCTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:product")
 REPORTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:lead-billing:report")
+# Stands where a customer's UUID would, for what is of no customer.
+NO_CUSTOMER = uuid.UUID(int=0)
 
 
 class UserKind(StrEnum):
@@ -62,10 +65,10 @@ def lead_id(customer: uuid.UUID, external_id: str) -> uuid.UUID:
     return uuid.uuid5(customer, external_id)
 
 
-def lead_ids(customer: uuid.UUID, asked: str) -> list[uuid.UUID]:
+def lead_ids(customer: uuid.UUID, text: str) -> list[uuid.UUID]:
     """The UUIDs that an id of a customer's lead may stand for: as it was sent, then as our own."""
-    ours = canonical_uuid(asked)
-    return [lead_id(customer, asked), *([ours] if ours else [])]
+    ours = canonical_uuid(text)
+    return [lead_id(customer, text), *([ours] if ours else [])]
 
 
 def report_id(customer: uuid.UUID, period: str) -> uuid.UUID:
@@ -89,36 +92,28 @@ def fingerprint(secret: bytes) -> str:
     return hmac.digest(secret, b"lead-billing user hash key", "sha256").hex()[:16]
 
 
-def normal_email(text: str) -> str:
-    """Trimmed and lower-cased."""
-    return text.strip().lower()
+def user_identity(
+    email: str | None, phone: str | None, external_id: str | None, region: str | None
+) -> tuple[UserKind, str] | None:
+    """What a user is known by: the first usable of email, phone and external id.
+
+    `region`: the customer's, for national phone numbers. None if nothing of it is usable.
+    """
+    if email is not None and (key := email_key(email)):
+        return UserKind.EMAIL, key
+    if phone is not None and (key := phone_key(phone, region)):
+        return UserKind.PHONE, key
+    if external_id is not None and (key := external_id_key(external_id)):
+        return UserKind.EXTERNAL_ID, key
+    return None
 
 
-def normal_phone(text: str) -> str:
-    """Digits and a leading + only; digits of any script count as the digits they are."""
-    trimmed = text.strip()
-    digits = "".join(str(unicodedata.digit(sign)) for sign in trimmed if sign.isdecimal())
-    return f"+{digits}" if digits and trimmed.startswith("+") else digits
-
-
-def normal_external_id(text: str) -> str:
-    """Trimmed."""
-    return text.strip()
-
-
-def identities(text: str) -> dict[UserKind, str]:
-    """All that a user who is asked for by a text may be known by, as it is stored."""
+def identities(text: str, region: str | None) -> dict[UserKind, str]:
+    """All that a user who is asked for by a text may be known by, as it is compared."""
     named = {
-        UserKind.EMAIL: normal_email(text),
-        UserKind.EXTERNAL_ID: normal_external_id(text),
+        UserKind.EMAIL: email_key(text),
+        # The digits in an email, or in "crm-1234567", are nobody's phone number.
+        UserKind.PHONE: phone_key(text, region) if reads_as_phone(text) else None,
+        UserKind.EXTERNAL_ID: external_id_key(text),
     }
-    # The digits in an email, or in "crm-42", are nobody's phone number.
-    if not any(sign == "@" or sign.isalpha() for sign in text):
-        named[UserKind.PHONE] = normal_phone(text)
-    return {kind: value for kind, value in named.items() if value}
-
-
-@lru_cache(maxsize=4096)
-def action_key(action_type: str) -> str:
-    """An action type as repeats are told by: trimmed, inner spaces folded, case folded."""
-    return " ".join(action_type.split()).casefold()
+    return {kind: key for kind, key in named.items() if key}

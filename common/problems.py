@@ -114,6 +114,12 @@ class NotAcceptable(Problem):
     title = "None of the accepted formats is on offer"
 
 
+class UnsupportedMediaType(Problem):
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "unsupported-media-type"
+    title = "The body is of a type that is not taken here"
+
+
 class Conflict(Problem):
     status = HTTPStatus.CONFLICT
     code = "conflict"
@@ -130,6 +136,27 @@ class DatabaseUnavailable(Problem):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "database-unavailable"
     title = "The database does not answer"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
+
+
+class TookTooLong(DatabaseUnavailable):
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    code = "took-too-long"
+    title = "The answer took too long"
+
+
+class ClientLeft(Problem):
+    """Nobody reads this answer; the log has its status."""
+
+    status = 499
+    code = "client-left"
+    title = "The client did not wait for the answer"
+
+
+class Busy(Problem):
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "busy"
+    title = "Too much is asked for at this moment"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "5"}
 
 

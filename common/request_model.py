@@ -11,9 +11,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from common.identifiers import (
-    MAX_ID_LENGTH,
-)
+from common.identifiers import MAX_ID_LENGTH
 
 MAX_TEXT_LENGTH = 200
 NO_NUL = r"^[^\x00]*$"

@@ -6,13 +6,17 @@ Invariant: a setting has one name, one type and one default, whichever process r
 import json
 import os
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
+from common.number_pattern import require_pattern
+
 MIN_HASH_KEY_LENGTH = 32
+MIN_GOOGLE_KEY_LENGTH = 16
 # What AWS sets where a function or a task runs.
 _DEPLOYED = ("AWS_LAMBDA_FUNCTION_NAME", "ECS_CONTAINER_METADATA_URI_V4")
 
@@ -22,6 +26,18 @@ class MissingUser(StrEnum):
 
     PER_CUSTOMER = "per_customer"
     PER_LEAD = "per_lead"
+
+
+class MailTransport(StrEnum):
+    """How statements are sent (docs/delivery.md)."""
+
+    OFF = "off"
+    FOLDER = "folder"
+    SMTP = "smtp"
+    SES = "ses"
+
+
+_RDS_ROOTS = str(Path(__file__).parent / "database" / "rds_roots.pem")
 
 
 class Settings(BaseSettings):
@@ -39,13 +55,23 @@ class Settings(BaseSettings):
     database_password: SecretStr = Field(
         default=SecretStr(""), description="Password of the database role."
     )
+    database_root_certificates: str = Field(
+        default="",
+        description="Whose certificates the database must show, for its own name: `rds` for the "
+        "bundled roots of Amazon RDS, or a file of roots. Without it, nothing is checked.",
+    )
     database_secret_arn: str | None = Field(
         default=None,
         description="Secrets Manager secret to read the role, its password and the user hash key "
-        "from (its keys: `username`, `password`, `user_hash_key`), in place of the settings.",
+        "from (its keys: `username`, `password`, `user_hash_key` and, if there is one, "
+        "`google_key`), in place of the settings.",
     )
     database_pool_size: int = Field(
-        default=5, ge=1, le=100, description="Connections each process keeps open."
+        default=5,
+        ge=1,
+        le=100,
+        description="Connections each process keeps open, and as many again under load. The "
+        "local server gives its workers fewer if the database does not allow so many.",
     )
     database_connect_timeout_seconds: int = Field(
         default=5, ge=1, description="How long a new connection may take."
@@ -57,6 +83,54 @@ class Settings(BaseSettings):
         description="Customers whose month a billing run closes at the same time, each on a "
         "connection of its own; no more than `DATABASE_POOL_SIZE`.",
     )
+    catch_up_seconds: float = Field(
+        default=2,
+        ge=0,
+        le=3600,
+        description="About how often each task of the service brings the standing totals of open "
+        "months up to date. Reports are exact without it, and slower; 0: never.",
+    )
+    file_store_bucket: str | None = Field(default=None, description="S3 bucket of exported files.")
+    file_store_dir: Path | None = Field(
+        default=None,
+        description="Folder of exported files, where there is no bucket; it must be the same for "
+        "every process. `make run` sets it to a folder of `DATA_DIR`.",
+    )
+    background_work: bool = Field(
+        default=False,
+        description="Whether the service also does the work of the background worker, in threads "
+        "of its own, for where no worker runs. `make run` sets it.",
+    )
+    worker_pause_seconds: float = Field(
+        default=2,
+        gt=0,
+        le=60,
+        description="About how long a step of the background worker waits when it found no work.",
+    )
+    inbox_dir: Path | None = Field(
+        default=None,
+        description="Folder whose files the background worker imports (docs/imports.md). "
+        "`make run` sets it to `inbox` in `DATA_DIR`.",
+    )
+    signing_key_file: Path | None = Field(
+        default=None,
+        description="File with the Ed25519 key (PEM) that final reports and heads are signed "
+        "with (docs/verification.md). `make run` makes one in `DATA_DIR`.",
+    )
+    signing_kms_key: str | None = Field(
+        default=None,
+        description="Key of KMS (ECC_NIST_EDWARDS25519) to sign with, in place of a file. Only "
+        "the task that closes months needs it. Without either, reports are not signed.",
+    )
+    heads_dir: Path | None = Field(
+        default=None,
+        description="Folder that keeps signed heads and public keys besides the database. "
+        "`make run` sets it to `heads` in `DATA_DIR`.",
+    )
+    heads_bucket: str | None = Field(
+        default=None,
+        description="S3 bucket with Object Lock that keeps them, in place of a folder.",
+    )
     queue_url: str | None = Field(
         default=None,
         description="SQS queue where the function puts valid leads while the database is away. "
@@ -66,6 +140,11 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Secret of at least 32 characters that turns a user into the key they are "
         "billed under. Must never change while its data lives.",
+    )
+    google_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Secret of at least 16 characters that the webhooks of Google Ads send as "
+        "their `google_key`, in place of an API key (docs/imports.md). Without it they need a key.",
     )
     missing_user: MissingUser = Field(
         default=MissingUser.PER_CUSTOMER,
@@ -112,6 +191,68 @@ class Settings(BaseSettings):
         description="Who bills, as reports name them. A final report keeps the issuer it was "
         "closed with.",
     )
+    report_issuer_address: str = Field(
+        default="",
+        max_length=500,
+        description="Postal address of who bills, in lines. With it and "
+        "`STATEMENT_NUMBER_PATTERN`, statements are titled Invoice.",
+    )
+    report_issuer_tax_id: str = Field(
+        default="", max_length=64, description="Tax or VAT id of who bills."
+    )
+    statement_number_pattern: str = Field(
+        default="",
+        description="How statements are numbered, such as `{year}-{number:5}`; may also hold "
+        "`{period}`, `{month}` and `{customer}`. `{period}-{customer}-{number}` unless set.",
+    )
+    webhook_function: str | None = Field(
+        default=None,
+        description="Lambda function that posts events to webhooks, for a network without a way "
+        "out. Without one, the background worker posts them itself.",
+    )
+    webhooks_to_loopback: bool = Field(
+        default=False,
+        description="Whether webhooks may lead to this very machine (a loopback address), also "
+        "over http. `make run` sets it if only this machine reaches the server. What is deployed "
+        "refuses to start with it.",
+    )
+    mail_transport: MailTransport = Field(
+        default=MailTransport.OFF,
+        description="How closing has statements sent to customers with a billing email: `off`, "
+        "`ses`, `smtp`, or `folder`, which writes .eml files. `make run` and `make demo` set "
+        "`folder`.",
+    )
+    mail_from: str = Field(
+        default="billing@localhost.localdomain",
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$",
+        description="Address that statements are sent from; of an identity that SES knows.",
+    )
+    mail_folder: str = Field(default=".data/mail", description="Folder of the .eml files.")
+    mail_attachment_max_bytes: int = Field(
+        default=5_000_000,
+        ge=0,
+        le=20_000_000,
+        description="A larger PDF is not attached; the mail links to it by `PUBLIC_URL`.",
+    )
+    mail_events_queue_url: str | None = Field(
+        default=None,
+        description="SQS queue of what SES tells of mails: deliveries, bounces, complaints.",
+    )
+    ses_configuration_set: str = Field(
+        default="", description="SES configuration set that sends these notifications."
+    )
+    smtp_host: str = Field(default="localhost", description="SMTP server.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
+    smtp_starttls: bool = Field(
+        default=True, description="Whether to demand TLS of the SMTP server before anything else."
+    )
+    smtp_user: str = Field(default="", description="User at the SMTP server; none: no sign-in.")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="That user's password.")
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s<>\"']+)?$",
+        description="Address that people reach the service by, for links in mails.",
+    )
     trace: bool = Field(
         default=False,
         description="Whether X-Ray traces are sent: by the functions where Lambda runs them, by "
@@ -125,7 +266,24 @@ class Settings(BaseSettings):
             raise ValueError(f"needs at least {MIN_HASH_KEY_LENGTH} characters")
         return key
 
-    @field_validator("open_access")
+    @field_validator("google_key")
+    @classmethod
+    def _is_no_guess(cls, key: SecretStr) -> SecretStr:
+        if 0 < len(key.get_secret_value()) < MIN_GOOGLE_KEY_LENGTH:
+            raise ValueError(f"needs at least {MIN_GOOGLE_KEY_LENGTH} characters")
+        return key
+
+    @field_validator("statement_number_pattern")
+    @classmethod
+    def _numbers_are_told_apart(cls, pattern: str) -> str:
+        return require_pattern(pattern) if pattern else pattern
+
+    @field_validator("report_issuer_address", "report_issuer_tax_id")
+    @classmethod
+    def _is_trimmed(cls, text: str) -> str:
+        return "\n".join(line.strip() for line in text.strip().splitlines())
+
+    @field_validator("open_access", "webhooks_to_loopback")
     @classmethod
     def _is_on_this_machine(cls, is_open: bool) -> bool:
         if is_open and any(name in os.environ for name in _DEPLOYED):
@@ -133,6 +291,11 @@ class Settings(BaseSettings):
         return is_open
 
     @property
+    def max_connections(self) -> int:
+        """The most connections of one engine: its pool, and as many again under load."""
+        return 2 * self.database_pool_size
+
+    @cached_property
     def user_secret(self) -> bytes:
         """The user hash key as HMAC takes it. Raises LookupError when there is none."""
         if not self.user_hash_key.get_secret_value():
@@ -154,6 +317,13 @@ class Settings(BaseSettings):
             database=self.database_name,
         )
 
+    def tls_arguments(self) -> dict[str, str]:
+        """How libpq checks the database's certificate; empty where the settings name no roots."""
+        roots = self.database_root_certificates
+        if not roots:
+            return {}
+        return {"sslmode": "verify-full", "sslrootcert": _RDS_ROOTS if roots == "rds" else roots}
+
 
 class SecretUnreadable(RuntimeError):
     """Secrets Manager did not give the secret that the settings name."""
@@ -174,11 +344,16 @@ def settings() -> Settings:
             "database_user": secret["username"],
             "database_password": SecretStr(secret["password"]),
             "user_hash_key": SecretStr(secret["user_hash_key"]),
+            "google_key": SecretStr(secret.get("google_key", "")),
         }
     )
 
 
+_last_secrets: dict[str, dict[str, str]] = {}
+
+
 def _secret(arn: str) -> dict[str, str]:
+    """The secret; the last one known while Secrets Manager is away, so that leads can be queued."""
     # Half a second that only those with a secret have to wait.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
@@ -189,6 +364,8 @@ def _secret(arn: str) -> dict[str, str]:
     try:
         answer = boto3.client("secretsmanager", config=patience).get_secret_value(SecretId=arn)
     except (BotoCoreError, ClientError) as error:
+        if arn in _last_secrets:
+            return _last_secrets[arn]
         raise SecretUnreadable(f"the secret could not be read: {error}") from error
-    secret: dict[str, str] = json.loads(answer["SecretString"])
-    return secret
+    _last_secrets[arn] = json.loads(answer["SecretString"])
+    return _last_secrets[arn]

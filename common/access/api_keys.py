@@ -1,12 +1,13 @@
 """API keys: creating, listing, rotating and revoking them.
 
-Invariant: a key is shown once, when it is created; only a hash of it is stored.
+Invariant: a key is shown once, when it is created; only a hash of it is stored. One that has ended
+stays so: the database lets nobody give a key more time (alembic/sql/keys.sql).
 """
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from common.access.models import ApiKey
@@ -14,12 +15,7 @@ from common.access.tokens import Token
 from common.audit_log import record_change
 from common.catalog.customers import get_customer as customer_of
 from common.enums import Role
-from common.problems import (
-    Conflict,
-    FieldError,
-    Invalid,
-    NotFound,
-)
+from common.problems import Conflict, FieldError, Invalid, NotFound
 
 ROTATION_OVERLAP = timedelta(hours=24)
 
@@ -59,14 +55,14 @@ def store_key(
             "an admin key belongs to no customer",
             [FieldError("/customer_id", "admin_of_a_customer", "must be left out for an admin")],
         )
-    whose = None if customer is None else customer_of(session, customer).customer_id
-    key = ApiKey(name=name, role=role, customer_id=whose, **material._asdict())
+    customer_id = None if customer is None else customer_of(session, customer).customer_id
+    key = ApiKey(name=name, role=role, customer_id=customer_id, **material._asdict())
     return _stored(session, key)
 
 
-def list_keys(session: Session, after: KeyPlace | None, most: int) -> list[ApiKey]:
-    """At most `most` keys, the newest first, after `after`; those that ended too."""
-    query = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(most)
+def list_keys(session: Session, after: KeyPlace | None, limit: int) -> list[ApiKey]:
+    """At most `limit` keys, the newest first, after `after`; those that ended too."""
+    query = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.key_id.desc()).limit(limit)
     if after is not None:
         query = query.where(tuple_(ApiKey.created_at, ApiKey.key_id) < tuple(after))
     return list(session.scalars(query))
@@ -96,8 +92,9 @@ def rotate_key(
 
 def revoke_key(session: Session, key_id: str) -> ApiKey:
     """Ends a key now. Raises NotFound, and Conflict for one that has ended."""
-    _end(session, _current_key(session, key_id), func.clock_timestamp())
-    return session.get_one(ApiKey, key_id)
+    key = _current_key(session, key_id)
+    _end(session, key, func.clock_timestamp())
+    return key
 
 
 def has_admin(session: Session) -> bool:
@@ -126,17 +123,23 @@ def _is_current() -> ColumnElement[bool]:
 
 
 def _current_key(session: Session, key_id: str) -> ApiKey:
-    key = session.get(ApiKey, key_id, with_for_update={"of": ApiKey})
+    key = session.get(ApiKey, key_id)
     if key is None:
         raise NotFound(f"there is no key {key_id!r}")
     if key.expires_at is not None and key.expires_at <= datetime.now(UTC):
-        raise Conflict(f"the key {key_id!r} has ended")
+        raise _ended(key_id)
     return key
+
+
+def _ended(key_id: str) -> Conflict:
+    return Conflict(f"the key {key_id!r} has ended")
 
 
 def _end(session: Session, key: ApiKey, moment: ColumnElement[datetime]) -> None:
     before = _audited(key)
-    statement = update(ApiKey).where(ApiKey.key_id == key.key_id).values(expires_at=moment)
-    expires_at = session.scalar(statement.returning(ApiKey.expires_at))
+    expires_at = session.scalar(select(func.end_key(key.key_id, moment)))
+    if expires_at is None:
+        raise _ended(key.key_id)
+    session.refresh(key)
     after = before | {"expires_at": expires_at}
     record_change(session, "ended", "api_key", key.key_id, before=before, after=after)

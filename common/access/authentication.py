@@ -7,32 +7,35 @@ does.
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from common.access.models import ApiKey
-from common.access.rate_limit import MAX_CACHED, RateLimit
-from common.access.tokens import Token
-from common.database.transactions import snapshot
-from common.enums import Role
-from common.problems import (
-    DatabaseUnavailable,
-    Unauthenticated,
-)
-from common.settings import Settings
+from sqlalchemy import select
 
+from common.access.models import ApiKey
+from common.access.tokens import Token
+from common.catalog.models import Customer
+from common.database.breaker import REST_SECONDS
+from common.database.engine import BRIEF_SECONDS, with_retries
+from common.enums import Role
+from common.problems import DatabaseUnavailable, Forbidden, TooManyRequests, Unauthenticated
+from common.settings import Settings
+from common.this_machine import is_loopback, names_this_machine
+
+_MAX_CACHED = 10_000
 # While the database is away, a key that was valid is accepted for this long.
 _TRUSTED_WHILE_AWAY_SECONDS = 3600.0
-# After a failure, the database is not asked for this long: an attempt would delay a request.
-_REST_SECONDS = 3.0
 _NO_HASH = bytes(32)
-_LOOPBACK = ("127.", "::1", "::ffff:127.")
+# What unknown keys may cost: one is not looked for again so soon, and so many are a second.
+_UNKNOWN_SECONDS = 5.0
+_MAX_UNKNOWN = 1_000
+_UNKNOWN_PER_SECOND = 20
+SENDERS = frozenset({Role.INGEST, Role.ADMIN})  # who may post leads
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,17 @@ class Principal:
         """How the audit log names it."""
         return f"key {self.key_id} ({self.name})" if self.key_id else self.name
 
+    @property
+    def sees_people(self) -> bool:
+        """Whether users are shown with their contact details; else they are masked."""
+        return self.role in {Role.VIEWER_WITH_PEOPLE, Role.ADMIN}
+
+    def require_role(self, roles: Collection[Role]) -> None:
+        """Raises Forbidden unless the principal has one of the roles."""
+        if self.role not in roles:
+            allowed = " or ".join(sorted(roles))
+            raise Forbidden(f"this takes a key with the role {allowed}; yours is {self.role}")
+
 
 # On a developer's own machine no key is needed.
 LOCAL_ADMIN = Principal("", "open access on this machine", Role.ADMIN)
@@ -63,10 +77,12 @@ class CachedKey:
     secret_hash: bytes
     expires_at: datetime | None
 
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and datetime.now(UTC) >= self.expires_at
+
     def opens_with(self, token: Token) -> bool:
-        return hmac.compare_digest(self.secret_hash, token.hash) and (
-            self.expires_at is None or datetime.now(UTC) < self.expires_at
-        )
+        return hmac.compare_digest(self.secret_hash, token.hash) and not self.is_expired
 
 
 class _Seen(NamedTuple):
@@ -80,8 +96,8 @@ class _Seen(NamedTuple):
 class ApiKeyCache:
     """Finds the principal of a key, and caches keys for a few seconds.
 
-    A cached key costs no statement. While the database is away, keys that were valid within the
-    last hour stay valid, so that their leads can be queued.
+    A cached key costs no statement, and keys that are not there cost few. While the database is
+    away, keys that were valid within the last hour stay valid, so that their leads can be queued.
     """
 
     def __init__(
@@ -94,10 +110,16 @@ class ApiKeyCache:
         self._trusted_seconds = trusted_seconds
         self._clock = clock
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()  # and when to look for it again
+        self._misses = RateLimit(_UNKNOWN_PER_SECOND, clock)
         self._lock = Lock()
 
     def authenticate(self, token: Token) -> Principal:
-        """The holder of a key. Raises Unauthenticated, and DatabaseUnavailable."""
+        """The holder of a key. Raises Unauthenticated, TooManyRequests and DatabaseUnavailable.
+
+        TooManyRequests only for a key that this process has not seen, while others ask for many
+        unknown ones.
+        """
         known = self._known(token.key_id)
         # An unknown id must take as long as a known one.
         if known is None:
@@ -110,9 +132,7 @@ class ApiKeyCache:
     def by_id(self, key_id: str) -> Principal:
         """The holder of a key that was authenticated before. Raises as `authenticate`."""
         known = self._known(key_id)
-        if known is None or (
-            known.expires_at is not None and datetime.now(UTC) >= known.expires_at
-        ):
+        if known is None or known.is_expired:
             raise _refused()
         return known.principal
 
@@ -122,22 +142,74 @@ class ApiKeyCache:
             seen = self._seen.get(key_id)
         if seen is not None and now < seen.ask_again_at:
             return seen.key
+        if seen is None:
+            with self._lock:
+                if now < self._unknown.get(key_id, now):
+                    return None
+            if self._misses.is_over(""):
+                raise TooManyRequests("too many unknown keys are sent here: try again")
         try:
             found = self._find(key_id)
         except DatabaseUnavailable:
             if seen is None or now - seen.at >= _TRUSTED_WHILE_AWAY_SECONDS:
                 raise
             with self._lock:
-                rest = min(now + _REST_SECONDS, seen.at + _TRUSTED_WHILE_AWAY_SECONDS)
+                rest = min(now + REST_SECONDS, seen.at + _TRUSTED_WHILE_AWAY_SECONDS)
                 self._seen[key_id] = seen._replace(ask_again_at=rest)
             return seen.key
         with self._lock:
             self._seen.pop(key_id, None)
             if found is not None:
                 self._seen[key_id] = _Seen(found, now, now + self._trusted_seconds)
-            while len(self._seen) > MAX_CACHED:
+            else:
+                self._unknown[key_id] = now + _UNKNOWN_SECONDS
+                while len(self._unknown) > _MAX_UNKNOWN:
+                    self._unknown.popitem(last=False)
+            while len(self._seen) > _MAX_CACHED:
                 self._seen.popitem(last=False)
+        if found is None:
+            self._misses.count("")
         return found
+
+
+class RateLimit:
+    """A token bucket per key: `per_second` requests a second, twice as many at once.
+
+    It is this process's own: with n processes a key gets n times as much at the most.
+    """
+
+    def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = Lock()
+
+    def take(self, key_id: str) -> None:
+        """Counts a request. Raises TooManyRequests."""
+        if not self.count(key_id):
+            raise TooManyRequests(f"a key may make {self._per_second} requests a second here")
+
+    def count(self, key_id: str) -> bool:
+        """Counts a request if the limit allows it; whether it does."""
+        if not self._per_second:
+            return True
+        now = self._clock()
+        with self._lock:
+            left = self._left(key_id, now)
+            self._buckets.pop(key_id, None)
+            self._buckets[key_id] = (left if left < 1 else left - 1, now)
+            while len(self._buckets) > _MAX_CACHED:
+                self._buckets.popitem(last=False)
+        return left >= 1
+
+    def is_over(self, key_id: str) -> bool:
+        """Whether the limit would not allow another request; counts nothing."""
+        return bool(self._per_second) and self._left(key_id, self._clock()) < 1
+
+    def _left(self, key_id: str, now: float) -> float:
+        most = 2.0 * self._per_second
+        left, at = self._buckets.get(key_id, (most, now))
+        return min(most, left + (now - at) * self._per_second)
 
 
 class Authenticator:
@@ -158,7 +230,8 @@ class Authenticator:
         machine. Raises Unauthenticated, TooManyRequests, and DatabaseUnavailable.
         """
         if authorization is None:
-            if self._is_open and (address or "").startswith(_LOOPBACK) and _names_this(host):
+            is_named = host is None or names_this_machine(host)
+            if self._is_open and is_loopback(address) and is_named:
                 return LOCAL_ADMIN
             raise Unauthenticated("send a key: Authorization: Bearer lbk_...")
         scheme, _, text = authorization.partition(" ")
@@ -182,19 +255,20 @@ def authenticator() -> Authenticator:
     return Authenticator()
 
 
-def _names_this(host: str | None) -> bool:
-    name = "localhost" if host is None else urlsplit(f"//{host}").hostname or ""
-    return name in {"localhost", "::1"} or name.startswith("127.") or name.endswith(".localhost")
+_KEY_AND_CUSTOMER = select(ApiKey.__table__, Customer.external_id).outerjoin(
+    Customer, Customer.customer_id == ApiKey.customer_id
+)
 
 
 def _find(key_id: str) -> CachedKey | None:
-    with snapshot() as session:
-        key = session.get(ApiKey, key_id)
-        if key is None:
-            return None
-        owner = None if key.customer is None else key.customer.external_id
-        principal = Principal(key.key_id, key.name, key.role, key.customer_id, owner)
-        return CachedKey(principal, key.secret_hash, key.expires_at)
+    query = _KEY_AND_CUSTOMER.where(ApiKey.key_id == key_id)
+    key = with_retries(
+        lambda connection, _: connection.execute(query).one_or_none(), BRIEF_SECONDS, attempts=1
+    )
+    if key is None:
+        return None
+    principal = Principal(key.key_id, key.name, key.role, key.customer_id, key.external_id)
+    return CachedKey(principal, key.secret_hash, key.expires_at)
 
 
 def _refused() -> Unauthenticated:

@@ -1,6 +1,7 @@
 """The text of an API key, and the hash that is stored of it.
 
-Invariant: a key is random enough that a plain hash of it reveals nothing.
+Invariant: a key is random enough that a plain hash of it reveals nothing. Nothing is imported but
+the standard library, since `scripts.stack` runs on a machine that has nothing else.
 """
 
 import hashlib

@@ -3,10 +3,10 @@
 import uuid
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.database.base import Base, ByteOrdered, shared, stored_at
+from common.database.base import Base, ByteOrdered, stored_at
 
 
 class Customer(Base):
@@ -17,19 +17,18 @@ class Customer(Base):
     """
 
     __tablename__ = "customers"
-    __table_args__ = (
-        CheckConstraint("extract(day from closed_through) = 1", "closed_through_starts_a_month"),
-        shared("one row each; ids and emails are unique among all of them"),
-    )
 
     customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(ByteOrdered, unique=True, comment="the caller's id")
+    external_id: Mapped[str] = mapped_column(ByteOrdered)
     name: Mapped[str]
-    email: Mapped[str] = mapped_column(unique=True, comment="lower case")
-    timezone: Mapped[str] = mapped_column(server_default="UTC", comment="IANA time zone")
-    closed_through: Mapped[date | None] = mapped_column(
-        comment="the period of the last final report: it and all before it are closed"
-    )
+    email: Mapped[str]
+    timezone: Mapped[str] = mapped_column(server_default="UTC")
+    phone_region: Mapped[str | None]
+    billing_address: Mapped[str | None]
+    tax_id: Mapped[str | None]
+    payment_terms_days: Mapped[int] = mapped_column(server_default=text("30"))
+    billing_email: Mapped[str | None]
+    closed_through: Mapped[date | None]
     created_at: Mapped[datetime] = stored_at()
 
 
@@ -37,10 +36,9 @@ class Product(Base):
     """What a lead is interested in."""
 
     __tablename__ = "products"
-    __table_args__ = shared("leads of several customers may be about one product")
 
     product_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    external_id: Mapped[str] = mapped_column(ByteOrdered, unique=True, comment="the caller's id")
+    external_id: Mapped[str] = mapped_column(ByteOrdered)
     name: Mapped[str]
     description: Mapped[str | None]
     created_at: Mapped[datetime] = stored_at()
@@ -50,6 +48,6 @@ class LeadType(Base):
     """The kinds of lead that are accepted. A new kind is a new row."""
 
     __tablename__ = "lead_types"
-    __table_args__ = shared("a list of names")
 
     lead_type: Mapped[str] = mapped_column(ByteOrdered, primary_key=True)
+    lead_type_key: Mapped[str] = mapped_column(ByteOrdered)

@@ -60,7 +60,7 @@ def get_product(session: Session, external_id: str) -> Product:
 
 
 def get_product_for_update(session: Session, external_id: str) -> Product | None:
-    """The same of a product."""
+    """The product of that id, locked until the transaction ends; None if there is none."""
     return session.get(Product, identifiers.product_id(external_id), with_for_update=True)
 
 
@@ -76,13 +76,24 @@ def is_shown(product_id: SQLColumnExpression[Any]) -> ColumnElement[bool]:
     return product_id.in_(union(*of_tenant))
 
 
-def list_products(session: Session, after: str | None, most: int) -> list[Product]:
-    """At most `most` products by id, after `after`."""
+def get_shown_product(session: Session, external_id: str) -> Product:
+    """The product of that id, if the request may show it. Raises NotFound."""
+    query = select(Product).where(
+        Product.product_id == identifiers.product_id(external_id), is_shown(Product.product_id)
+    )
+    found = session.scalars(query).first()
+    if found is None:
+        raise NotFound(f"no product {external_id!r} is registered")
+    return found
+
+
+def list_products(session: Session, after: str | None, limit: int) -> list[Product]:
+    """At most `limit` products by id, after `after`."""
     query = (
         select(Product)
         .where(is_shown(Product.product_id))
         .order_by(Product.external_id)
-        .limit(most)
+        .limit(limit)
     )
     if after is not None:
         query = query.where(Product.external_id > after)

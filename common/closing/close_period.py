@@ -15,9 +15,11 @@ from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement
+from common.invoicing.details import document_type, number_parts
 from common.problems import Conflict, FieldError, Unpriced
-from common.rating.scope import Scope
-from common.settings import settings
+from common.rating.periods import RatingScope
+from common.rating.rate_cards import no_rate_card
+from common.settings import MailTransport, settings
 
 # The planner expects only a few lines in a month and would join them in loops.
 PLANNED_WITHOUT = ("nestloop", "mergejoin")
@@ -60,22 +62,30 @@ def close_period(
     if not conditions.is_over:
         raise still_open(period, conditions.timezone)
     if conditions.earlier_open_period is not None:
-        raise _closed_too_early(period, Period(conditions.earlier_open_period))
+        raise closed_too_early(period, Period(conditions.earlier_open_period))
     if conditions.rate_card_id is None:
-        raise Unpriced(f"no rate card is in force in {period}")
+        raise no_rate_card(period)
     late_periods = conditions.late_periods
-    scope = Scope([(customer_id, month) for month in (period.start, *late_periods)])
+    current, number = settings(), number_parts(period.start, conditions.customer)
+    scope = RatingScope([(customer_id, month) for month in (period.start, *late_periods)])
     try:
         closed = _CLOSE_MONTH.execute(
             session,
             parameters
             | scope.parameters()
             | {
-                "is_flat_card": conditions.is_flat and not late_periods,
+                "is_flat_card": conditions.is_flat_card and not late_periods,
                 "report_id": str(identifiers.report_id(customer_id, str(period))),
                 "run_id": str(run_id),
                 "rate_card_id": str(conditions.rate_card_id),
-                "issuer": settings().report_issuer,
+                "issuer": current.report_issuer,
+                "issuer_address": current.report_issuer_address or None,
+                "issuer_tax_id": current.report_issuer_tax_id or None,
+                "document_type": document_type().value,
+                "sends_statement": current.mail_transport is not MailTransport.OFF,
+                "number_before": number.before,
+                "number_after": number.after,
+                "number_width": number.width,
             },
         ).one()
     except IntegrityError as error:
@@ -92,7 +102,7 @@ def still_open(period: Period, zone: str) -> Conflict:
     )
 
 
-def _closed_too_early(period: Period, first: Period) -> Conflict:
+def closed_too_early(period: Period, first: Period) -> Conflict:
     return Conflict(
         f"{first} still has open actions and must be closed before {period}",
         [FieldError("/period", "earlier_period_open", f"close {first} first")],

@@ -3,24 +3,27 @@
 Invariant: nothing here writes, and closing a customer's month now would give the amounts shown.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.models import Customer
+from common.closing.close_period import closed_too_early, still_open
 from common.closing.runs import customers_to_close
 from common.disputes.credits import pending_cents
-from common.final_reports.closed_months import ClosedMonths, closed_months
-from common.final_reports.late_actions import late_periods
+from common.final_reports.closed_months import ClosedMonths, closed_months, late_periods
 from common.problems import Unpriced
-from common.rating.active_periods import active_periods
-from common.rating.period_totals import Entry, draft_entries
-from common.rating.scope import Scope
-from common.rating.totals import Totals
+from common.rating.line import Totals
+from common.rating.periods import PeriodTotals, RatingScope, active_periods, period_totals
+from common.rating.standing_totals.backlog import backlog_scope
+from common.rating.standing_totals.read import month_totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Prospect:
 
     @property
     def due_cents(self) -> int:
-        return self.totals.billed_cents + self.prior_billed_cents - self.credit_cents
+        return self.totals.billed_cents + self.prior_billed_cents + self.credit_cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +61,18 @@ def preview(session: Session, period: Period, now: datetime) -> Preview:
     """What closing the month of every customer would do."""
     customers = customers_to_close(session, period, None)
     closed = closed_months(session)
-    still_open = [
+    open_customers = [
         customer for customer in customers if closed.is_open(customer.customer_id, period.start)
     ]
     earlier = _earliest_open_months(session, closed, period)
-    credits = pending_cents(session, None)
-    pairs = [(customer.customer_id, period.start) for customer in still_open]
-    pairs += [
-        (owner, month) for owner, month in late_periods(session, None) if month < period.start
-    ]
-    entries, unpriced = _entries(session, pairs)
+    credits: Counter[UUID] = Counter()
+    for (owner, month), cents in pending_cents(session, None).items():
+        if month <= period.start:
+            credits[owner] -= cents
+    late = [(owner, month) for owner, month in late_periods(session, None) if month < period.start]
+    entries, unpriced = _entries(session, open_customers, period, late)
     prospects = []
-    for customer in still_open:
+    for customer in open_customers:
         owner = customer.customer_id
         months = {entry.period: entry.totals for entry in entries.get(owner, [])}
         totals = months.pop(period.start, Totals())
@@ -78,28 +81,51 @@ def preview(session: Session, period: Period, now: datetime) -> Preview:
                 customer,
                 totals,
                 sum(prior.billed_cents for prior in months.values()),
-                credits.get(owner, 0),
+                credits[owner],
                 _blocked(customer, period, now, earlier.get(owner)) or unpriced.get(owner),
             )
         )
-    return Preview(prospects, len(customers) - len(still_open))
+    return Preview(prospects, len(customers) - len(open_customers))
 
 
 def month_to_close(session: Session, now: datetime) -> Period:
     """The oldest open month with actions, of any customer; if there is none, last month."""
-    still_open = closed_months(session).open_among(active_periods(session, None, None, None))
-    if not still_open:
+    open_months = closed_months(session).open_among(active_periods(session, None, None, None))
+    if not open_months:
         return Period(now.date().replace(day=1)).before
-    return Period(min(month for _, month in still_open))
+    return Period(min(month for _, month in open_months))
+
+
+def unclosed_months(
+    session: Session, active: Sequence[tuple[UUID, date]], now: datetime
+) -> list[tuple[Period, int]]:
+    """The months that are over and open, oldest first, and how many customers have each open.
+
+    `active` are the months with actions, each with its customer. A month is over when it has ended
+    in the customer's time zone.
+    """
+    owners = select(Customer.customer_id, Customer.timezone, Customer.closed_through)
+    running: dict[str, date] = {}  # the month it is in each zone
+    between: dict[UUID, tuple[date, date]] = {}  # the closed month and the running one
+    for owner, zone, closed_through in session.execute(owners):
+        if zone not in running:
+            running[zone] = now.astimezone(ZoneInfo(zone)).date().replace(day=1)
+        between[owner] = closed_through or date.min, running[zone]
+    unclosed = Counter(
+        month
+        for owner, month in active
+        if owner in between and between[owner][0] < month < between[owner][1]
+    )
+    return [(Period(month), unclosed[month]) for month in sorted(unclosed)]
 
 
 def _blocked(
     customer: Customer, period: Period, now: datetime, earlier: Period | None
 ) -> str | None:
     if now.astimezone(ZoneInfo(customer.timezone)).date() < period.end:
-        return f"{period.name} is not over yet in {customer.timezone}"
+        return still_open(period, customer.timezone).detail
     if earlier is not None:
-        return f"{earlier.name} is still open and must be closed first"
+        return closed_too_early(period, earlier).detail
     return None
 
 
@@ -115,18 +141,19 @@ def _earliest_open_months(
 
 
 def _entries(
-    session: Session, pairs: list[tuple[UUID, date]]
-) -> tuple[dict[UUID, list[Entry]], dict[UUID, str]]:
-    """Each customer's months, rated in one statement; one by one if an action has no price."""
-    found: dict[UUID, list[Entry]] = {}
+    session: Session, customers: list[Customer], period: Period, late: list[tuple[UUID, date]]
+) -> tuple[dict[UUID, list[PeriodTotals]], dict[UUID, str]]:
+    """Each customer's month and late actions, read at once; one by one if one has no price."""
+    found: dict[UUID, list[PeriodTotals]] = {}
     unpriced: dict[UUID, str] = {}
     try:
-        entries = draft_entries(session, Scope(pairs))
+        behind = backlog_scope(session, None, period.start)
+        entries = month_totals(session, behind, period=period.start, late=late)
     except Unpriced:
         entries = []
-        for pair in pairs:
+        for pair in [*((customer.customer_id, period.start) for customer in customers), *late]:
             try:
-                entries += draft_entries(session, Scope([pair]))
+                entries += period_totals(session, RatingScope([pair]))
             except Unpriced as problem:
                 unpriced[pair[0]] = problem.detail
     for entry in entries:

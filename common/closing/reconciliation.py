@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
 from common.disputes.credits import CreditCount, count_credits
-from common.rating.active_periods import active_periods
-from common.rating.scope import Scope
+from common.rating.periods import RatingScope, active_periods
 
 _RECONCILE = text(load_statement("closing", "reconcile"))
 _MAX_NAMED = 100  # of the misplaced actions
@@ -59,7 +58,7 @@ def reconcile(session: Session, customer_id: UUID | None) -> Reconciliation:
     pairs = active_periods(session, customer_id, None, None)
     row = session.execute(
         _RECONCILE,
-        Scope(pairs).parameters()
+        RatingScope(pairs).parameters()
         | {"customer_id": customer_id and str(customer_id), "max_named": _MAX_NAMED},
     ).one()
     return Reconciliation(

@@ -10,10 +10,9 @@ from sqlalchemy.orm import Session
 
 from common.catalog.models import Customer
 from common.database.transactions import tenant
-from common.final_reports.models import BillingReport, BillingRun, ParkedCustomer
-from common.final_reports.runs import is_shown
+from common.final_reports.models import BillingReport, BillingRun, ParkedCustomer, run_is_shown
 from common.problems import NotFound
-from common.rating.totals import Totals
+from common.rating.line import Totals
 
 
 class RunKey(NamedTuple):
@@ -33,7 +32,10 @@ class Parked(NamedTuple):
 
 
 class RunSums(NamedTuple):
-    """The sums of the reports that a run made final: of their own lines, and of what is due."""
+    """The sums of the reports that a run made final: of their own lines, and of what is due.
+
+    What is credited is below zero.
+    """
 
     reports: int
     totals: Totals
@@ -61,23 +63,23 @@ class PastRun:
         return round((self.run.finished_at - self.run.started_at).total_seconds(), 3)
 
 
-def runs(session: Session, after: RunKey | None, most: int) -> list[PastRun]:
-    """At most `most` runs behind `after`, newest first.
+def past_runs(session: Session, after: RunKey | None, limit: int) -> list[PastRun]:
+    """At most `limit` runs behind `after`, newest first.
 
-    A tenant sees only what they did about it.
+    A tenant sees only the part of each run about itself.
     """
     query = (
         select(BillingRun)
-        .where(is_shown())
+        .where(run_is_shown())
         .order_by(BillingRun.started_at.desc(), BillingRun.run_id.desc())
-        .limit(most)
+        .limit(limit)
     )
     if after is not None:
         query = query.where(tuple_(BillingRun.started_at, BillingRun.run_id) < tuple(after))
-    return _past_runs(session, list(session.scalars(query)))
+    return _with_sums(session, list(session.scalars(query)))
 
 
-def _past_runs(session: Session, found: list[BillingRun]) -> list[PastRun]:
+def _with_sums(session: Session, runs: list[BillingRun]) -> list[PastRun]:
     parked = [
         Parked(*row)
         for row in session.execute(
@@ -88,16 +90,16 @@ def _past_runs(session: Session, found: list[BillingRun]) -> list[PastRun]:
                 ParkedCustomer.parked_at,
             )
             .join(Customer, Customer.customer_id == ParkedCustomer.customer_id)
-            .where(ParkedCustomer.run_id.in_([run.run_id for run in found]))
+            .where(ParkedCustomer.run_id.in_([run.run_id for run in runs]))
             .order_by(Customer.external_id)
         )
     ]
-    sums = _sums(session, [run.run_id for run in found])
+    sums = _sums(session, [run.run_id for run in runs])
     if tenant() is not None:
-        found = [_tenant_part(run, parked) for run in found]
+        runs = [_tenant_part(run, parked) for run in runs]
     return [
-        PastRun(run, sums[run.run_id], [each for each in parked if each.run_id == run.run_id])
-        for run in found
+        PastRun(run, sums[run.run_id], [entry for entry in parked if entry.run_id == run.run_id])
+        for run in runs
     ]
 
 
@@ -126,7 +128,7 @@ def _sums(session: Session, run_ids: list[UUID]) -> dict[UUID, RunSums]:
         query.where(report.run_id.in_(run_ids)).group_by(report.run_id)
     ):
         *totals, prior, credit, due = map(int, rest)
-        sums[run_id] = RunSums(count, Totals(*totals), prior, credit, due)
+        sums[run_id] = RunSums(count, Totals(*totals), prior, -credit, due)
     return sums
 
 
@@ -142,7 +144,7 @@ def _tenant_part(run: BillingRun, parked: list[Parked]) -> BillingRun:
         started_at=run.started_at,
         finished_at=run.finished_at,
         already_closed=0,
-        failed=sum(each.run_id == run.run_id for each in parked),
+        failed=sum(entry.run_id == run.run_id for entry in parked),
     )
 
 
@@ -166,7 +168,7 @@ class RunProgress:
 
 def run_progress(session: Session, run_id: UUID) -> RunProgress:
     """One run with all it has done so far. Raises NotFound."""
-    query = select(BillingRun).where(BillingRun.run_id == run_id, is_shown())
+    query = select(BillingRun).where(BillingRun.run_id == run_id, run_is_shown())
     run = session.scalars(query).first()
     if run is None:
         raise NotFound(f"no billing run has the id {run_id}")
@@ -182,7 +184,7 @@ def run_progress(session: Session, run_id: UUID) -> RunProgress:
         .order_by(Customer.external_id)
     )
     closed = [ClosedReport(*row) for row in session.execute(reports)]
-    (past,) = _past_runs(session, [run])
-    signs = [run.started_at, *(each.finalized_at for each in closed)]
-    signs += [each.parked_at for each in past.parked]
+    (past,) = _with_sums(session, [run])
+    signs = [run.started_at, *(report.finalized_at for report in closed)]
+    signs += [entry.parked_at for entry in past.parked]
     return RunProgress(past, closed, max(signs))

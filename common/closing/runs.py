@@ -21,11 +21,13 @@ from common import identifiers
 from common.billing_period import Period
 from common.catalog.models import Customer
 from common.closing.close_period import NOTHING_CLOSED, ClosedMonth, close_period, still_open
-from common.database.transactions import transaction
+from common.database.transactions import long_work, transaction
+from common.database.waiting import until
 from common.final_reports.models import BillingReport, BillingRun, ParkedCustomer
 from common.observability.metrics import Metric, record
 from common.problems import NotFound, Problem
-from common.rating.active_periods import active_periods
+from common.proof.sealing import seal_quietly
+from common.rating.periods import active_periods
 from common.settings import settings
 
 logger = logging.getLogger("lead_billing.closing")
@@ -100,7 +102,7 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
     Raises NotFound for an unknown customer, and Conflict if the month has not ended in any time
     zone.
     """
-    with transaction() as session:
+    with long_work(), until(None), transaction() as session:
         _require_over_somewhere(session, period)
         customers = customers_to_close(session, period, customer_ids)
         run_id = session.execute(
@@ -112,9 +114,10 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
 def finish_run(started: StartedRun) -> RunResult:
     """Closes or parks each customer of the run, and writes the counts into the history."""
     began = time.monotonic()
-    results = _close_or_park_all(started.customers, started.period, started.run_id)
+    with long_work(), until(None):  # no client that leaves ends a run
+        results = _close_or_park_all(started.customers, started.period, started.run_id)
     run = RunResult(started.run_id, started.period, results)
-    with transaction() as session:
+    with until(None), transaction() as session:
         session.execute(
             update(BillingRun)
             .where(BillingRun.run_id == run.run_id)
@@ -127,6 +130,8 @@ def finish_run(started: StartedRun) -> RunResult:
             )
         )
     _record_metrics(run, time.monotonic() - began)
+    with long_work(), until(None):
+        seal_quietly()
     return run
 
 

@@ -13,7 +13,7 @@ from common.billing_period import Period
 from common.closing.runs import RunResult, run_billing
 from common.database.transactions import acting_as, snapshot
 from common.final_reports.closed_months import closed_months
-from common.rating.active_periods import active_periods
+from common.rating.periods import active_periods
 
 MAX_GRACE_DAYS = 27  # so that a run a month, on a day that every month has, closes the one before
 

@@ -14,9 +14,11 @@ from common import identifiers
 from common.closing.close_period import PLANNED_WITHOUT
 from common.database.prepared import PreparedStatement
 from common.database.sql_loader import load_statement
-from common.final_reports.models import BillingReport, BillingReportLineBlock
-from common.rating.rated_lines import LINES_AT_ONCE
-from common.rating.scope import Scope
+from common.final_reports.models import BillingReport, BillingReportLineBlock, ReportSeal
+from common.proof.checking import differing_seal
+from common.rating.line import LINES_AT_ONCE
+from common.rating.periods import RatingScope
+from common.settings import settings
 
 _MAX_DIFFERENCES = 100  # of each kind, that are named
 _VERIFY = PreparedStatement(
@@ -63,6 +65,8 @@ class Verification:
     lines: list[DifferingLine]
     credits: list[int]
     names: list[str]
+    is_signed: bool
+    proof: list[str]
 
     @property
     def is_verified(self) -> bool:
@@ -73,12 +77,15 @@ class Verification:
             and not self.differing_count
             and not self.credits
             and not self.names
+            and not self.proof
         )
 
     @property
     def detail(self) -> str:
         if self.is_verified:
-            return "the report is what was closed"
+            return "the report is what was closed" + (
+                ", signed and unchanged" if self.is_signed else "; it is not signed"
+            )
         parts = []
         if self.differing_count:
             parts.append(f"{self.differing_count} lines differ")
@@ -88,6 +95,7 @@ class Verification:
             parts.append(f"leads or products have other names: {', '.join(self.names)}")
         if self.fields:
             parts.append(f"fields differ: {', '.join(self.fields)}")
+        parts += self.proof
         if self.previous_hash != self.hash_before:
             parts.append("the report before it is not the one that it was closed after")
         return "; ".join(parts) or "the report does not agree with its hash"
@@ -103,7 +111,7 @@ def verify_report(session: Session, report: BillingReport) -> Verification:
         BillingReportLineBlock.report_id == report.report_id,
     )
     periods = {report.period, *session.scalars(months.distinct())}
-    scope = Scope([(report.customer_id, period) for period in periods], as_of=report.period)
+    scope = RatingScope([(report.customer_id, period) for period in periods], as_of=report.period)
     row = _VERIFY.execute(
         session,
         scope.parameters()
@@ -113,7 +121,11 @@ def verify_report(session: Session, report: BillingReport) -> Verification:
             "period": report.period,
             "max_differences": _MAX_DIFFERENCES,
         },
-    ).one()
+    ).one_or_none()
+    if row is None:
+        lost = "its customer or its rate card is not there"
+        empty = ("",) * 3
+        return Verification(*empty, None, None, 0, [], 0, [], [], [], is_signed=False, proof=[lost])
     return Verification(
         row.content_hash,
         row.stored_hash,
@@ -126,6 +138,8 @@ def verify_report(session: Session, report: BillingReport) -> Verification:
         [DifferingLine(**line) for line in row.differing],
         row.differing_credits,
         list(islice(_changed_names(session, report), _MAX_DIFFERENCES)),
+        session.get(ReportSeal, (report.customer_id, report.report_id)) is not None,
+        differing_seal(session, report, settings()),
     )
 
 

@@ -1,11 +1,13 @@
 """What a caller sends to open or resolve a dispute."""
 
-from typing import Annotated, Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from common.enums import DisputeReason
 from common.request_model import NO_NUL, Id, RequestModel
 
 MAX_NOTE_LENGTH = 1_000
@@ -19,8 +21,30 @@ Actor = Annotated[Id, Field(description="Who asks for it.")]
 Reason = Literal["duplicate", "invalid_contact", "out_of_area", "spam", "not_requested", "other"]
 
 
+class ReasonWords(NamedTuple):
+    """How pages name a reason, and how a sentence ends that begins with "disputed as"."""
+
+    name: str
+    in_sentence: str
+
+
+REASONS = {
+    DisputeReason.DUPLICATE: ReasonWords("Duplicate contact", "a duplicate"),
+    DisputeReason.INVALID_CONTACT: ReasonWords("Invalid contact", "an invalid contact"),
+    DisputeReason.OUT_OF_AREA: ReasonWords("Outside agreed territory", "out of area"),
+    DisputeReason.SPAM: ReasonWords("Spam", "spam"),
+    DisputeReason.NOT_REQUESTED: ReasonWords("Not requested", "not requested"),
+    DisputeReason.OTHER: ReasonWords("Other (see note)", "wrongly billed"),
+}
+
+
+def dispute_until(finalized_at: datetime, window_days: int) -> datetime:
+    """When the dispute window of a final report ends (docs/billing-rules.md, Return)."""
+    return finalized_at + timedelta(days=window_days)
+
+
 class NewDispute(RequestModel):
-    """A dispute of one final line, or of all final lines of a lead."""
+    """A dispute of one billed line, or of all billed lines of a lead."""
 
     lead_id: Id
     customer_id: Annotated[

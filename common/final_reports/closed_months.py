@@ -11,8 +11,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from common.billing_period import Period
+from common.billing_period import first_open_month
 from common.catalog.models import Customer
+from common.final_reports.models import LateAction
+
+__all__ = ["ClosedMonths", "closed_months", "first_open_month", "late_periods"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,7 @@ class ClosedMonths:
         return [(customer, month) for customer, month in months if self.is_open(customer, month)]
 
     def first_open(self, customer_id: UUID) -> date:
-        """The month that late actions and credits of closed months stand on."""
-        return Period(self.last[customer_id]).end
+        return first_open_month(self.last[customer_id])
 
 
 def closed_months(session: Session, customer_id: UUID | None = None) -> ClosedMonths:
@@ -42,3 +44,12 @@ def closed_months(session: Session, customer_id: UUID | None = None) -> ClosedMo
     if customer_id is not None:
         query = query.where(Customer.customer_id == customer_id)
     return ClosedMonths({row.customer_id: row.closed_through for row in session.execute(query)})
+
+
+def late_periods(session: Session, customer_id: UUID | None) -> list[tuple[UUID, date]]:
+    """The closed months with late actions, of one customer or all, each with its customer."""
+    late = select(LateAction.customer_id, LateAction.period).distinct()
+    if customer_id is not None:
+        late = late.where(LateAction.customer_id == customer_id)
+    rows = session.execute(late.order_by(LateAction.customer_id, LateAction.period))
+    return [(row.customer_id, row.period) for row in rows]

@@ -2,25 +2,36 @@
 
 import uuid
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
+    ColumnElement,
     DateTime,
-    ForeignKey,
-    ForeignKeyConstraint,
-    Index,
     Integer,
     Text,
-    UniqueConstraint,
+    column,
     func,
+    select,
+    table,
     text,
+    true,
+    union,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.database.base import LEVEL, Base, ByteOrdered, View, refers_to, shared, stored_at
+from common.database.base import (
+    LEVEL,
+    Base,
+    ByteOrdered,
+    OfCustomer,
+    View,
+    reference,
+    refers_to,
+    stored_at,
+)
+from common.database.transactions import tenant
 from common.enums import EngagementLevel, Outcome
 
 
@@ -35,34 +46,23 @@ class LateAction(Base):
     customer_id: Mapped[uuid.UUID] = mapped_column(
         primary_key=True, info=refers_to("customers.customer_id")
     )
-    period: Mapped[date] = mapped_column(primary_key=True, comment="the closed month it belongs to")
+    period: Mapped[date] = mapped_column(primary_key=True)
     lead_id: Mapped[uuid.UUID] = mapped_column(primary_key=True, info=refers_to("leads.lead_id"))
     action_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-
-
-def _adds_up(prefix: str = "") -> tuple[CheckConstraint, CheckConstraint]:
-    gross, billed, duplicate, cap = (
-        f"{prefix}{part}_cents" for part in ("gross", "billed", "duplicate", "cap")
-    )
-    return (
-        CheckConstraint(f"{gross} = {billed} + {duplicate} + {cap}", f"{prefix}adds_up"),
-        CheckConstraint(f"least({billed}, {duplicate}, {cap}) >= 0", f"{prefix}is_not_negative"),
-    )
 
 
 class BillingRun(Base):
     """One run over customers that closes a period: who started it, and what came of it."""
 
     __tablename__ = "billing_runs"
-    __table_args__ = shared("a run closes a period of many customers")
 
     run_id: Mapped[uuid.UUID] = mapped_column(
         primary_key=True, server_default=func.gen_random_uuid()
     )
     period: Mapped[date]
-    actor: Mapped[str] = mapped_column(comment="who or what asked for it")
+    actor: Mapped[str]
     started_at: Mapped[datetime] = stored_at()
-    finished_at: Mapped[datetime | None] = mapped_column(comment="null: running, or cut short")
+    finished_at: Mapped[datetime | None]
     closed: Mapped[int] = mapped_column(server_default=text("0"))
     already_closed: Mapped[int] = mapped_column(server_default=text("0"))
     failed: Mapped[int] = mapped_column(server_default=text("0"))
@@ -74,15 +74,39 @@ class ParkedCustomer(Base):
 
     __tablename__ = "parked_customers"
 
-    customer_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("customers.customer_id", ondelete="RESTRICT"), primary_key=True
-    )
+    customer_id: Mapped[OfCustomer]
     period: Mapped[date] = mapped_column(primary_key=True)
-    run_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("billing_runs.run_id", ondelete="RESTRICT")
-    )
+    run_id: Mapped[uuid.UUID] = mapped_column(reference("billing_runs.run_id"))
     reason: Mapped[str]
     parked_at: Mapped[datetime] = stored_at()
+
+
+class StatementNumber(Base):
+    """The last number that an issuer gave a statement. Its row serialises closing."""
+
+    __tablename__ = "statement_numbers"
+
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    last_number: Mapped[int] = mapped_column(BigInteger)
+
+
+class ReportSeal(Base):
+    """A final report's signature, its leaf in the tree of all final reports, and what it stands on.
+
+    Made after the report was closed (common/proof/sealing.py).
+    """
+
+    __tablename__ = "report_seals"
+
+    customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    leaf_index: Mapped[int] = mapped_column(BigInteger)
+    head_number: Mapped[int] = mapped_column(reference("signed_heads.head_number"))
+    facts: Mapped[dict[str, Any]]
+    signature: Mapped[str]
+
+
+_HEADS = table("signed_heads", column("head_number"), column("statement"))
 
 
 class BillingReport(Base):
@@ -92,111 +116,95 @@ class BillingReport(Base):
     """
 
     __tablename__ = "billing_reports"
-    __table_args__ = (
-        UniqueConstraint("customer_id", "period"),
-        CheckConstraint("extract(day from period) = 1", "period_starts_a_month"),
-        *_adds_up(),
-    )
 
-    customer_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("customers.customer_id", ondelete="RESTRICT"), primary_key=True
-    )
-    report_id: Mapped[uuid.UUID] = mapped_column(
-        primary_key=True, comment="derived from customer_id and period: unique by itself too"
-    )
-    run_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("billing_runs.run_id", ondelete="RESTRICT")
-    )
+    customer_id: Mapped[OfCustomer]
+    report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[uuid.UUID] = mapped_column(reference("billing_runs.run_id"))
     customer_name: Mapped[str]
-    period: Mapped[date] = mapped_column(comment="first day of the month, in `timezone`")
-    timezone: Mapped[str] = mapped_column(comment="the customer's IANA time zone when closed")
-    rate_card_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("rate_cards.rate_card_id", ondelete="RESTRICT")
-    )
-    product_names: Mapped[dict[str, Any]] = mapped_column(comment="by product id")
-    lead_count: Mapped[int] = mapped_column(comment="of this period's lines")
+    period: Mapped[date]
+    timezone: Mapped[str]
+    rate_card_id: Mapped[uuid.UUID] = mapped_column(reference("rate_cards.rate_card_id"))
+    product_names: Mapped[dict[str, Any]]
+    lead_count: Mapped[int]
     action_count: Mapped[int]
-    prior_action_count: Mapped[int] = mapped_column(comment="of prior-period lines")
-    gross_cents: Mapped[int] = mapped_column(BigInteger, comment="of this period's lines")
+    prior_action_count: Mapped[int]
+    gross_cents: Mapped[int] = mapped_column(BigInteger)
     billed_cents: Mapped[int] = mapped_column(BigInteger)
     duplicate_cents: Mapped[int] = mapped_column(BigInteger)
     cap_cents: Mapped[int] = mapped_column(BigInteger)
     prior_billed_cents: Mapped[int] = mapped_column(BigInteger)
     credit_count: Mapped[int] = mapped_column(server_default=text("0"))
     credit_cents: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    due_cents: Mapped[int] = mapped_column(
-        BigInteger, comment="billed of this period and of its prior-period lines, less credits"
-    )
-    issuer: Mapped[str] = mapped_column(comment="who bills, as set when it was closed")
-    previous_hash: Mapped[str | None] = mapped_column(
-        comment="content_hash of the customer's report before this one"
-    )
-    hash_version: Mapped[int] = mapped_column(
-        server_default=text("1"), comment="how content_hash is made (docs/verification.md)"
-    )
-    header: Mapped[list[Any]] = mapped_column(
-        JSONB, comment="what content_hash is over, besides lines and credits"
-    )
-    content_hash: Mapped[str] = mapped_column(comment="SHA-256, hex")
+    due_cents: Mapped[int] = mapped_column(BigInteger)
+    document_type: Mapped[str]
+    number: Mapped[str]
+    issue_date: Mapped[date]
+    payment_terms_days: Mapped[int]
+    due_date: Mapped[date]
+    issuer: Mapped[str]
+    issuer_address: Mapped[str | None]
+    issuer_tax_id: Mapped[str | None]
+    customer_address: Mapped[str | None]
+    customer_tax_id: Mapped[str | None]
+    unit_prices: Mapped[list[Any]] = mapped_column(JSONB)
+    previous_hash: Mapped[str | None]
+    hash_version: Mapped[int] = mapped_column(server_default=text("1"))
+    header: Mapped[list[Any]] = mapped_column(JSONB)
+    content_hash: Mapped[str]
     finalized_at: Mapped[datetime] = stored_at()
 
 
-_LINED = (
-    "lead_ids",
-    "action_ids",
-    "product_ids",
-    "user_keys",
-    "lead_types",
-    "action_types",
-    "engagement_levels",
-    "timestamps",
-    "gross_cents",
-    "billed_cents",
-    "cap_used_before_cents",
-    "rates",
-    "duplicate_of_lead_ids",
-    "duplicate_of_action_ids",
-    "duplicate_of_timestamps",
+_OF_REPORT = (
+    ReportSeal.customer_id == BillingReport.customer_id,
+    ReportSeal.report_id == BillingReport.report_id,
 )
+_SIGNATURE = (
+    select(ReportSeal.signature).where(*_OF_REPORT).correlate_except(ReportSeal).scalar_subquery()
+)
+# As `short_form` of common/proof/heads.py has it.
+_HEAD = (
+    select(
+        func.concat(
+            _HEADS.c.head_number,
+            "-",
+            func.left(
+                func.encode(func.sha256(func.convert_to(_HEADS.c.statement, "UTF8")), "hex"), 16
+            ),
+        )
+    )
+    .select_from(ReportSeal)
+    .join(_HEADS, _HEADS.c.head_number == ReportSeal.head_number)
+    .where(*_OF_REPORT)
+    .correlate_except(ReportSeal, _HEADS)
+    .scalar_subquery()
+)
+
+
+class SealedReport(NamedTuple):
+    """The signature of a final report, and the first head with it; None before it is sealed."""
+
+    signature: str | None = None
+    head: str | None = None
+
+
+SEAL_COLUMNS = (_SIGNATURE, _HEAD)  # to be selected beside a `BillingReport`
+NOT_SEALED = SealedReport()
 
 
 class BillingReportLineBlock(Base):
     """Up to 250 lines of a final report, of one month, column beside column. Never changes.
 
-    Stored and hashed in half the time that a row a line takes, for the price that hardly any
-    constraint looks into a line (docs/decisions/0012). Read through `BillingReportLine`.
+    Half the time of one row per line; in return, constraints can check few things
+    (docs/decisions/0012). Read through `BillingReportLine`.
     """
 
     __tablename__ = "billing_report_line_blocks"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["customer_id", "report_id"],
-            ["billing_reports.customer_id", "billing_reports.report_id"],
-            ondelete="RESTRICT",
-        ),
-        CheckConstraint("first_line >= 1", "lines_count_from_one"),
-        CheckConstraint(
-            " and ".join(f"cardinality({names}) = last_line - first_line + 1" for names in _LINED),
-            "columns_are_of_one_length",
-        ),
-        CheckConstraint("array_position(gross_cents, null) is null", "every_line_has_a_price"),
-        CheckConstraint(
-            "0 <= all (gross_cents) and 0 <= all (billed_cents) "
-            "and 0 <= all (cap_used_before_cents)",
-            "is_not_negative",
-        ),
-        Index(None, "customer_id", "period"),
-    )
 
     customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
-    first_line: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=False, comment="number of its first line on the report"
-    )
+    first_line: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     last_line: Mapped[int]
-    period: Mapped[date] = mapped_column(
-        comment="the actions' own month; earlier than the report's on prior-period lines"
-    )
+    period: Mapped[date]
     first_timestamp: Mapped[datetime]
     last_timestamp: Mapped[datetime]
     cap_limit_cents: Mapped[int]
@@ -211,17 +219,13 @@ class BillingReportLineBlock(Base):
     gross_cents: Mapped[list[int]] = mapped_column(ARRAY(Integer()))
     billed_cents: Mapped[list[int]] = mapped_column(ARRAY(Integer()))
     cap_used_before_cents: Mapped[list[int]] = mapped_column(ARRAY(Integer()))
-    rates: Mapped[list[str | None]] = mapped_column(
-        ARRAY(Text()), comment="what kind of rate gave each price; null: one of its level alone"
-    )
-    duplicate_of_lead_ids: Mapped[list[uuid.UUID | None]] = mapped_column(
-        ARRAY(UUID()), comment="null where a line repeats nothing"
-    )
+    rates: Mapped[list[str | None]] = mapped_column(ARRAY(Text()))
+    duplicate_of_lead_ids: Mapped[list[uuid.UUID | None]] = mapped_column(ARRAY(UUID()))
     duplicate_of_action_ids: Mapped[list[uuid.UUID | None]] = mapped_column(ARRAY(UUID()))
     duplicate_of_timestamps: Mapped[list[datetime | None]] = mapped_column(
         ARRAY(DateTime(timezone=True))
     )
-    block_hash: Mapped[bytes] = mapped_column(comment="SHA-256 (docs/verification.md)")
+    block_hash: Mapped[bytes]
 
 
 class BillingReportLine(View):
@@ -265,29 +269,6 @@ class BillingReportCredit(Base):
     """A credit on a final report: what a line of an earlier one had billed. Once per line."""
 
     __tablename__ = "billing_report_credits"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["customer_id", "report_id"],
-            ["billing_reports.customer_id", "billing_reports.report_id"],
-            ondelete="RESTRICT",
-        ),
-        ForeignKeyConstraint(
-            ["customer_id", "dispute_id", "of_report_id", "of_line_number", "amount_cents"],
-            [
-                "dispute_lines.customer_id",
-                "dispute_lines.dispute_id",
-                "dispute_lines.report_id",
-                "dispute_lines.line_number",
-                "dispute_lines.amount_cents",
-            ],
-            name="fk_billing_report_credits_dispute_line",
-            ondelete="RESTRICT",
-        ),
-        UniqueConstraint(
-            "customer_id", "of_report_id", "of_line_number", name="uq_billing_report_credits_line"
-        ),
-        CheckConstraint("credit_number >= 1", "number_counts_from_one"),
-    )
 
     customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
@@ -296,29 +277,37 @@ class BillingReportCredit(Base):
     of_report_id: Mapped[uuid.UUID]
     of_line_number: Mapped[int]
     amount_cents: Mapped[int]
-    credit_hash: Mapped[bytes] = mapped_column(comment="SHA-256 (docs/verification.md)")
+    credit_hash: Mapped[bytes]
 
 
 class BillingReportLeadTotals(Base):
     """What the lines of a final report's own month come to for each lead, side by side.
 
-    Who is named by a lead is read from it when the report is, and not kept here.
+    User names are read from the leads on each request, not stored here.
     """
 
     __tablename__ = "billing_report_lead_totals"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["customer_id", "report_id"],
-            ["billing_reports.customer_id", "billing_reports.report_id"],
-            ondelete="RESTRICT",
-        ),
-    )
 
     customer_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     report_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     lead_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(UUID()))
+    user_keys: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(UUID()))
+    product_ids: Mapped[list[uuid.UUID]] = mapped_column(ARRAY(UUID()))
+    lead_types: Mapped[list[str]] = mapped_column(ARRAY(ByteOrdered))
     gross_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     billed_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     duplicate_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     cap_cents: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     action_counts: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+
+
+def run_is_shown() -> ColumnElement[bool]:
+    """Whether a request may show a billing run: a tenant is shown those that were about it."""
+    owner = tenant()
+    if owner is None:
+        return true()
+    about_tenant = (
+        select(source.run_id).where(source.customer_id == owner)
+        for source in (BillingReport, ParkedCustomer)
+    )
+    return BillingRun.run_id.in_(union(*about_tenant))

@@ -1,33 +1,29 @@
-"""Parsing a posted body into valid leads and refusals.
+"""Parsing a posted body into valid leads with their keys, and refusals.
 
-Invariant: a parsed lead has no form that the database would refuse, and every refusal names its
-field by JSON pointer with a stable code (docs/billing-rules.md, What is refused).
+Invariant: the database refuses no parsed lead. A parsed lead is of the customer whose key sent it,
+and its id is derived from that customer's, so a key can neither change nor discover the leads of
+another customer. Every refusal names its field by JSON pointer with a stable code
+(docs/billing-rules.md, What is refused).
 """
 
-import json
-from collections import Counter
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
+from uuid import UUID
 
-from pydantic import (
-    FailFast,
-    TypeAdapter,
-    ValidationError,
-)
+from pydantic import FailFast, TypeAdapter, ValidationError
 
-from common.identifiers import (
-    MAX_ID_LENGTH,
-)
+from common.identifiers import MAX_ID_LENGTH
+from common.json_reader import read_json, require_size
 from common.leads.results import Result, Status, summary
-from common.leads.schemas import Lead
-from common.leads.validation_errors import REPEATED_MEMBER, field_error
-from common.problems import FieldError, MalformedRequest, TooLarge
+from common.leads.schemas import KeyedLead, Lead, with_keys
+from common.leads.validation_errors import field_error
+from common.problems import FieldError, MalformedRequest, Problem, TooLarge
+from common.settings import Settings
 
 MAX_LEADS = 1_000
-MAX_BODY_BYTES = 6 * 1024 * 1024  # what AWS hands to a function at the most
-MAX_MEMBERS = 50  # of one JSON object; a lead has seven
 MAX_ERRORS_PER_LEAD = 100
 MAX_ERRORS = 4_000  # of one request; from then on each refused lead is told its first only
 CLOCK_SKEW = timedelta(minutes=5)
@@ -39,25 +35,27 @@ class Posted:
     """A read request: its valid leads by index, and the results of those refused."""
 
     is_array: bool
-    leads: dict[int, Lead]
+    leads: dict[int, KeyedLead]
     refused: list[Result]
 
 
+_FOREIGN = FieldError(
+    "/customer_id", "foreign_customer", "is not the customer that the key belongs to"
+)
 _ONE_LEAD = TypeAdapter(Lead)
 _ALL_LEADS = TypeAdapter(Annotated[list[Lead], FailFast()])
 
 
-def read_leads(body: str | bytes, now: datetime) -> Posted:
-    """Reads and validates a posted body.
+def read_leads(
+    body: str | bytes, now: datetime, settings: Settings, owner: UUID | None = None
+) -> Posted:
+    """Reads and validates a posted body, and refuses leads that are not of the customer `owner`.
 
     Raises MalformedRequest when it is not one JSON object or a non-empty array, and TooLarge when
     it is over `MAX_BODY_BYTES`, holds more than `MAX_LEADS` leads or an object of more than
     `MAX_MEMBERS` members, or is a single lead with more than `MAX_ACTIONS` actions.
     """
-    size = len(body if isinstance(body, bytes) else body.encode(errors="surrogatepass"))
-    if size > MAX_BODY_BYTES:
-        raise TooLarge(f"a request may hold {MAX_BODY_BYTES} bytes; this one holds {size}")
-    document = _parse(body)
+    document = read_json(body)
     is_array = isinstance(document, list)
     items = document if isinstance(document, list) else [document]
     if is_array and not items:
@@ -66,12 +64,60 @@ def read_leads(body: str | bytes, now: datetime) -> Posted:
         raise MalformedRequest("the body is neither a lead nor an array of leads")
     if len(items) > MAX_LEADS:
         raise TooLarge(f"a request may hold {MAX_LEADS} leads; this one holds {len(items)}")
-    posted = _validate(items, now, is_array=is_array)
-    if not is_array and posted.refused:
-        errors = posted.refused[0].errors
+    leads, refused = keyed_leads(items, now, settings, owner)
+    if not is_array and refused:
+        errors = refused[0].errors
         if any(error.code == "too_many_actions" for error in errors):
-            raise TooLarge(errors[0].detail, errors, extra=summary(posted.refused, is_array=False))
-    return posted
+            raise TooLarge(errors[0].detail, errors, extra=summary(refused, is_array=False))
+    return Posted(is_array, leads, refused)
+
+
+def read_lines(
+    body: str | bytes, now: datetime, settings: Settings, owner: UUID | None = None
+) -> Posted:
+    """The leads of a body with one in each line. A line that is not JSON is refused alone.
+
+    Empty lines are passed over, and not counted.
+    """
+    require_size(body)
+    text = body if isinstance(body, bytes) else body.encode(errors="surrogatepass")
+    items: list[Any] = []
+    unreadable: dict[int, FieldError] = {}
+    for line in io.BytesIO(text):
+        if not line.strip():
+            continue
+        if len(items) == MAX_LEADS:
+            raise TooLarge(f"a request may hold {MAX_LEADS} leads; this one holds more")
+        try:
+            items.append(read_json(line))
+        except Problem as problem:
+            unreadable[len(items)] = FieldError("", "unreadable_line", problem.detail)
+            items.append(None)
+    if not items:
+        raise MalformedRequest("the body holds no lead")
+    leads, refused = keyed_leads(items, now, settings, owner)
+    for number, result in enumerate(refused):
+        if result.index in unreadable:
+            refused[number] = Result(
+                result.index, None, Status.INVALID, errors=[unreadable[result.index]]
+            )
+    return Posted(True, leads, refused)
+
+
+def keyed_leads(
+    items: list[Any], now: datetime, settings: Settings, owner: UUID | None
+) -> tuple[dict[int, KeyedLead], list[Result]]:
+    """The valid leads of some items by their place, and the results of those refused.
+
+    Refused is also what is not of the customer `owner`.
+    """
+    leads, refused = _validate(items, now)
+    keyed = {index: with_keys(lead, settings) for index, lead in leads.items()}
+    for index, lead in leads.items():
+        if owner is not None and keyed[index].stored["customer_id"] != owner:
+            del keyed[index]
+            refused.append(Result(index, lead.lead_id, Status.INVALID, errors=[_FOREIGN]))
+    return keyed, refused
 
 
 def validate_lead(item: Mapping[str, Any], now: datetime) -> Lead | list[FieldError]:
@@ -84,13 +130,13 @@ def validate_lead(item: Mapping[str, Any], now: datetime) -> Lead | list[FieldEr
     return _out_of_range(lead, now) or lead
 
 
-def _validate(items: list[Any], now: datetime, *, is_array: bool) -> Posted:
+def _validate(items: list[Any], now: datetime) -> tuple[dict[int, Lead], list[Result]]:
     try:
         leads = dict(enumerate(_ALL_LEADS.validate_python(items)))
     except ValidationError:
         leads = {}
     if leads and not any(_out_of_range(lead, now) for lead in leads.values()):
-        return Posted(is_array, leads, [])
+        return leads, []
     leads, refused, told = {}, [], 0
     for index, item in enumerate(items):
         outcome = validate_lead(item, now)
@@ -101,7 +147,7 @@ def _validate(items: list[Any], now: datetime, *, is_array: bool) -> Posted:
         errors = outcome[: max(1, MAX_ERRORS - told)]
         told += len(errors)
         refused.append(Result(index, _claimed_id(item), Status.INVALID, errors=errors))
-    return Posted(is_array, leads, refused)
+    return leads, refused
 
 
 def _claimed_id(item: object) -> str | None:
@@ -130,40 +176,3 @@ def _time_error(pointer: str, when: datetime, latest: datetime) -> FieldError:
             pointer, "timestamp_in_future", "lies more than 5 minutes ahead of our clock"
         )
     return FieldError(pointer, "timestamp_out_of_range", "lies before the year 1")
-
-
-def _parse(body: str | bytes) -> Any:
-    try:
-        return json.loads(
-            body if isinstance(body, str) else body.decode(),
-            object_pairs_hook=_members,
-            parse_constant=_refuse_constant,
-            # No member is a number, so a number's value never matters, only that it is one.
-            parse_int=float,
-        )
-    except RecursionError:
-        raise MalformedRequest("the body is nested too deeply") from None
-    except ValueError as error:
-        raise MalformedRequest(f"the body is not JSON in UTF-8: {_reason(error)}") from None
-
-
-def _reason(error: ValueError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    if isinstance(error, UnicodeDecodeError):
-        return f"byte {error.start} is not UTF-8"
-    return str(error)
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(pairs) > MAX_MEMBERS:
-        raise TooLarge(f"an object may hold {MAX_MEMBERS} members; one holds {len(pairs)}")
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        seen = Counter(name for name, _ in pairs)
-        members |= {REPEATED_MEMBER + name: None for name, times in seen.items() if times > 1}
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")

@@ -1,40 +1,62 @@
-"""Quarantine: leads of an unknown customer or product, kept whole until a replay stores them."""
+"""Quarantine: leads of an unknown customer or product, kept whole until they are replayed.
 
+Invariant: one order of arrival, and every list is that order or its reverse.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from common.audit_log import record_change
-from common.database.locks import share_customer
-from common.leads.ingestion import ingest_leads
+from common import identifiers
+from common.audit_log import record_changes
 from common.leads.models import QuarantinedLead
-from common.leads.parsing import validate_lead
-from common.leads.results import Result, summary
-from common.problems import Conflict, NotFound
-from common.settings import Settings
+from common.problems import Conflict, Invalid, NotFound
+
+ARRIVAL = (
+    QuarantinedLead.received_at,
+    QuarantinedLead.position,
+    QuarantinedLead.quarantine_id,
+)
 
 
 class QuarantineKey(NamedTuple):
-    """The position of a quarantined lead in the list, for a cursor."""
+    """The position of a quarantined lead in the order of arrival, for a cursor."""
 
     received_at: datetime
+    position: int
     quarantine_id: UUID
 
 
-class Cause(NamedTuple):
-    """Why a lead is in quarantine: the reason, and the id of what is not registered."""
+# So that a call is answered within a gateway's 30 seconds.
+MAX_DISMISSED_AT_ONCE = 5_000
 
-    reason: str
-    missing_id: str
+
+@dataclass(frozen=True, slots=True)
+class QuarantineFilter:
+    """Which quarantined leads are wanted; a filter that is None is left out.
+
+    A customer or product may be one that nobody has registered.
+    """
+
+    customer_id: str | None = None
+    product_id: str | None = None
+    lead_id: str | None = None
+    reason: str | None = None
 
 
 class HeldBack(NamedTuple):
-    """How many leads wait for one cause, and since when."""
+    """How many leads wait for one reason, and since when.
 
-    cause: Cause
+    `missing_id`: of the customer or product that is not registered; None for other reasons.
+    """
+
+    reason: str
+    missing_id: str | None
     leads: int
     since: datetime
 
@@ -58,73 +80,117 @@ def quarantine_causes(session: Session) -> list[HeldBack]:
         .group_by("reason", "missing_id")
         .order_by(func.count().desc(), "reason", "missing_id")
     )
-    return [
-        HeldBack(Cause(row.reason, row.missing_id), row.leads, row.since)
-        for row in session.execute(query)
-    ]
+    return [HeldBack(*row) for row in session.execute(query)]
+
+
+def waiting(filters: QuarantineFilter) -> list[ColumnElement[bool]]:
+    """The conditions of a filter, on leads that wait for a replay."""
+    conditions: list[ColumnElement[bool]] = [QuarantinedLead.replayed_at.is_(None)]
+    if filters.customer_id is not None:
+        conditions.append(
+            QuarantinedLead.customer_id == identifiers.customer_id(filters.customer_id)
+        )
+    if filters.product_id is not None:
+        conditions.append(QuarantinedLead.product_id == identifiers.product_id(filters.product_id))
+    if filters.lead_id is not None:
+        conditions.append(QuarantinedLead.lead["lead_id"].astext == filters.lead_id)
+    if filters.reason is not None:
+        conditions.append(QuarantinedLead.reason == filters.reason)
+    return conditions
+
+
+def arrived_after(key: QuarantineKey | None) -> list[ColumnElement[bool]]:
+    return [] if key is None else [tuple_(*ARRIVAL) > tuple_(*key)]
+
+
+def count_quarantined(
+    session: Session, filters: QuarantineFilter, after: QuarantineKey | None = None
+) -> int:
+    """How many leads wait, of those that arrived after `after`."""
+    query = select(func.count()).select_from(QuarantinedLead)
+    return session.scalar(query.where(*waiting(filters), *arrived_after(after))) or 0
 
 
 def quarantined_leads(
-    session: Session, after: QuarantineKey | None, most: int, cause: Cause | None = None
+    session: Session, filters: QuarantineFilter, after: QuarantineKey | None, limit: int
 ) -> list[QuarantinedLead]:
-    """At most `most` leads that wait for a replay, newest first, after `after`."""
+    """At most `limit` leads that wait for a replay, newest first, after `after`."""
     query = (
         select(QuarantinedLead)
-        .where(QuarantinedLead.replayed_at.is_(None), *_held_by(cause))
-        .order_by(QuarantinedLead.received_at.desc(), QuarantinedLead.quarantine_id.desc())
-        .limit(most)
+        .where(*waiting(filters))
+        .order_by(*(column.desc() for column in ARRIVAL))
+        .limit(limit)
     )
     if after is not None:
-        place = tuple_(QuarantinedLead.received_at, QuarantinedLead.quarantine_id)
-        query = query.where(place < tuple_(*after))
+        query = query.where(tuple_(*ARRIVAL) < tuple_(*after))
     return list(session.scalars(query))
 
 
-def _held_by(cause: Cause | None) -> list[ColumnElement[bool]]:
-    if cause is None:
-        return []
-    return [QuarantinedLead.reason == cause.reason, cause.missing_id == _MISSING_ID]
-
-
-def replay(session: Session, quarantine_id: UUID, settings: Settings, now: datetime) -> Result:
-    """Takes a quarantined lead in again, now that its customer and product may be known.
-
-    Raises NotFound when there is no such entry, and Conflict when the lead still cannot be stored:
-    it then stays in quarantine.
-    """
-    customer_id = session.scalar(
-        select(QuarantinedLead.customer_id).where(QuarantinedLead.quarantine_id == quarantine_id)
-    )
-    if customer_id is None:
+def get_quarantined(session: Session, quarantine_id: UUID) -> QuarantinedLead:
+    """The quarantined lead of that id, whether it waits or was replayed. Raises NotFound."""
+    query = select(QuarantinedLead).where(QuarantinedLead.quarantine_id == quarantine_id)
+    held = session.scalars(query).first()
+    if held is None:
         raise NotFound(f"no lead is quarantined under {quarantine_id}")
-    # Before the entry's own lock: erasing a user takes the two in this order.
-    share_customer(session, customer_id)
-    held = session.get_one(QuarantinedLead, (customer_id, quarantine_id), with_for_update=True)
-    lead = validate_lead(held.lead, now)
-    if isinstance(lead, list):
-        raise Conflict("the quarantined lead is no longer valid", lead)
-    erased = held.user_key if lead.user is None else None
-    (result,) = ingest_leads(session, {0: lead}, settings, erased)
-    if erased is not None:
-        result.warnings.clear()
-    if not result.status.is_stored:
-        raise Conflict(
-            "the lead still cannot be stored and stays in quarantine",
-            result.errors,
-            extra=summary([result], is_array=False),
-        )
-    before = {"lead_id": held.lead_id, "reason": held.reason, "replayed_at": held.replayed_at}
-    replayed_at = session.scalar(
-        update(QuarantinedLead)
-        .where(
-            QuarantinedLead.customer_id == customer_id,
-            QuarantinedLead.quarantine_id == quarantine_id,
-        )
-        .values(replayed_at=func.now())
-        .returning(QuarantinedLead.replayed_at)
+    return held
+
+
+def dismiss(session: Session, quarantine_id: UUID) -> None:
+    """Deletes a lead that waits, for good. Sent again, it is treated as a new lead.
+
+    Raises NotFound, and Conflict when it was replayed meanwhile.
+    """
+    query = select(QuarantinedLead).where(QuarantinedLead.quarantine_id == quarantine_id)
+    held = session.scalars(query.with_for_update()).first()
+    if held is None:
+        raise NotFound(f"no lead is quarantined under {quarantine_id}")
+    if held.replayed_at is not None:
+        raise Conflict("the lead was stored by a replay, so nothing is left to dismiss")
+    _dismiss(session, [held])
+
+
+def dismiss_matching(
+    session: Session, filters: QuarantineFilter, limit: int = MAX_DISMISSED_AT_ONCE
+) -> int:
+    """Deletes the first leads of a filter that wait, for good; returns how many.
+
+    Raises Invalid without a filter, so that nobody empties the quarantine by mistake.
+    """
+    if filters == QuarantineFilter():
+        raise Invalid("name which leads to dismiss: at least one filter is needed")
+    query = (
+        select(QuarantinedLead)
+        .where(*waiting(filters))
+        .order_by(*ARRIVAL)
+        .limit(limit)
+        .with_for_update()
     )
-    after = before | {"replayed_at": replayed_at}
-    record_change(
-        session, "replayed", "quarantined_lead", quarantine_id, before=before, after=after
+    held = session.scalars(query).all()
+    if held:
+        _dismiss(session, held)
+    return len(held)
+
+
+def _dismiss(session: Session, held: Sequence[QuarantinedLead]) -> None:
+    keys = [(each.customer_id, each.quarantine_id) for each in held]
+    key = tuple_(QuarantinedLead.customer_id, QuarantinedLead.quarantine_id)
+    session.execute(
+        delete(QuarantinedLead).where(key.in_(keys)),
+        execution_options={"synchronize_session": False},
     )
-    return result
+    record_changes(
+        session,
+        "dismissed",
+        "quarantined_lead",
+        [(each.quarantine_id, _without_person(each), None) for each in held],
+    )
+
+
+def _without_person(held: QuarantinedLead) -> dict[str, object]:
+    """What the audit log keeps of a lead that is dismissed."""
+    kept = {name: value for name, value in held.lead.items() if name not in {"user", "actions"}}
+    return kept | {
+        "actions": len(held.lead["actions"]),
+        "reason": held.reason,
+        "received_at": held.received_at,
+    }

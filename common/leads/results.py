@@ -15,14 +15,19 @@ class Status(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    VOIDED = "voided"  # nothing was added, and some of its actions are voided
     QUARANTINED = "quarantined"
     CONFLICT = "conflict"
     INVALID = "invalid"
     QUEUED = "queued"
 
     @property
-    def is_stored(self) -> bool:
-        return self in {Status.CREATED, Status.UPDATED, Status.UNCHANGED}
+    def metric(self) -> str:
+        """The name of the metric that counts leads with this status."""
+        return f"Leads{self.capitalize()}"
+
+
+STORED = frozenset({Status.CREATED, Status.UPDATED, Status.UNCHANGED, Status.VOIDED})
 
 
 @dataclass(slots=True)
@@ -51,18 +56,42 @@ def summary(results: Iterable[Result], *, is_array: bool) -> dict[str, Any]:
     """The response body of a post: counts by status, and every item's result in order.
 
     Pointers lead from the root of the request: in an array they begin with the lead's index.
-    `queued` is counted where something is: while the database is away.
+    `voided` and `queued` are counted where something is.
     """
     in_order = sorted(results, key=lambda result: result.index)
     counts = Counter(result.status for result in in_order)
-    told = [status for status in Status if status is not Status.QUEUED or counts[status]]
+    told = [status for status in Status if status not in _RARE or counts[status]]
     return {status.value: counts[status] for status in told} | {
         "results": [result.document(f"/{result.index}" if is_array else "") for result in in_order]
     }
 
+
+_RARE = {Status.VOIDED, Status.QUEUED}
 
 NO_USER = FieldError(
     "/user",
     "missing_user",
     "the lead names no user, so its actions count as those of the customer's fallback user",
 )
+
+
+_UNUSABLE = {
+    "email": "could receive no mail",
+    "phone": "is no phone number of 7 to 15 digits",
+    "external_id": "shows nothing",
+}
+UNUSABLE = {
+    name: FieldError(
+        f"/user/{name}",
+        f"unusable_{name}",
+        f"{why}: it is kept as it was sent, and says nothing of who the user is",
+    )
+    for name, why in _UNUSABLE.items()
+}
+
+
+def voided_actions(voided: int, of: int) -> FieldError:
+    """The warning that some of the `of` actions of a lead are voided, and stay so."""
+    return FieldError(
+        "/actions", "voided_actions", f"{voided} of {of} were voided and are not stored again"
+    )

@@ -1,7 +1,8 @@
-"""A lead as it is posted."""
+"""A lead as it is posted, and with the keys that it is stored under."""
 
-from datetime import datetime
-from typing import Annotated, Any, Self
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple, Self
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -13,19 +14,24 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from common.identifiers import (
-    UserKind,
-    normal_email,
-    normal_external_id,
-    normal_phone,
+from common import identifiers
+from common.identifiers import UserKind
+from common.normalization import (
+    email_key,
+    email_text,
+    external_id_key,
+    folded_label,
+    is_international,
+    phone_key,
 )
 from common.request_model import MAX_TEXT_LENGTH, NO_NUL, Id, Level, RequestModel
+from common.settings import MissingUser, Settings
 
 MAX_ACTIONS = 1_000
 MAX_USER_TEXT_LENGTH = 320  # the longest email address (RFC 5321)
 _RFC_3339 = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?$"  # no offset at all is told apart from a malformed one
+    r"([Zz]|[+-][0-9]{2}:?[0-9]{2})?$"  # no offset at all is told apart from a malformed one
 )
 
 
@@ -63,18 +69,15 @@ ActionType = Annotated[
     StringConstraints(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=NO_NUL),
     AfterValidator(_not_blank),
 ]
-_UserText = Annotated[str, StringConstraints(max_length=MAX_USER_TEXT_LENGTH, pattern=NO_NUL)]
-Email = Annotated[_UserText, AfterValidator(normal_email), AfterValidator(_not_blank)]
-Phone = Annotated[_UserText, AfterValidator(normal_phone), AfterValidator(_not_blank)]
-UserId = Annotated[_UserText, AfterValidator(normal_external_id), AfterValidator(_not_blank)]
+UserText = Annotated[str, StringConstraints(max_length=MAX_USER_TEXT_LENGTH, pattern=NO_NUL)]
 
 
 class User(RequestModel):
-    """The person behind a lead; at least one member."""
+    """The person behind a lead; at least one member, and what is not usable is kept as sent."""
 
-    email: Email | None = None
-    phone: Phone | None = None
-    external_id: UserId | None = None
+    email: UserText | None = None
+    phone: UserText | None = None
+    external_id: UserText | None = None
 
     @model_validator(mode="after")
     def _names_someone(self) -> Self:
@@ -83,14 +86,6 @@ class User(RequestModel):
                 "user_unidentified", "needs at least one of email, phone and external_id"
             )
         return self
-
-    def identity(self) -> tuple[UserKind, str]:
-        """What the user is known by: the first present of email, phone and external_id."""
-        if self.email:
-            return UserKind.EMAIL, self.email
-        if self.phone:
-            return UserKind.PHONE, self.phone
-        return UserKind.EXTERNAL_ID, self.external_id or ""
 
 
 class Action(RequestModel):
@@ -113,3 +108,120 @@ class Lead(RequestModel):
     created_at: Instant
     actions: Annotated[list[Action], Field(max_length=MAX_ACTIONS)]
     user: User | None = None
+
+
+class KeyedLead(NamedTuple):
+    """A valid lead, and what is stored of it: the members of sql/ingest_leads.sql."""
+
+    lead: Lead
+    stored: dict[str, Any]
+
+
+# The phone regions of customers, as this process saw them last. One that is out of date shows when
+# a lead is stored (sql/ingest_leads.sql), and its leads are keyed anew.
+_PHONE_REGIONS: dict[UUID, str | None] = {}
+_MAX_PHONE_REGIONS = 10_000
+
+
+def remember_phone_region(customer_id: UUID, region: str | None) -> None:
+    """Has the customer's leads keyed for that region from now on."""
+    if len(_PHONE_REGIONS) >= _MAX_PHONE_REGIONS:
+        _PHONE_REGIONS.clear()
+    _PHONE_REGIONS[customer_id] = region
+
+
+def with_keys(lead: Lead, settings: Settings, erased_user_key: UUID | None = None) -> KeyedLead:
+    """The lead with its keys. `erased_user_key`: of the user whom the lead names no more."""
+    customer_id = identifiers.customer_id(lead.customer_id)
+    region = _PHONE_REGIONS.get(customer_id)
+    lead_id = identifiers.lead_id(customer_id, lead.lead_id)
+    user = lead.user or _NOBODY
+    identity = identifiers.user_identity(user.email, user.phone, user.external_id, region)
+    if identity is not None:
+        kind, value = identity
+    elif settings.missing_user is MissingUser.PER_LEAD:
+        kind, value = UserKind.LEAD, str(lead_id)
+    else:
+        kind, value = UserKind.NOBODY, ""
+    stored = {
+        "lead_id": lead_id,
+        "external_id": lead.lead_id,
+        "customer_id": customer_id,
+        "customer": lead.customer_id,
+        "product_id": identifiers.product_id(lead.product_id),
+        "product": lead.product_id,
+        "lead_type": lead.lead_type,
+        "lead_type_key": folded_label(lead.lead_type),
+        "user_key": erased_user_key
+        or identifiers.user_key(settings.user_secret, customer_id, kind, value),
+        "has_user": identity is not None or erased_user_key is not None,
+        "known_by": None if erased_user_key else kind,
+        **_shown(user, region),
+        "created_at": lead.created_at.astimezone(UTC),
+        "is_merged": False,
+        "actions": _numbered(lead.actions),
+    }
+    return KeyedLead(lead, stored)
+
+
+_NOBODY = User.model_construct()
+
+
+def _shown(user: User, region: str | None) -> dict[str, Any]:
+    """The user as it is stored: what is usable in its normal form, and the rest as it was sent."""
+    email, phone, external_id = user.email, user.phone, user.external_id
+    unusable = []
+    if email is not None:
+        if email_key(email):
+            email = email_text(email)
+        else:
+            unusable.append("email")
+    is_national = phone is not None and not is_international(phone)
+    if phone is not None:
+        key = phone_key(phone, region)
+        if key is None:
+            unusable.append("phone")
+        phone = key or phone
+    if external_id is not None:
+        key = external_id_key(external_id)
+        if key is None:
+            unusable.append("external_id")
+        external_id = key or external_id
+    return {
+        "user_email": email,
+        "user_phone": phone,
+        "user_external_id": external_id,
+        "unusable": unusable,
+        "is_national": is_national,
+        "phone_region": region,
+    }
+
+
+def _numbered(posted: list[Action]) -> list[dict[str, Any]]:
+    """The actions with their keys; of equal ones, each after the first has its number `n`.
+
+    Equal ones are numbered by how they are spelled, so that their order says nothing.
+    """
+    actions = []
+    same: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for action in posted:
+        # PostgreSQL reads offsets of less than 16 hours, RFC 3339 has them up to 23:59.
+        at = action.timestamp.astimezone(UTC)
+        key, level = folded_label(action.action_type), action.engagement_level.capitalize()
+        numbered: dict[str, Any] = {
+            "type": action.action_type,
+            "key": key,
+            "level": level,
+            "at": at,
+        }
+        equal = same.setdefault((at, key, level), [])
+        equal.append(numbered)
+        if len(equal) > 1:
+            numbered["n"] = len(equal)
+        actions.append(numbered)
+    if len(same) < len(actions):
+        for equal in same.values():
+            spellings = sorted(numbered["type"] for numbered in equal)
+            for numbered, spelling in zip(equal, spellings, strict=True):
+                numbered["type"] = spelling
+    return actions

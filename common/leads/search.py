@@ -14,17 +14,19 @@ from sqlalchemy import ColumnElement, Date, exists, func, literal, select, text,
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.catalog.lead_types import lead_types_named
 from common.catalog.models import Customer
 from common.database.sql_loader import load_statement
 from common.database.transactions import tenant
 from common.enums import EngagementLevel
 from common.leads.models import Action, Lead
+from common.normalization import folded_label
 from common.problems import Conflict, FieldError, NotFound
 
 
 @dataclass(frozen=True, slots=True)
 class LeadFilter:
-    """Which leads are wanted; a filter that is None is left out.
+    """Which leads to find; a filter that is None is left out.
 
     `user` is an email, phone, external id or user key. `start` and `end` are about created_at:
     instants, or bare dates that mean midnight in the customer's zone; `end` is exclusive.
@@ -37,6 +39,7 @@ class LeadFilter:
     engagement_level: EngagementLevel | None = None
     action_type: str | None = None
     has_user: bool | None = None
+    is_in_doubt: bool | None = None
     start: date | datetime | None = None
     end: date | datetime | None = None
 
@@ -57,14 +60,14 @@ class FoundLead:
 
 
 def find_leads(
-    session: Session, wanted: LeadFilter, secret: bytes, after: LeadKey | None, most: int
+    session: Session, filters: LeadFilter, secret: bytes, after: LeadKey | None, limit: int
 ) -> list[FoundLead]:
-    """At most `most` leads, newest first, after `after`. `secret`: the user hash key."""
+    """At most `limit` leads, newest first, after `after`. `secret`: the user hash key."""
     query = (
         select(Lead)
-        .where(*_conditions(session, wanted, secret))
+        .where(*_conditions(session, filters, secret))
         .order_by(Lead.created_at.desc(), Lead.lead_id.desc())
-        .limit(most)
+        .limit(limit)
     )
     if after is not None:
         query = query.where(tuple_(Lead.created_at, Lead.lead_id) < tuple_(*after))
@@ -86,7 +89,7 @@ def get_lead(session: Session, external_id: str, customer: str | None) -> Lead:
 def find_lead(
     session: Session, external_id: str, customer: str | None, pointer: str
 ) -> Lead | None:
-    """The same; None where there is none.
+    """The lead with an id at a customer; None where there is none.
 
     `pointer` leads to where the request can name the customer.
     """
@@ -123,7 +126,8 @@ def _owners(session: Session, external_id: str) -> list[UUID]:
         for customer in session.scalars(select(Customer.customer_id))
         for lead_id in identifiers.lead_ids(customer, external_id)
     ]
-    customers, lead_ids = ([each[place] for each in named] for place in (0, 1))
+    customers = [customer for customer, _ in named]
+    lead_ids = [lead_id for _, lead_id in named]
     found = session.scalars(_OWNERS, {"customer_ids": customers, "lead_ids": lead_ids})
     return list(found)
 
@@ -135,7 +139,7 @@ def list_actions(session: Session, lead: Lead) -> list[Action]:
 
 def _with_actions(session: Session, leads: Iterable[Lead]) -> list[FoundLead]:
     found = {lead.lead_id: FoundLead(lead, []) for lead in leads}
-    owners = {each.lead.customer_id for each in found.values()}
+    owners = {entry.lead.customer_id for entry in found.values()}
     query = (
         select(Action)
         .where(Action.customer_id.in_(owners), Action.lead_id.in_(found))
@@ -146,51 +150,55 @@ def _with_actions(session: Session, leads: Iterable[Lead]) -> list[FoundLead]:
     return list(found.values())
 
 
-def _conditions(session: Session, wanted: LeadFilter, secret: bytes) -> list[ColumnElement[bool]]:
+def _conditions(session: Session, filters: LeadFilter, secret: bytes) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.customer_id is not None:
-        conditions.append(Lead.customer_id == identifiers.customer_id(wanted.customer_id))
-    if wanted.product_id is not None:
-        conditions.append(Lead.product_id == identifiers.product_id(wanted.product_id))
-    if wanted.lead_type is not None:
-        conditions.append(Lead.lead_type == wanted.lead_type)
-    if wanted.user is not None:
-        keys = _user_keys(session, wanted, secret)
+    if filters.customer_id is not None:
+        conditions.append(Lead.customer_id == identifiers.customer_id(filters.customer_id))
+    if filters.product_id is not None:
+        conditions.append(Lead.product_id == identifiers.product_id(filters.product_id))
+    if filters.lead_type is not None:
+        named = lead_types_named(session, [filters.lead_type])
+        conditions.append(Lead.lead_type == named.get(filters.lead_type))
+    if filters.user is not None:
+        keys = _user_keys(session, filters, secret)
         conditions.append(tuple_(Lead.customer_id, Lead.user_key).in_(keys))
-    if wanted.engagement_level is not None or wanted.action_type is not None:
-        conditions.append(_has_action(wanted))
-    if wanted.has_user is not None:
-        conditions.append(Lead.has_user == wanted.has_user)
-    if wanted.start is not None:
-        conditions.append(Lead.created_at >= _moment(wanted.start))
-    if wanted.end is not None:
-        conditions.append(Lead.created_at < _moment(wanted.end))
+    if filters.engagement_level is not None or filters.action_type is not None:
+        conditions.append(_has_action(filters))
+    if filters.is_in_doubt is not None:
+        conditions.append((func.cardinality(Lead.unusable) > 0) == filters.is_in_doubt)
+    if filters.has_user is not None:
+        conditions.append(Lead.has_user == filters.has_user)
+    if filters.start is not None:
+        conditions.append(Lead.created_at >= _moment(filters.start))
+    if filters.end is not None:
+        conditions.append(Lead.created_at < _moment(filters.end))
     return conditions
 
 
-def _has_action(wanted: LeadFilter) -> ColumnElement[bool]:
+def _has_action(filters: LeadFilter) -> ColumnElement[bool]:
     action = exists().where(Action.customer_id == Lead.customer_id, Action.lead_id == Lead.lead_id)
-    if wanted.engagement_level is not None:
-        action = action.where(Action.engagement_level == wanted.engagement_level)
-    if wanted.action_type is not None:
-        action = action.where(Action.action_key == identifiers.action_key(wanted.action_type))
+    if filters.engagement_level is not None:
+        action = action.where(Action.engagement_level == filters.engagement_level)
+    if filters.action_type is not None:
+        action = action.where(Action.action_key == folded_label(filters.action_type))
     return action
 
 
-def _user_keys(session: Session, wanted: LeadFilter, secret: bytes) -> list[tuple[UUID, UUID]]:
+def _user_keys(session: Session, filters: LeadFilter, secret: bytes) -> list[tuple[UUID, UUID]]:
     """The customers, each with the keys that person would have there."""
-    if wanted.customer_id is not None:
-        customers = [identifiers.customer_id(wanted.customer_id)]
-    else:
-        customers = list(session.scalars(select(Customer.customer_id)))
-    asked = wanted.user or ""
+    query = select(Customer.customer_id, Customer.phone_region)
+    if filters.customer_id is not None:
+        customer_id = identifiers.customer_id(filters.customer_id)
+        query = query.where(Customer.customer_id == customer_id)
+    customers = session.execute(query).all()
+    user = filters.user or ""
     keys = [
         (customer, identifiers.user_key(secret, customer, kind, value))
-        for customer in customers
-        for kind, value in identifiers.identities(asked).items()
+        for customer, region in customers
+        for kind, value in identifiers.identities(user, region).items()
     ]
-    as_key = identifiers.canonical_uuid(asked)
-    return keys + [(customer, as_key) for customer in customers if as_key]
+    as_key = identifiers.canonical_uuid(user)
+    return keys + [(customer, as_key) for customer, _ in customers if as_key]
 
 
 def _moment(moment: date | datetime) -> ColumnElement[datetime]:

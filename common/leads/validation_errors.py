@@ -2,11 +2,11 @@
 
 from pydantic_core import ErrorDetails
 
+from common.json_reader import REPEATED_MEMBER
 from common.leads.schemas import MAX_ACTIONS
 from common.problems import FieldError
 
 MAX_NAME_LENGTH = 100  # of an unknown field, where its pointer is told
-REPEATED_MEMBER = "\0repeated "  # marks a member that stands twice in one JSON object
 _CODES = {
     "missing": ("missing_field", "is required"),
     "extra_forbidden": ("unknown_field", "is not a known field"),

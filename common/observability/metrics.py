@@ -18,6 +18,7 @@ class Metric(StrEnum):
     LEADS_CREATED = "LeadsCreated"
     LEADS_UPDATED = "LeadsUpdated"
     LEADS_UNCHANGED = "LeadsUnchanged"
+    LEADS_VOIDED = "LeadsVoided"
     LEADS_QUARANTINED = "LeadsQuarantined"
     LEADS_CONFLICT = "LeadsConflict"
     LEADS_INVALID = "LeadsInvalid"
@@ -37,9 +38,18 @@ class Metric(StrEnum):
     DUPLICATES = "Duplicates"
     LATE_ACTIONS = "LateActions"
 
+    SEALS_FAILED = "SealsFailed"  # final reports were not signed: the log says why
+    STEPS_FAILED = "StepsFailed"  # of the background worker, by step
+
+    EVENTS_DELIVERED = "EventsDelivered"  # to webhooks
+    EVENT_ATTEMPTS_FAILED = "EventAttemptsFailed"
+    WEBHOOKS_DISABLED = "WebhooksDisabled"  # because they could not be delivered to
+
     QUARANTINED_NOW = "QuarantinedNow"
     PARKED_NOW = "ParkedNow"
     OVERDUE_NOW = "OverdueNow"
+    EVENTS_WAITING_NOW = "EventsWaitingNow"  # not delivered yet
+    WEBHOOKS_DISABLED_NOW = "WebhooksDisabledNow"  # because they could not be delivered to
     QUEUED_NOW = "QueuedNow"  # messages of leads that wait for the database
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, select, text
@@ -9,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.billing_period import Period
-from common.catalog.models import Customer, LeadType, Product
+from common.catalog.lead_types import lead_types_named
+from common.catalog.models import Customer, Product
 from common.catalog.products import is_shown
 from common.database.locks import lock_customer, lock_default_rate_card
 from common.database.sql_loader import load_statement
@@ -18,16 +20,18 @@ from common.problems import Conflict, FieldError, Invalid
 from common.rating.models import RateCard
 from common.rating.schemas import NewCard, ProposedCard
 
+Card = TypeVar("Card", bound=ProposedCard)
+
 
 def require_addable(session: Session, card: NewCard, now: datetime) -> int:
-    """Raises what `add_card` raises; the newest version that the card's would come behind.
+    """Checks the card and returns the newest existing version number, or 0.
 
-    Holds the card's versions as they are until the transaction ends.
+    Raises what `add_rate_card` raises. Nobody else can add a version until the transaction ends.
     """
     customer_id = owner_of(card)
     errors = list(_errors(session, card, ""))
     if customer_id is not None and not _is_known(session, customer_id):
-        errors.insert(0, _unknown_customer("/customer_id"))
+        errors.insert(0, unknown_customer("/customer_id"))
     if customer_id is None and card.follows_default:
         errors.append(
             FieldError("/follows_default", "customer_needed", "only a customer's card can follow")
@@ -49,7 +53,7 @@ def require_addable(session: Session, card: NewCard, now: datetime) -> int:
                 )
             ],
         )
-    _require_future(session, customer_id, Period.parse(card.valid_from), now)
+    _require_timely(session, customer_id, Period.parse(card.valid_from), now)
     return newest
 
 
@@ -70,9 +74,14 @@ def require_sound(session: Session, card: ProposedCard, prefix: str) -> None:
 def _errors(session: Session, card: ProposedCard, prefix: str) -> Iterator[FieldError]:
     if card.follows_default:
         return
-    places = [rate.place() for rate in card.required_rates()]
-    lead_types = _known_lead_types(session, card)
-    products = _known_products(session, [product for _, _, product in places if product])
+    places = [rate.place() for rate in card.rates or []]
+    named_types = {lead_type for _, lead_type, _ in places if lead_type is not None}
+    lead_types = lead_types_named(session, named_types.union(card.duplicates_charged_for))
+    named_products = {product for _, _, product in places} - {None}
+    is_named = Product.product_id.in_(named_products)
+    products = set(
+        session.scalars(select(Product.product_id).where(is_named, is_shown(Product.product_id)))
+    )
     for number, (level, lead_type, product) in enumerate(places):
         pointer = f"{prefix}/rates/{number}"
         if lead_type is not None and lead_type not in lead_types:
@@ -98,33 +107,28 @@ def _errors(session: Session, card: ProposedCard, prefix: str) -> Iterator[Field
             yield FieldError(pointer, "repeated_lead_type", "stands there already")
 
 
-def _known_lead_types(session: Session, card: ProposedCard) -> set[str]:
-    named = {rate.lead_type for rate in card.required_rates() if rate.lead_type is not None}
-    named.update(card.duplicates_charged_for)
-    return set(
-        session.scalars(select(LeadType.lead_type).where(LeadType.lead_type.in_(named)))
-        if named
-        else []
-    )
+def with_known_lead_types(session: Session, card: Card) -> Card:
+    """The card with its lead types spelled as they are known; an unknown one stays as it is."""
+    rates = card.rates or []
+    named = {rate.lead_type for rate in rates if rate.lead_type is not None}
+    names = lead_types_named(session, named.union(card.duplicates_charged_for))
 
+    def spelled(lead_type: str | None) -> str | None:
+        return names.get(lead_type or "", lead_type)
 
-def _known_products(session: Session, named: list[UUID]) -> set[UUID]:
-    return set(
-        session.scalars(
-            select(Product.product_id).where(
-                Product.product_id.in_(named), is_shown(Product.product_id)
-            )
-        )
-        if named
-        else []
-    )
+    update = {
+        "rates": card.rates
+        and [rate.model_copy(update={"lead_type": spelled(rate.lead_type)}) for rate in rates],
+        "duplicates_charged_for": [spelled(named) for named in card.duplicates_charged_for],
+    }
+    return card.model_copy(update=update)
 
 
 def _is_known(session: Session, customer_id: UUID) -> bool:
     return bool(session.scalar(select(exists().where(Customer.customer_id == customer_id))))
 
 
-def _unknown_customer(pointer: str) -> FieldError:
+def unknown_customer(pointer: str) -> FieldError:
     return FieldError(pointer, "unknown_customer", "no such customer is registered")
 
 
@@ -137,11 +141,16 @@ def is_of(customer_id: UUID | None) -> ColumnElement[bool]:
 
 
 _PERIOD_BEGINS_AT = text(load_statement("rating", "period_begins_at"))
+_FIRST_PRICED_PERIOD = text(load_statement("rating", "first_priced_period"))
 
 
-def _require_future(
+def _require_timely(
     session: Session, customer_id: UUID | None, period: Period, now: datetime
 ) -> None:
+    """Raises Conflict for a card that would change the price of anything that is billed so far.
+
+    docs/billing-rules.md, Price.
+    """
     closed = exists().where(Customer.closed_through >= period.start)
     if customer_id is not None:
         closed = closed.where(Customer.customer_id == customer_id)
@@ -151,12 +160,23 @@ def _require_future(
         _PERIOD_BEGINS_AT,
         {"period": period.start, "customer_id": customer_id and str(customer_id)},
     ).scalar_one()
-    if begins_at <= now:
+    if begins_at > now:
+        return
+    if customer_id is None:
         raise _untimely("period_begun", f"{period} has begun")
+    first = session.scalar(
+        _FIRST_PRICED_PERIOD, {"period": period.start, "customer_id": str(customer_id)}
+    )
+    if first is not None:
+        raise _untimely(
+            "period_has_actions",
+            f"{period} has begun, and actions of {Period(first)} would change their price",
+        )
 
 
 def _untimely(code: str, reason: str) -> Conflict:
     return Conflict(
-        f"{reason}, and a rate card takes effect at the start of a month that has not",
+        f"{reason}; a rate card takes effect at the start of a month that has not begun, a "
+        "customer's own also of an open one in which it prices no actions yet",
         [FieldError("/valid_from", code, "must be a month that has not begun")],
     )

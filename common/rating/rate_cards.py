@@ -1,16 +1,29 @@
-"""Rate cards: the versions that are stored.
+"""Rate cards: the versions that are stored, and which of them is in force.
 
-Invariant: a version is never edited, and takes effect at the start of a period that has not begun
-(docs/billing-rules.md, Price), so two cards never price one period.
+Invariant: a version is never edited, and takes effect at the start of a period in which it
+prices no action yet (docs/billing-rules.md, Price), so two cards never price one period.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import ScalarResult, Select, column, func, insert, null, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    ScalarResult,
+    Select,
+    column,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import Session, with_loader_criteria
 
 from common import identifiers
@@ -18,12 +31,75 @@ from common.audit_log import record_change
 from common.billing_period import Period
 from common.catalog.models import Customer
 from common.catalog.products import is_shown
+from common.catalog.rating_backlog import append_customer
+from common.database.sql_loader import load_statement
+from common.database.transactions import tenant
 from common.enums import CapScope
 from common.problems import NotFound, Unpriced
 from common.rating.models import RateCard, RateCardChargedDuplicates
 from common.rating.models import RateCardRate as StoredRate
-from common.rating.rate_card_checks import is_of, owner_of, require_addable
-from common.rating.schemas import DISPUTE_WINDOW_DAYS, CardKey, NewCard, ProposedCard, ProposedRate
+from common.rating.rate_card_checks import (
+    is_of,
+    owner_of,
+    require_addable,
+    with_known_lead_types,
+)
+from common.rating.schemas import CardKey, NewCard, ProposedCard, ProposedRate
+
+_RATE_CARDS_IN_FORCE = text(load_statement("rating", "rate_cards_in_force"))
+_RATE_CARDS_WITH_PRICES = text(load_statement("rating", "rate_cards_with_prices"))
+
+
+class CardInForce(NamedTuple):
+    """The card that prices a customer's period."""
+
+    rate_card_id: UUID
+    name: str
+    version: int
+    is_default: bool
+    caps_each_product: bool  # has a cap for each product of a user, not one for all of them
+
+
+def rate_cards_in_force(
+    session: Session, pairs: Collection[tuple[UUID, date]]
+) -> dict[tuple[UUID, date], CardInForce]:
+    """The card that prices each pair of a customer and a period. Raises Unpriced without one."""
+    rows = session.execute(_RATE_CARDS_IN_FORCE, _parameters_of(pairs))
+    cards = {(customer_id, period): CardInForce(*card) for customer_id, period, *card in rows}
+    _require_all(pairs, cards)
+    return cards
+
+
+def rate_cards_with_prices(
+    session: Session, customer_id: UUID, periods: Collection[date]
+) -> dict[date, tuple[CardInForce, list[list[Any]]]]:
+    """The card that prices each period of a customer, with its prices as `unit_prices` has them.
+
+    Raises Unpriced for a period without a card.
+    """
+    pairs = [(customer_id, period) for period in periods]
+    rows = session.execute(_RATE_CARDS_WITH_PRICES, _parameters_of(pairs))
+    cards = {(owner, period): (CardInForce(*card), prices) for owner, period, *card, prices in rows}
+    _require_all(pairs, cards)
+    return {period: card for (_, period), card in cards.items()}
+
+
+def _parameters_of(pairs: Collection[tuple[UUID, date]]) -> dict[str, Any]:
+    return {
+        "customer_ids": [str(customer_id) for customer_id, _ in pairs],
+        "periods": [period for _, period in pairs],
+    }
+
+
+def _require_all(
+    pairs: Collection[tuple[UUID, date]], cards: Collection[tuple[UUID, date]]
+) -> None:
+    if missing := [period for customer_id, period in pairs if (customer_id, period) not in cards]:
+        raise no_rate_card(Period(min(missing)))
+
+
+def no_rate_card(period: Period) -> Unpriced:
+    return Unpriced(f"no rate card is in force in {period}")
 
 
 def add_rate_card(session: Session, card: NewCard, now: datetime) -> RateCard:
@@ -32,6 +108,7 @@ def add_rate_card(session: Session, card: NewCard, now: datetime) -> RateCard:
     Raises Invalid for a card that is incomplete or names what is not known, and Conflict when its
     first month has begun or is closed, or when somebody else added a version first.
     """
+    card = with_known_lead_types(session, card)
     newest = require_addable(session, card, now)
     customer_id, period = owner_of(card), Period.parse(card.valid_from)
     card_id = session.execute(
@@ -55,6 +132,7 @@ def add_rate_card(session: Session, card: NewCard, now: datetime) -> RateCard:
             insert(RateCardChargedDuplicates),
             [{"lead_type": lead_type} | of_card for lead_type in card.duplicates_charged_for],
         )
+    append_customer(session, customer_id, period.start)
     stored = session.get_one(RateCard, card_id)
     record_change(session, "created", "rate_card", card_id, after=_audited(stored))
     return stored
@@ -93,12 +171,12 @@ def statement_parameter(session: Session, card: ProposedCard, period: Period) ->
     """The card as the rating statement takes one in place of those in force: JSON.
 
     A card that follows the default card is the default card of the period. Raises Unpriced where
-    there is none.
+    there is none that the request may show.
     """
     if card.follows_default:
         return _parameter_of_default(session, period)
     terms = _terms(card)
-    rates = [_row(rate) for rate in card.required_rates()]
+    rates = [_row(rate) for rate in card.rates or []]
     return _parameter(terms["cap_cents"], terms["cap_scope"], card.duplicates_charged_for, rates)
 
 
@@ -106,8 +184,10 @@ def _parameter_of_default(session: Session, period: Period) -> str:
     default_card = func.rate_card_in_force(null(), period.start)
     card_id = session.scalar(select(column("rate_card_id")).select_from(default_card))
     if card_id is None:
-        raise Unpriced(f"no rate card is in force in {period}")
-    card = get_rate_card(session, card_id)
+        raise no_rate_card(period)
+    card = _found(session, select(RateCard).where(RateCard.rate_card_id == card_id)).first()
+    if card is None:
+        raise no_rate_card(period)
     rates = [
         {
             "engagement_level": rate.engagement_level,
@@ -180,17 +260,39 @@ def list_rate_cards(
 
 
 def _found(session: Session, query: Select[RateCard]) -> ScalarResult[RateCard]:
-    """Cards without the rates of products that the request may not show."""
+    """Cards that the request may show, without the rates of products that it may not."""
     of_shown_products = StoredRate.product_id.is_(None) | is_shown(StoredRate.product_id)
     only_these = with_loader_criteria(StoredRate, of_shown_products)
-    return session.scalars(query.options(only_these))
+    return session.scalars(query.where(_is_shown()).options(only_these))
+
+
+def _is_shown() -> ColumnElement[bool]:
+    """Whether a request may show a card: a tenant is shown its own, and the default cards that are
+    in force for it in a month.
+
+    Which card is in force changes only in a month in which a card becomes valid.
+    """
+    owner = tenant()
+    if owner is None:
+        return true()
+    of_tenant = RateCard.customer_id == owner
+    months = (
+        select(RateCard.valid_from)
+        .where(or_(RateCard.customer_id.is_(None), of_tenant))
+        .distinct()
+        .subquery()
+    )
+    in_force = func.rate_card_in_force(owner, months.c.valid_from)
+    card = in_force.table_valued("rate_card_id").lateral()
+    cards = select(card.c.rate_card_id).select_from(months.join(card, true()))
+    return of_tenant | RateCard.rate_card_id.in_(cards)
 
 
 def _terms(card: ProposedCard) -> dict[str, Any]:
     """What of a card stands in its own row, beside its rates."""
-    terms: dict[str, Any] = {"dispute_window_days": card.dispute_window_days}
-    if card.dispute_window_days is None:
-        terms["dispute_window_days"] = DISPUTE_WINDOW_DAYS
+    terms: dict[str, Any] = {}
+    if card.dispute_window_days is not None:
+        terms["dispute_window_days"] = card.dispute_window_days
     if card.cap is not None:
         terms |= {"cap_cents": _cents(card.cap.amount), "cap_scope": CapScope(card.cap.scope)}
     return terms

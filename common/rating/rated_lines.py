@@ -5,44 +5,32 @@ whole of it was rated (docs/billing-rules.md, Part of a period).
 """
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from common.database.sql_loader import load_statement
-from common.enums import EngagementLevel
-from common.rating.line import Line
-from common.rating.scope import Scope
+from common.rating.line import LINES_AT_ONCE, Line, LineKey, line_key_of, line_of
+from common.rating.periods import RatingScope
 
-LINES_AT_ONCE = 1_000
-_LINES = text(load_statement("rating", "rated_lines"))
+_RATED_LINES = text(load_statement("rating", "rated_lines"))
 
 
-class LineKey(NamedTuple):
-    """Where a line stands in canonical order (docs/billing-rules.md, Canonical order)."""
-
-    timestamp: datetime
-    lead_created_at: datetime
-    lead_id: UUID
-    action_key: str
-    engagement_level: EngagementLevel
-    occurrence: int
-
-
-def lines(
-    session: Session, scope: Scope, *, lead_id: UUID | None = None
+def rated_lines(
+    session: Session,
+    scope: RatingScope,
+    *,
+    lead_id: UUID | None = None,
+    action_ids: list[str] | None = None,
 ) -> Iterator[tuple[Line, LineKey]]:
-    """The lines that `scope` shows, in canonical order, as they arrive from the database."""
+    """The lines that `scope` shows, in canonical order, as they arrive from the database.
+
+    Of one lead or of some actions, or all of them.
+    """
     rows = session.execute(
-        _LINES,
-        scope.parameters() | {"lead_id": lead_id and str(lead_id)},
+        _RATED_LINES,
+        scope.parameters() | {"lead_id": lead_id and str(lead_id), "action_ids": action_ids},
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     )
-    for row in rows:
-        *members, lead_created_at, lead, action_key, occurrence = row
-        line = Line(*members)
-        level = EngagementLevel(line.engagement_level)
-        yield line, LineKey(line.timestamp, lead_created_at, lead, action_key, level, occurrence)
+    return ((line_of(row), line_key_of(row)) for row in rows)

@@ -10,11 +10,11 @@ from pydantic_core import PydanticCustomError
 from common import identifiers
 from common.billing_period import PERIOD_PATTERN, Period
 from common.enums import EngagementLevel
+from common.rating.models import DISPUTE_WINDOW_DAYS
 from common.request_model import MAX_TEXT_LENGTH, NO_NUL, Id, Level, Name, RequestModel
 
 MAX_RATES = 1_000
 MAX_CENTS = 100_000_000
-DISPUTE_WINDOW_DAYS = 60
 MAX_DISPUTE_WINDOW_DAYS = 3_650
 _AMOUNT = re.compile(r"([0-9]{1,7})\.([0-9]{2})")
 _BY_LEVEL = {level.lower(): level for level in EngagementLevel}
@@ -133,10 +133,6 @@ class ProposedCard(RequestModel):
         if follows is False and value is None and info.field_name in {"rates", "cap"}:
             raise PydanticCustomError("missing", "is required")
         return value
-
-    def required_rates(self) -> list[ProposedRate]:
-        """None where it follows the default card."""
-        return self.rates or []
 
 
 class NewCard(ProposedCard):

@@ -1,4 +1,4 @@
-"""What-if: what stored actions would cost on a proposed rate card.
+"""Simulation: what stored actions would cost on a proposed rate card.
 
 Invariant: nothing is written, and the same statement rates as for a bill; only the card differs.
 """
@@ -13,15 +13,16 @@ from sqlalchemy.orm import Session
 from common import identifiers
 from common.billing_period import Period
 from common.catalog.models import Customer
-from common.problems import FieldError, Invalid, Unpriced
-from common.rating.active_periods import active_periods
-from common.rating.card_in_force import RateCardInForce, rate_cards_in_force
-from common.rating.period_totals import draft_entries
-from common.rating.rate_card_checks import require_sound
-from common.rating.rate_cards import statement_parameter
+from common.problems import FieldError, Invalid
+from common.rating.line import Totals
+from common.rating.periods import RatingScope, active_periods, period_totals
+from common.rating.rate_card_checks import (
+    require_sound,
+    unknown_customer,
+    with_known_lead_types,
+)
+from common.rating.rate_cards import CardInForce, rate_cards_in_force, statement_parameter
 from common.rating.schemas import ProposedCard
-from common.rating.scope import Scope
-from common.rating.totals import Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Simulated:
 
     customer_id: str
     customer_name: str
-    rate_card: RateCardInForce
+    rate_card: CardInForce
     is_repriced: bool
     current: Totals
     proposed: Totals
@@ -51,6 +52,7 @@ def simulate(
     Raises Invalid for a card or customer that is refused, and Unpriced when an action has no price
     on the card in force.
     """
+    card = with_known_lead_types(session, card)
     require_sound(session, card, "/rate_card")
     if card.follows_default and customers is None:
         raise Invalid(
@@ -71,8 +73,6 @@ def simulate(
         return []
     cards = rate_cards_in_force(session, [(customer_id, period.start) for customer_id in ids])
     in_force = {customer_id: card for (customer_id, _), card in cards.items()}
-    if ids - in_force.keys():
-        raise Unpriced(f"no rate card is in force in {period}")
     repriced = {key for key in ids if customers is not None or in_force[key].is_default}
     current = _totals(session, ids, period)
     proposed = _totals(session, repriced, period, statement_parameter(session, card, period))
@@ -98,8 +98,8 @@ def _totals(
     session: Session, customers: set[UUID], period: Period, card: str | None = None
 ) -> dict[UUID, Totals]:
     pairs = [(customer, period.start) for customer in sorted(customers)]
-    entries = draft_entries(session, Scope(pairs, as_if_open=True, proposed_card=card))
-    return {entry.customer_id: entry.totals for entry in entries}
+    scope = RatingScope(pairs, as_if_open=True, proposed_card=card)
+    return {row.customer_id: row.totals for row in period_totals(session, scope)}
 
 
 def _known(session: Session, customers: Sequence[tuple[str, str]]) -> set[UUID]:
@@ -109,9 +109,7 @@ def _known(session: Session, customers: Sequence[tuple[str, str]]) -> set[UUID]:
     )
     known = set(session.scalars(query))
     errors = [
-        FieldError(pointer, "unknown_customer", "no such customer is registered")
-        for customer_id, pointer in pointers
-        if customer_id not in known
+        unknown_customer(pointer) for customer_id, pointer in pointers if customer_id not in known
     ]
     if errors:
         raise Invalid("the simulation names customers that are not known", errors)

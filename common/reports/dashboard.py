@@ -3,9 +3,11 @@
 Invariant: nothing is written or kept; each figure is the sum of the reports at that moment.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
@@ -14,14 +16,12 @@ from common.billing_period import Period
 from common.database.sql_loader import load_statement
 from common.disputes.models import Dispute
 from common.enums import DisputeStatus
-from common.final_reports.closed_months import closed_months
-from common.final_reports.models import BillingRun, LateAction, ParkedCustomer
-from common.final_reports.runs import is_shown
+from common.events.models import Webhook
+from common.final_reports.models import BillingRun, LateAction, ParkedCustomer, run_is_shown
 from common.leads.models import QuarantinedLead
-from common.rating.active_periods import active_periods
-from common.rating.period_totals import totals_of
-from common.rating.scope import Scope
-from common.rating.totals import Totals
+from common.rating.line import Totals
+from common.rating.periods import active_periods, totals_of
+from common.rating.standing_totals.backlog import backlog_scope
 
 MONTHS_SHOWN = 12
 
@@ -51,11 +51,11 @@ class Overview:
     """The totals of all customers in a month and in those before it; `months` ends with it."""
 
     months: list[tuple[Period, Totals]]
-    by_customer: list[Share] = field(default_factory=list)
-    by_product: list[Share] = field(default_factory=list)
-    by_lead_type: list[Share] = field(default_factory=list)
-    leads_without_user: int = 0
-    unpriced_actions: int = 0
+    by_customer: list[Share]
+    by_product: list[Share]
+    by_lead_type: list[Share]
+    leads_without_user: int
+    unpriced_actions: int
 
     @property
     def totals(self) -> Totals:
@@ -68,8 +68,12 @@ class Overview:
 
 def active_months(session: Session) -> list[Period]:
     """The months in which any customer has an action, newest first."""
-    pairs = active_periods(session, None, None, None)
-    return [Period(month) for month in sorted({month for _, month in pairs}, reverse=True)]
+    return months_of(active_periods(session, None, None, None))
+
+
+def months_of(active: Iterable[tuple[UUID, date]]) -> list[Period]:
+    """The months of some customers' months, newest first."""
+    return [Period(month) for month in sorted({month for _, month in active}, reverse=True)]
 
 
 def overview(session: Session, month: Period) -> Overview:
@@ -78,17 +82,10 @@ def overview(session: Session, month: Period) -> Overview:
     An action without a price adds nothing to the amounts; `unpriced_actions` counts those of the
     month.
     """
-    shown = _months_up_to(month)
-    rows = session.execute(_OVERVIEW, overview_parameters(session, month)).all()
     by_month: dict[date, Totals] = {}
-    result = Overview([])
-    by_part = {
-        _Part.CUSTOMER: result.by_customer,
-        _Part.PRODUCT: result.by_product,
-        _Part.LEAD_TYPE: result.by_lead_type,
-    }
+    by_part: dict[_Part, list[Share]] = {part: [] for part in _Part}
     without_user = unpriced = 0
-    for row in rows:
+    for row in session.execute(_OVERVIEW, overview_parameters(session, month)):
         totals = totals_of(row)
         if row.part == _Part.WHOLE:
             by_month[row.period] = totals
@@ -97,24 +94,21 @@ def overview(session: Session, month: Period) -> Overview:
         else:
             name = row.customer_name or row.product_name or row.lead_type
             by_part[_Part(row.part)].append(Share(row.customer or row.product, name, totals))
-    result.months.extend((month, by_month.get(month.start, Totals())) for month in shown)
     return Overview(
-        result.months,
-        result.by_customer,
-        result.by_product,
-        result.by_lead_type,
+        [(shown, by_month.get(shown.start, Totals())) for shown in _months_up_to(month)],
+        by_part[_Part.CUSTOMER],
+        by_part[_Part.PRODUCT],
+        by_part[_Part.LEAD_TYPE],
         without_user,
         unpriced,
     )
 
 
 def overview_parameters(session: Session, month: Period) -> dict[str, object]:
-    """The parameters of the overview's statement, with the open months of each customer."""
+    """The parameters of the overview's statement, with what the standing totals do not hold yet."""
     first = _months_up_to(month)[0]
-    still_open = closed_months(session).open_among(
-        active_periods(session, None, first.start, month.end)
-    )
-    return Scope(still_open).parameters() | {
+    behind = backlog_scope(session, None, None).of_periods(first.start, month.start)
+    return behind.parameters() | {
         "month": month.start,
         "first_month": first.start,
         "whole": _Part.WHOLE.value,
@@ -137,6 +131,7 @@ class PendingWork:
     parked_customers: int
     unfinished_runs: int
     open_disputes: int
+    disabled_webhooks: int
 
 
 def pending_work(session: Session) -> PendingWork:
@@ -148,8 +143,9 @@ def pending_work(session: Session) -> PendingWork:
         select(func.count()).where(QuarantinedLead.replayed_at.is_(None)),
         select(func.count()).select_from(LateAction),
         select(func.count()).select_from(ParkedCustomer),
-        select(func.count()).where(BillingRun.finished_at.is_(None), is_shown()),
+        select(func.count()).where(BillingRun.finished_at.is_(None), run_is_shown()),
         select(func.count()).where(Dispute.status == DisputeStatus.OPEN),
+        select(func.count()).where(Webhook.disabled_because.is_not(None)),
     )
     row = session.execute(select(*(count.scalar_subquery() for count in counts))).one()
     return PendingWork(*row)

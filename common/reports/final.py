@@ -1,5 +1,7 @@
 """Final reports, read from what closing stored."""
 
+from datetime import date
+
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -8,16 +10,17 @@ from common.database.sql_loader import load_statement
 from common.disputes.credits import final_credits
 from common.enums import ReportStatus
 from common.final_reports.models import BillingReport
-from common.rating.rated_lines import LINES_AT_ONCE
-from common.rating.totals import Totals
-from common.reports.breakdowns import breakdowns_of
+from common.invoicing.details import StatementDetails, details_of
+from common.rating.line import LineKey, Totals, line_key_of, line_of
+from common.rating.rate_cards import CardInForce, rate_cards_in_force
 from common.reports.line_search import ALL_LINES, LineSearch
-from common.reports.model import Report, notices_of, under_cap, under_cards
-from common.reports.months import Month, cards_of
-from common.reports.rows import line_of, read_rows
+from common.reports.model import Parts, Report
+from common.reports.months import Month
+from common.reports.rows import read_report
 
 _STATEMENT = text(load_statement("reports", "final_report"))
-# The planner takes the stored leads of a report for ten, and would compare each line with each.
+_LINE_KEY = text(load_statement("reports", "final_line_key"))
+# The planner estimates 10 leads per report, so it would pick nested loops.
 _WITHOUT_LOOPS = text("select set_config('enable_nestloop', 'off', true)")
 
 
@@ -26,42 +29,38 @@ def final_report(
     month: Month,
     search: LineSearch = ALL_LINES,
     *,
-    after: int = 0,
-    most: int | None = None,
-) -> tuple[Report, int | None]:
-    """A report as it was closed, and the number of the line its next page comes behind.
+    limit: int | None = None,
+) -> tuple[Report, LineKey | None]:
+    """A report as it was closed, and where its next page of lines begins.
 
-    Pages as `draft_report` does. Raises LookupError for a month without a final report of its own.
+    With `limit`, it holds at most that many lines; the pages behind them are read by `find_lines`.
+    Raises LookupError for a month without a final report of its own.
     """
     stored, card = month.final, month.card
     if stored is None or card is None:
         raise LookupError(f"{month.period} has no final report of its own")
     # Numbers have no gaps.
-    last = stored.action_count if most is None else min(after + most, stored.action_count)
+    last = stored.action_count if limit is None else min(limit, stored.action_count)
+    next_key = _key_of(session, stored, last) if last < stored.action_count else None
     session.execute(_WITHOUT_LOOPS)
-    rows = read_rows(
-        session.execute(
-            _STATEMENT,
-            search.parameters()
-            | {
-                "customer_id": str(stored.customer_id),
-                "report_id": str(stored.report_id),
-                "own_lines": stored.action_count,
-                "after_line": after,
-                "last_line": last,
-            },
-            execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
-        )
+    rows = read_report(
+        session,
+        _STATEMENT,
+        search.parameters()
+        | {
+            "customer_id": str(stored.customer_id),
+            "report_id": str(stored.report_id),
+            "own_line_count": stored.action_count,
+            "is_filtered": search.is_filtered,
+            "last_line": last,
+        },
     )
-    lines = under_cap(map(line_of, rows.lines), card.caps_product)
-    names = stored.product_names
-    totals, without_user, parts = breakdowns_of(
-        [lead._replace(product_name=names.get(lead.product_id)) for lead in rows.leads]
-    )
-    prior_cards = {}
+    lines = map(line_of, rows.lines)
+    prior_cards: dict[date, CardInForce] = {}
     if rows.prior_lines:
-        periods = (line.period for line in rows.prior_lines)
-        prior_cards = cards_of(session, stored.customer_id, periods)
+        pairs = {(stored.customer_id, line.period) for line in rows.prior_lines}
+        cards = rate_cards_in_force(session, pairs)
+        prior_cards = {period: card for (_, period), card in cards.items()}
     report = Report(
         report_id=str(stored.report_id),
         customer_id=month.customer.external_id,
@@ -69,29 +68,42 @@ def final_report(
         period=month.period,
         timezone=stored.timezone,
         issuer=stored.issuer,
+        details=details_of(stored),
         status=ReportStatus.FINAL,
         rate_card=card,
-        totals=totals,
-        parts=parts,
-        lines=lines if most is None else list(lines),
+        totals=rows.totals,
+        parts=rows.parts,
+        lines=lines if limit is None else list(lines),
         matching=rows.matching,
-        notices=notices_of(totals, without_user),
+        leads_without_user=rows.leads_without_user,
+        leads_in_doubt=month.leads_in_doubt,
         generated_at=stored.finalized_at,
         finalized_at=stored.finalized_at,
+        dispute_until=month.dispute_until,
         content_hash=stored.content_hash,
         previous_hash=stored.previous_hash,
         hash_version=stored.hash_version,
-        prior_period=under_cards(rows.prior_lines, prior_cards),
+        seal=month.seal,
+        prior_period=rows.prior_lines,
         prior_cards=prior_cards,
         credits=final_credits(session, stored.customer_id, stored.report_id)
         if stored.credit_count
         else [],
     )
-    return report, last if last < stored.action_count else None
+    return report, next_key
 
 
-def report_closed_along(session: Session, month: Month, closing: BillingReport) -> Report:
-    """The report of a month without actions, which a later month's report closed along.
+def _key_of(session: Session, stored: BillingReport, line_number: int) -> LineKey:
+    line = {
+        "customer_id": str(stored.customer_id),
+        "report_id": str(stored.report_id),
+        "line_number": line_number,
+    }
+    return line_key_of(session.execute(_LINE_KEY, line).one())
+
+
+def report_closed_with(session: Session, month: Month, closing: BillingReport) -> Report:
+    """The report of a month without actions, which was closed with a later month.
 
     It stays empty: what arrives for it is billed as a prior period.
     """
@@ -103,13 +115,13 @@ def report_closed_along(session: Session, month: Month, closing: BillingReport) 
         period=month.period,
         timezone=closing.timezone,
         issuer=closing.issuer,
+        details=StatementDetails(),
         status=ReportStatus.FINAL,
-        rate_card=cards_of(session, customer_id, [start])[start],
+        rate_card=rate_cards_in_force(session, [(customer_id, start)])[customer_id, start],
         totals=Totals(),
-        parts=breakdowns_of([]).parts,
+        parts=Parts([], [], [], []),
         lines=[],
         matching=Totals(),
-        notices=[],
         generated_at=closing.finalized_at,
         finalized_at=closing.finalized_at,
     )

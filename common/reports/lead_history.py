@@ -1,22 +1,22 @@
 """What every action of one lead cost, and on which report."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from common.billing_period import Period
+from common.billing_period import Period, first_open_month
 from common.database.sql_loader import load_statement
+from common.disputes.schemas import dispute_until
 from common.enums import ReportStatus
 from common.leads.models import Lead
-from common.problems import Unpriced
-from common.rating.line import Line
-from common.rating.rated_lines import lines
-from common.rating.scope import Scope
-from common.reports.model import CardName
+from common.rating.line import Line, line_of
+from common.rating.periods import RatingScope
+from common.rating.rate_cards import CardInForce, no_rate_card
+from common.rating.rated_lines import rated_lines
 
-_PERIODS = text(load_statement("reports", "lead_periods"))
+_PERIODS = text(load_statement("reports", "reports_of_lead"))
 _FINAL_LINES = text(load_statement("reports", "final_lines_of_lead"))
 
 
@@ -26,7 +26,8 @@ class LineOnReport(NamedTuple):
     line: Line
     report_period: date
     status: ReportStatus
-    card: CardName
+    card: CardInForce
+    dispute_until: datetime | None  # of a final report
 
 
 def lead_lines(session: Session, lead: Lead) -> list[LineOnReport]:
@@ -34,29 +35,30 @@ def lead_lines(session: Session, lead: Lead) -> list[LineOnReport]:
     ids = {"customer_id": str(lead.customer_id), "lead_id": str(lead.lead_id)}
     periods = session.execute(_PERIODS, ids).all()
     if unpriced := [row.period for row in periods if row.name is None]:
-        raise Unpriced(f"no rate card is in force in {Period(unpriced[0])}")
-    cards = {row.period: CardName(row.name, row.version, row.caps_product) for row in periods}
-    through = periods[0].closed_through if periods else None
-    closed = [row.period for row in periods if through is not None and row.period <= through]
-    found: list[tuple[Line, date, ReportStatus]] = []
-    if closed:
-        for *members, report_period in session.execute(_FINAL_LINES, ids | {"periods": closed}):
-            found.append((Line(*members), report_period, ReportStatus.FINAL))
-    # Of a closed month, only the late actions are rated.
-    open_periods = [row.period for row in periods if row.period not in closed]
-    late_periods = [row.period for row in periods if row.period in closed and row.has_late_actions]
-    if open_periods or late_periods:
-        pairs = [(lead.customer_id, period) for period in (*late_periods, *open_periods)]
-        scope = Scope(pairs, user_key=lead.user_key)
-        first_open = date.min if through is None else Period(through).end
-        for line, _ in lines(session, scope, lead_id=lead.lead_id):
-            found.append((line, max(line.period, first_open), ReportStatus.DRAFT))
-    return [
-        LineOnReport(
-            line._replace(caps_product=cards[line.period].caps_product),
-            report_period,
-            status,
-            cards[line.period],
+        raise no_rate_card(Period(unpriced[0]))
+    cards = {
+        row.period: CardInForce(
+            row.rate_card_id, row.name, row.version, row.is_default, row.caps_each_product
         )
-        for line, report_period, status in sorted(found, key=lambda each: each[0].timestamp)
+        for row in periods
+    }
+    closed_through = periods[0].closed_through if periods else None
+    first_open = date.min if closed_through is None else first_open_month(closed_through)
+    closed = [row.period for row in periods if row.period < first_open]
+    lines: list[tuple[Line, date, ReportStatus, datetime | None]] = []
+    if closed:
+        for row in session.execute(_FINAL_LINES, ids | {"periods": closed}):
+            until = dispute_until(row.finalized_at, row.dispute_window_days)
+            lines.append((line_of(row), row.report_period, ReportStatus.FINAL, until))
+    # Of a closed month, only the late actions are rated.
+    to_rate = [row.period for row in periods if row.period not in closed or row.has_late_actions]
+    if to_rate:
+        pairs = [(lead.customer_id, period) for period in to_rate]
+        scope = RatingScope(pairs, user_keys=[lead.user_key] * len(pairs))
+        for line, _ in rated_lines(session, scope, lead_id=lead.lead_id):
+            lines.append((line, max(line.period, first_open), ReportStatus.DRAFT, None))
+    lines.sort(key=lambda entry: entry[0].timestamp)
+    return [
+        LineOnReport(line, report_period, status, cards[line.period], until)
+        for line, report_period, status, until in lines
     ]

@@ -3,13 +3,13 @@
 Invariant: a month is rated as a whole before a filter applies; a filter never changes a line.
 """
 
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from common.enums import EngagementLevel, Outcome
-from common.rating.line import Line
-from common.rating.totals import Totals
+from common.rating.line import Line, Totals
 
 LINES_A_PAGE = 100
 
@@ -53,15 +53,30 @@ class LineSearch:
     direction: Direction = Direction.ASCENDING
     page: int | None = None
 
-    def parameters(self) -> dict[str, Any]:
-        """As the statements of draft and final reports take them."""
+    @property
+    def is_by_amount_or_text(self) -> bool:
+        """Whether the lines are sorted by something else than their time."""
+        return self.sort not in {None, LineSort.TIME}
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether lines are left out, other than those of other pages."""
+        return any((*self.lead_filters().values(), self.engagement_level, self.outcome))
+
+    def lead_filters(self) -> dict[str, str | None]:
+        """The filters that find whole leads, with all their lines."""
         return {
             "product": self.product_id,
             "lead_type": self.lead_type,
             "user": self.user,
             "lead": self.lead,
-            "level": self.engagement_level and self.engagement_level.value,
-            "outcome": self.outcome and self.outcome.value,
+        }
+
+    def parameters(self) -> dict[str, Any]:
+        """As the statements of draft and final reports take them."""
+        line_filters = {"level": self.engagement_level, "outcome": self.outcome}
+        return {
+            "search": json.dumps(self.lead_filters() | line_filters),
             "sort": self.sort and self.sort.value,
             "is_descending": self.direction is Direction.DESCENDING,
             "max_lines": None if self.page is None else LINES_A_PAGE,

@@ -1,67 +1,114 @@
-"""A customer's month as a report finds it: open, final, or closed along with a later one."""
+"""A customer's month as a report finds it: open, final, or closed with a later one."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
-from uuid import UUID
+from datetime import date, datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, exists, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from common import identifiers
-from common.billing_period import Period
+from common.billing_period import Period, first_open_month
 from common.catalog.models import Customer
+from common.disputes.models import DisputeLine
+from common.disputes.schemas import dispute_until
 from common.enums import CapScope
-from common.final_reports.models import BillingReport, LateAction
-from common.problems import NotFound, Unpriced
-from common.rating.card_in_force import rate_cards_in_force
+from common.final_reports.models import (
+    NOT_SEALED,
+    SEAL_COLUMNS,
+    BillingReport,
+    LateAction,
+    SealedReport,
+)
+from common.leads.models import Action, Lead
+from common.problems import NotFound
 from common.rating.models import RateCard
-from common.reports.model import CardName
+from common.rating.rate_cards import CardInForce
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A customer's month, and its final report or the one that closed it along.
+    """A customer's month, with its final report.
 
-    A month without actions has no report of its own: the next final report closes it along.
-    `card` is the final report's. `late_periods` are the closed periods with actions that are on no
-    final report yet, oldest first.
+    A month without actions has no report of its own; `closed_with` is the later report that also
+    closed this month. `card` is the final report's. `late_periods` are the closed periods with
+    actions that are on no final report yet, oldest first. `has_disputed_drafts`: a line of a draft
+    of the customer is disputed. If the month `is_first_open`, prior-period lines and credits of
+    final lines stand on its draft (docs/billing-rules.md, Closing a period). `leads_in_doubt`:
+    those with actions of the month whose user has a value that is not usable.
     """
 
     customer: Customer
     period: Period
     final: BillingReport | None
-    closed_along_by: BillingReport | None
-    card: CardName | None
+    closed_with: BillingReport | None
+    card: CardInForce | None
     late_periods: list[date]
+    has_disputed_drafts: bool
+    dispute_until: datetime | None
+    leads_in_doubt: int
+    is_first_open: bool
+    seal: SealedReport = NOT_SEALED
 
     @property
-    def is_first_open(self) -> bool:
-        """Whether prior-period lines and credits stand on its draft.
-
-        docs/billing-rules.md, Closing a period.
-        """
-        closed_through = self.customer.closed_through
-        return closed_through is not None and Period(closed_through).end == self.period.start
+    def timezone(self) -> str:
+        """As it was when the month was closed."""
+        closing = self.final or self.closed_with
+        return self.customer.timezone if closing is None else closing.timezone
 
 
-def find_month(session: Session, customer_id: str, period: Period) -> Month:
-    """The month of a customer, by the customer's id. Raises NotFound for an unknown customer."""
+def find_month(
+    session: Session, customer_id: str, period: Period, *, counts_doubts: bool = True
+) -> Month:
+    """The month of a customer, by the customer's id. Raises NotFound for an unknown customer.
+
+    Without `counts_doubts`, `leads_in_doubt` is 0: for pages, which do not show it.
+    """
     late_periods = (
         select(LateAction.period)
         .where(LateAction.customer_id == Customer.customer_id)
         .distinct()
         .order_by(LateAction.period)
     )
+    disputed_drafts = exists().where(
+        DisputeLine.customer_id == Customer.customer_id, DisputeLine.report_id.is_(None)
+    )
+    # Without the offset, PostgreSQL would read all actions of the month, for a few leads.
+    in_month = (
+        select(Action.action_id)
+        .where(
+            Action.customer_id == Customer.customer_id,
+            Action.lead_id == Lead.lead_id,
+            Action.timestamp >= func.local_midnight(period.start, Customer.timezone),
+            Action.timestamp < func.period_end(period.start, Customer.timezone),
+        )
+        .correlate(Customer, Lead)
+        .offset(literal_column("0"))
+    )
+    in_doubt = (
+        select(func.count())
+        .where(
+            Lead.customer_id == Customer.customer_id,
+            func.cardinality(Lead.unusable) > 0,
+            in_month.exists(),
+        )
+        .correlate(Customer)
+        .scalar_subquery()
+    )
     # The month's own report, else the next one.
     row = session.execute(
         select(
             Customer,
             BillingReport,
+            func.array(late_periods.scalar_subquery()),
+            disputed_drafts,
+            in_doubt if counts_doubts else literal_column("0"),
+            RateCard.dispute_window_days,
+            RateCard.rate_card_id,
             RateCard.name,
             RateCard.version,
-            RateCard.cap_scope,
-            func.array(late_periods.scalar_subquery()).label("late_periods"),
+            RateCard.customer_id.is_(None),
+            RateCard.cap_scope == CapScope.USER_AND_PRODUCT,
+            *SEAL_COLUMNS,
         )
         .outerjoin(
             BillingReport,
@@ -77,26 +124,21 @@ def find_month(session: Session, customer_id: str, period: Period) -> Month:
     ).first()
     if row is None:
         raise NotFound(f"no customer {customer_id!r} is registered")
-    customer, report, name, version, cap_scope, late = row
+    customer, report, late, has_disputed_drafts, leads_in_doubt, window_days, *rest = row
+    *card, signature, head = rest
+    closed_through = customer.closed_through
     is_final = report is not None and report.period == period.start
-    is_later = report is not None and not is_final
     return Month(
         customer,
         period,
         final=report if is_final else None,
-        closed_along_by=report if is_later else None,
-        card=CardName(name, version, cap_scope is CapScope.USER_AND_PRODUCT) if is_final else None,
+        closed_with=None if is_final else report,
+        card=CardInForce(*card) if is_final else None,
+        seal=SealedReport(signature, head) if is_final else NOT_SEALED,
         late_periods=late,
+        has_disputed_drafts=has_disputed_drafts,
+        dispute_until=dispute_until(report.finalized_at, window_days) if is_final else None,
+        leads_in_doubt=leads_in_doubt,
+        is_first_open=closed_through is not None
+        and first_open_month(closed_through) == period.start,
     )
-
-
-def cards_of(session: Session, customer_id: UUID, periods: Iterable[date]) -> dict[date, CardName]:
-    """The card that prices each period. Raises Unpriced for a period without one."""
-    pairs = {(customer_id, period) for period in periods}
-    cards = rate_cards_in_force(session, pairs)
-    if missing := pairs - cards.keys():
-        raise Unpriced(f"no rate card is in force in {Period(min(missing)[1])}")
-    return {
-        period: CardName(card.name, card.version, card.caps_product)
-        for (_, period), card in cards.items()
-    }

@@ -6,8 +6,8 @@
 select
     cast(:period as date) as period,
     (select cap_cents from rate_card_in_force(:customer_id, :period)) as cap_limit_cents,
-    ((number - 1) / 250 * 250 + 1)::int as first_line,
-    ((number - 1) / 250 * 250 + count(*))::int as last_line,
+    min(number)::int as first_line,
+    max(number)::int as last_line,
     min(timestamp) as first_timestamp,
     max(timestamp) as last_timestamp,
     array_agg(lead_id order by number) as lead_ids,
@@ -22,8 +22,8 @@ select
     array_agg(billed_cents order by number) as billed_cents,
     array_agg(cap_used_before_cents order by number) as cap_used_before_cents,
     array_fill(cast(null as text), array[count(*)::int]) as rates,
-    array_agg(original_lead_id order by number) as duplicate_of_lead_ids,
-    array_agg(original_action_id order by number) as duplicate_of_action_ids,
-    array_agg(original_timestamp order by number) as duplicate_of_timestamps
+    array_agg(duplicate_of_lead_id order by number) as duplicate_of_lead_ids,
+    array_agg(duplicate_of_action_id order by number) as duplicate_of_action_ids,
+    array_agg(duplicate_of_timestamp order by number) as duplicate_of_timestamps
 from rate_flat_card_month
-group by (number - 1) / 250
+group by block_of(number)

@@ -1,8 +1,8 @@
 -- include: rating/rate_month
 -- params: period date
 --
--- Puts rated lines into the blocks of the final report of :period: at most 250 lines of one month in
--- each, column beside column. The lines of :period come first, then those of earlier months.
+-- Puts rated lines into the blocks of the final report of :period: lines of one month in each,
+-- column beside column. The lines of :period come first, then those of earlier months.
 select
     in_order.*,
     first_line + cardinality(lead_ids) - 1 as last_line,
@@ -20,7 +20,7 @@ from (
         select
             period < :period as is_prior,
             period,
-            (number - 1) / 250 as block,
+            block_of(number) as block,
             min(cap_limit_cents) as cap_limit_cents,
             array_agg(lead_id order by number) as lead_ids,
             array_agg(action_id order by number) as action_ids,
@@ -36,10 +36,10 @@ from (
             array_agg(billed_cents order by number) as billed_cents,
             array_agg(cap_used_before_cents order by number) as cap_used_before_cents,
             array_agg(nullif(rate, 'level') order by number) as rates,
-            array_agg(original_lead_id order by number) as duplicate_of_lead_ids,
-            array_agg(original_action_id order by number) as duplicate_of_action_ids,
-            array_agg(original_timestamp order by number) as duplicate_of_timestamps
+            array_agg(duplicate_of_lead_id order by number) as duplicate_of_lead_ids,
+            array_agg(duplicate_of_action_id order by number) as duplicate_of_action_ids,
+            array_agg(duplicate_of_timestamp order by number) as duplicate_of_timestamps
         from rate_month
-        group by period < :period, period, (number - 1) / 250
+        group by period < :period, period, block_of(number)
     ) as gathered
 ) as in_order

@@ -2,20 +2,16 @@
 --
 -- What decides whether a customer's period can be closed, and how. Run under the customer's lock.
 select
+    customers.external_id as customer,
     customers.timezone,
     customers.closed_through,
-    clock_timestamp() >= local_midnight(
-        (cast(:period as date) + interval '1 month')::date, customers.timezone
-    ) as is_over,
+    clock_timestamp() >= period_end(:period, customers.timezone) as is_over,
     (
         select billing_period_of(actions.timestamp, customers.timezone)
         from actions
         where actions.customer_id = :customer_id
             and actions.timestamp >= coalesce(
-                local_midnight(
-                    (customers.closed_through + interval '1 month')::date, customers.timezone
-                ),
-                '-infinity'
+                period_end(customers.closed_through, customers.timezone), '-infinity'
             )
             and actions.timestamp < local_midnight(:period, customers.timezone)
         order by actions.timestamp
@@ -28,7 +24,7 @@ select
         order by late_actions.period
     ) as late_periods,
     card.rate_card_id,
-    card.is_flat
+    card.is_flat_card
 from customers
 left join lateral rate_card_in_force(customers.customer_id, :period) as card on true
 where customers.customer_id = :customer_id

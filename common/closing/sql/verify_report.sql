@@ -4,7 +4,7 @@
 -- Compares the final report of :period with its own lines, and with the actions that these lines
 -- name: block_month.sql rates them once more, `as_of` the report.
 -- Leads and credited lines are looked up one by one (`limit 1`): nested loops are switched off
--- (common/closing/queries.py), and a hash join would read all of them.
+-- (common/closing/close_period.py), and a hash join would read all of them.
 with rated_lines as materialized (
     select
         block_month.period, block_month.cap_limit_cents,
@@ -24,7 +24,7 @@ with rated_lines as materialized (
 
 rated_lead_totals as materialized (
     select
-        period = :period as is_own, lead_id,
+        period = :period as is_own, lead_id, user_key, product_id, lead_type,
         sum(gross_cents)::bigint as gross_cents,
         sum(billed_cents)::bigint as billed_cents,
         coalesce(sum(gross_cents - billed_cents) filter (where is_duplicate), 0)::bigint
@@ -34,7 +34,7 @@ rated_lead_totals as materialized (
         count(*) as actions
     from rated_lines
     cross join lateral (select duplicate_of_action_id is not null as is_duplicate) as outcome
-    group by is_own, lead_id
+    group by is_own, lead_id, user_key, product_id, lead_type
 ),
 
 rated as (
@@ -57,17 +57,21 @@ differing_lead_totals as (
         select totals.*
         from billing_report_lead_totals as stored
         cross join lateral unnest(
-            lead_ids, gross_cents, billed_cents, duplicate_cents, cap_cents, action_counts
-        ) as totals (lead_id, gross_cents, billed_cents, duplicate_cents, cap_cents, actions)
+            lead_ids, user_keys, product_ids, lead_types, gross_cents, billed_cents,
+            duplicate_cents, cap_cents, action_counts
+        ) as totals (
+            lead_id, user_key, product_id, lead_type, gross_cents, billed_cents, duplicate_cents,
+            cap_cents, actions
+        )
         where stored.customer_id = :customer_id and stored.report_id = :report_id
     ) as stored
     full join (select * from rated_lead_totals where is_own) as rated using (lead_id)
     where (
-            stored.gross_cents, stored.billed_cents, stored.duplicate_cents, stored.cap_cents,
-            stored.actions
+            stored.user_key, stored.product_id, stored.lead_type, stored.gross_cents,
+            stored.billed_cents, stored.duplicate_cents, stored.cap_cents, stored.actions
         ) is distinct from (
-            rated.gross_cents, rated.billed_cents, rated.duplicate_cents, rated.cap_cents,
-            rated.actions
+            rated.user_key, rated.product_id, rated.lead_type, rated.gross_cents,
+            rated.billed_cents, rated.duplicate_cents, rated.cap_cents, rated.actions
         )
 ),
 
@@ -155,7 +159,10 @@ report as (
             report.product_names, report.previous_hash, report.lead_count, report.action_count,
             report.prior_action_count, report.gross_cents, report.billed_cents,
             report.duplicate_cents, report.cap_cents, report.prior_billed_cents,
-            report.credit_count, report.credit_cents, report.due_cents
+            report.credit_count, report.credit_cents, report.due_cents, report.document_type,
+            report.number, report.issue_date, report.payment_terms_days, report.due_date,
+            report.issuer_address, report.issuer_tax_id, report.customer_address,
+            report.customer_tax_id, report.unit_prices
         ) as stored_header,
         report_header(
             customers.external_id, report.customer_name, report.period, report.timezone,
@@ -164,7 +171,14 @@ report as (
             rated.prior_action_count, rated.gross_cents, rated.billed_cents,
             rated.duplicate_cents, rated.cap_cents, rated.prior_billed_cents,
             credited.credit_count, credited.credit_cents,
-            rated.billed_cents + rated.prior_billed_cents - credited.credit_cents
+            rated.billed_cents + rated.prior_billed_cents - credited.credit_cents,
+            report.document_type, report.number, report.issue_date, report.payment_terms_days,
+            report.due_date, report.issuer_address, report.issuer_tax_id,
+            report.customer_address, report.customer_tax_id,
+            unit_prices(
+                report.rate_card_id,
+                array(select distinct product_id from rated_lines where period = :period)
+            )
         ) as rated_header
     from billing_reports as report
     join customers using (customer_id)
@@ -189,7 +203,9 @@ changed_fields as (
         'hash_version', 'customer', 'customer_name', 'period', 'timezone', 'issuer',
         'finalized_at', 'rate_card', 'rate_card', 'product_names', null, 'leads', 'actions',
         'prior_actions', 'gross', 'billed', 'savings.duplicate', 'savings.cap', 'prior_billed',
-        'credits', 'credits', 'due'
+        'credits', 'credits', 'due', 'document_type', 'number', 'issue_date',
+        'payment_terms_days', 'due_date', 'issuer_address', 'issuer_tax_id', 'customer_address',
+        'customer_tax_id', 'unit_prices'
     ]) with ordinality as member (field, number)
     cross join lateral (
         select

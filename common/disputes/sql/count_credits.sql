@@ -1,17 +1,20 @@
 -- params: customer_id uuid
 --
 -- How many lines are credited on final reports and on drafts, and how many credits are misplaced:
--- without an accepted dispute, above what the line billed, or not on a later report of the same
--- customer. Without a :customer_id, of all customers.
+-- without an accepted dispute, above what the line billed, or on an earlier report of the customer
+-- than the line. Without a :customer_id, of all customers.
 select
     count(credit.report_id) as final,
-    count(*) filter (where disputed.status = 'accepted' and credit.report_id is null) as draft,
+    count(*) filter (
+        where disputed.status = 'accepted' and credit.report_id is null
+            and disputed.amount_cents is distinct from 0
+    ) as draft,
     count(*) filter (
         where credit.report_id is not null and (
             disputed.status is distinct from 'accepted'
             or line.billed_cents is null
             or credit.amount_cents > line.billed_cents
-            or (placed.period > source.period) is not true
+            or (placed.period >= source.period) is not true
         )
     ) as misplaced
 from (

@@ -5,7 +5,7 @@
 select
     credit.dispute_id::text, credit.reason, credit.decided_at as accepted_at,
     credit.of_report_id::text as report_id, credit.of_period as report_period,
-    credit.of_line_number as line_number, credit.lead as lead_id, credit.action_id::text,
+    credit.of_line_number as line_number, credit.lead, credit.action_id::text,
     line.action_type, line.engagement_level, credit.amount_cents
 from pending_credits as credit
 join billing_report_lines as line

@@ -4,7 +4,7 @@
 select
     credit.dispute_id::text, disputes.reason, disputes.decided_at as accepted_at,
     credit.of_report_id::text as report_id, source.period as report_period,
-    credit.of_line_number as line_number, leads.external_id as lead_id, line.action_id::text,
+    credit.of_line_number as line_number, leads.external_id as lead, line.action_id::text,
     line.action_type, line.engagement_level, credit.amount_cents
 from billing_report_credits as credit
 join disputes

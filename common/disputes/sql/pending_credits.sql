@@ -1,7 +1,7 @@
 -- params: customer_id uuid
 --
--- The credits that stand on a customer's next report: of accepted disputes, and on no report yet. In
--- the order in which the disputes were accepted, then in that of the lines.
+-- The credits of final lines that stand on a customer's next report: of accepted disputes, and on no
+-- report yet. In the order in which the disputes were accepted, then in that of the lines.
 select
     row_number() over (
         order by disputes.decided_at, disputes.dispute_id, source.period, line.line_number
@@ -22,6 +22,7 @@ cross join lateral (
 ) as leads
 where disputes.customer_id = :customer_id
     and disputes.status = 'accepted'
+    and line.amount_cents > 0
     and not exists (
         select from billing_report_credits as credit
         where credit.customer_id = :customer_id

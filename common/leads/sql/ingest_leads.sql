@@ -12,20 +12,29 @@ with item as materialized (
     select *
     from json_to_recordset(:items) as item (
         item int, lead_id uuid, external_id text, customer_id uuid, customer text,
-        product_id uuid, product text, lead_type text, user_key uuid, has_user boolean,
-        user_email text, user_phone text, user_external_id text, created_at timestamptz,
-        is_merged boolean, actions json
+        product_id uuid, product text, lead_type text, lead_type_key text collate "C",
+        user_key uuid, has_user boolean, known_by user_kind, user_email text, user_phone text,
+        user_external_id text, unusable text[], is_national boolean, phone_region text,
+        created_at timestamptz, is_merged boolean, actions json
     )
 ),
 
 compared as materialized (
     select
-        item.*,
+        item.item, item.lead_id, item.external_id, item.customer_id, item.customer,
+        item.product_id, item.product, coalesce(lead_types.lead_type, item.lead_type) as lead_type,
+        item.user_key, item.has_user, item.known_by, item.user_email, item.user_phone,
+        item.user_external_id, item.unusable, item.created_at, item.is_merged, item.actions,
+        customers.phone_region,
+        -- A national phone number is another user in another region: the caller has to key it anew.
+        item.is_national
+            and customers.phone_region is distinct from item.phone_region
+            and customers.customer_id is not null as has_other_region,
         stored.lead_id is not null as is_known,
         stored.user_key as stored_user_key,
         case when stored.lead_id is not null then array_remove(array[
             case when stored.product_id <> item.product_id then 'product_id' end,
-            case when stored.lead_type <> item.lead_type then 'lead_type' end,
+            case when stored.lead_type <> lead_types.lead_type then 'lead_type' end,
             case when stored.created_at <> item.created_at then 'created_at' end,
             -- Where neither names a user they agree, whatever the fallback's setting was then.
             case when stored.has_user <> item.has_user
@@ -43,7 +52,7 @@ compared as materialized (
     -- A later lead of an erased user is billed under the same key, and stored without the person.
     left join erased_users
         on erased_users.customer_id = item.customer_id and erased_users.user_key = item.user_key
-    left join lead_types on lead_types.lead_type = item.lead_type
+    left join lead_types on lead_types.lead_type_key = item.lead_type_key
     left join customers on customers.customer_id = item.customer_id
     left join products on products.product_id = item.product_id
 ),
@@ -51,7 +60,7 @@ compared as materialized (
 judged as materialized (
     select
         *,
-        has_known_type and (is_known or unknown = '{}') and coalesce(differs, '{}') = '{}' as is_sound
+        has_known_type and not has_other_region and (is_known or unknown = '{}') and coalesce(differs, '{}') = '{}' as is_sound
     from compared
 ),
 
@@ -62,11 +71,12 @@ sound as materialized (
 -- A lead that another batch stored since our snapshot is locked and looked at, not overwritten.
 stored as (
     insert into leads (
-        customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user,
-        user_email, user_phone, user_external_id, created_at
+        customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user, known_by,
+        unusable, user_email, user_phone, user_external_id, created_at
     )
     select distinct on (customer_id, lead_id)
-        customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user,
+        customer_id, lead_id, external_id, product_id, lead_type, user_key, has_user, known_by,
+        unusable,
         case when not is_erased then user_email end,
         case when not is_erased then user_phone end,
         case when not is_erased then user_external_id end,
@@ -116,6 +126,19 @@ identified as materialized (
     )
 ),
 
+-- An action that was voided is not stored again (docs/billing-rules.md, Void).
+voided as materialized (
+    select identified.item, identified.place, identified.action_id
+    from identified
+    join voided_actions using (customer_id, lead_id, action_id)
+),
+
+voided_per_item as materialized (
+    select item, count(*) as actions_voided, array_agg(place) as places
+    from voided
+    group by item
+),
+
 added as (
     insert into actions (
         customer_id, lead_id, action_id, product_id, user_key, lead_type, lead_created_at,
@@ -125,9 +148,18 @@ added as (
         customer_id, lead_id, action_id, product_id, billed_user_key, lead_type, created_at,
         type, key, level, at, coalesce(n, 1)
     from identified
+    where action_id not in (select voided.action_id from voided)
     order by customer_id, lead_id, action_id
     on conflict (customer_id, lead_id, action_id) do nothing
-    returning customer_id, lead_id, action_id, timestamp
+    returning customer_id, lead_id, action_id, user_key, timestamp
+),
+
+-- Their users' months must be rated again (common/rating/standing_totals).
+behind as (
+    insert into rating_backlog (customer_id, user_key, first_at, last_at)
+    select customer_id, user_key, min(timestamp), max(timestamp)
+    from added
+    group by customer_id, user_key, date_trunc('month', timestamp at time zone 'UTC')
 ),
 
 added_per_lead as materialized (
@@ -143,6 +175,41 @@ closed as materialized (
         local_midnight((closed_through + interval '1 month')::date, timezone) as ends_at
     from customers
     where closed_through is not null and customer_id in (select item.customer_id from item)
+),
+
+-- Of the spellings of one action the lowest is shown, whichever came first (docs/billing-rules.md,
+-- Canonical order). What stands on a final report keeps its own.
+respelled as (
+    update actions
+    set action_type = spelling.action_type
+    from (
+        select
+            actions.customer_id, actions.lead_id, actions.action_id,
+            identified.type as action_type
+        from identified
+        join accepted on accepted.item = identified.item and not accepted.is_created
+        join actions
+            on actions.customer_id = identified.customer_id
+            and actions.lead_id = identified.lead_id
+            and actions.action_id = identified.action_id
+        left join closed on closed.customer_id = actions.customer_id
+        where identified.type collate "C" < actions.action_type collate "C"
+            and (
+                closed.ends_at is null
+                or actions.timestamp >= closed.ends_at
+                or exists (
+                    select from late_actions
+                    where late_actions.customer_id = actions.customer_id
+                        and late_actions.lead_id = actions.lead_id
+                        and late_actions.action_id = actions.action_id
+                )
+            )
+        order by actions.customer_id, actions.lead_id, actions.action_id
+        for no key update of actions
+    ) as spelling
+    where actions.customer_id = spelling.customer_id
+        and actions.lead_id = spelling.lead_id
+        and actions.action_id = spelling.action_id
 ),
 
 marked_late as (
@@ -163,19 +230,21 @@ places_added as (
     group by identified.item
 ),
 
-quarantined as (
-    insert into quarantined_leads (customer_id, quarantine_id, lead_id, user_key, lead, reason)
+to_quarantine as materialized (
     select
         customer_id,
         encode(substr(sha256(convert_to(lead::text, 'UTF8')), 1, 16), 'hex')::uuid as quarantine_id,
-        lead_id, user_key, case when is_erased then lead - 'user' else lead end, reason
+        lead_id, product_id, user_key, case when is_erased then lead - 'user' else lead end as lead,
+        reason, position
     from (
         select
-            customer_id, lead_id, is_erased, case when has_user then user_key end as user_key,
+            customer_id, lead_id, product_id, item as position, is_erased,
+            case when has_user then user_key end as user_key,
             jsonb_strip_nulls(jsonb_build_object(
                 'lead_id', external_id, 'customer_id', customer, 'product_id', product,
                 'lead_type', lead_type, 'created_at', created_at,
-                'user', case when has_user then jsonb_build_object(
+                'user', case when num_nonnulls(user_email, user_phone, user_external_id) > 0
+                then jsonb_build_object(
                     'email', user_email, 'phone', user_phone, 'external_id', user_external_id
                 ) end
             )) || jsonb_build_object('actions', coalesce((
@@ -187,32 +256,77 @@ quarantined as (
             ), '[]')) as lead,
             'unknown_' || replace(unknown[1], '_id', '') as reason
         from judged
-        where has_known_type and not is_known and unknown <> '{}'
+        where has_known_type and not has_other_region and not is_known and unknown <> '{}'
     ) as kept
+),
+
+quarantined as (
+    insert into quarantined_leads (
+        customer_id, quarantine_id, lead_id, product_id, user_key, lead, reason, position
+    )
+    select
+        customer_id, quarantine_id, lead_id, product_id, user_key, lead, reason, position
+    from to_quarantine
     where (select count(*) from added_per_lead) >= 0  -- after the actions, never before
     order by customer_id, quarantine_id
     on conflict (customer_id, quarantine_id) do nothing
+    returning customer_id, quarantine_id
+),
+
+-- One event of each customer, which names its first leads.
+announced as (
+    insert into webhook_deliveries (customer_id, webhook_id, owner_id, event_type, data)
+    select event.customer_id, webhook.webhook_id, webhook.owner_id, 'lead.quarantined', event.data
+    from (
+        select
+            customer_id,
+            jsonb_build_object(
+                'customer_id', min(lead ->> 'customer_id'), 'count', count(*),
+                'leads', jsonb_agg(jsonb_build_object(
+                    'lead_id', lead -> 'lead_id', 'product_id', lead -> 'product_id',
+                    'reason', reason
+                ) order by place) filter (where place <= 100)
+            ) as data
+        from (
+            select
+                to_quarantine.*,
+                row_number() over (partition by customer_id order by position) as place
+            from quarantined
+            join to_quarantine using (customer_id, quarantine_id)
+        ) as placed
+        group by customer_id
+    ) as event
+    cross join lateral webhooks_of(event.customer_id, 'lead.quarantined') as webhook
 )
 
 select
     judged.item,
     case
         when not judged.has_known_type then 'invalid'
+        when judged.has_other_region then 'other_region'
         when judged.differs <> '{}' then 'conflict'
         when accepted.is_created then 'created'
         when accepted.item is not null and added_per_lead.actions_added > 0 then 'updated'
+        when accepted.item is not null and voided_per_item.actions_voided > 0 then 'voided'
         when accepted.item is not null then 'unchanged'
         when judged.unknown <> '{}' then 'quarantined'
         else 'conflict'
     end as status,
     coalesce(added_per_lead.actions_added, 0) as actions_added,
     coalesce(places_added.places, '{}') as places_added,
+    coalesce(voided_per_item.actions_voided, 0) as actions_voided,
+    coalesce(voided_per_item.places, '{}') as places_voided,
     judged.differs,
-    judged.unknown
+    judged.unknown,
+    judged.phone_region,
+    case when not judged.has_known_type then (
+        select array_agg(lead_type order by lead_type) from lead_types
+    ) end as known_types
 from judged
 left join accepted using (item)
 left join added_per_lead
     on added_per_lead.customer_id = accepted.customer_id
     and added_per_lead.lead_id = accepted.lead_id
 left join places_added on places_added.item = accepted.item
+left join voided_per_item on voided_per_item.item = accepted.item
 order by judged.item

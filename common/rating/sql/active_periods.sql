@@ -33,9 +33,7 @@ active as (
         select timestamp
         from actions
         where actions.customer_id = :customer_id
-            and timestamp >= local_midnight(
-                (active.period + interval '1 month')::date, active.timezone
-            )
+            and timestamp >= period_end(active.period, active.timezone)
             and timestamp < active.ends_at
         order by timestamp
         limit 1

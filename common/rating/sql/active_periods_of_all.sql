@@ -49,8 +49,6 @@ cross join lateral (
     from actions
     where actions.customer_id = years.customer_id
         and timestamp >= greatest(starts_at, local_midnight(months.period, timezone))
-        and timestamp < least(
-            ends_at, local_midnight((months.period + interval '1 month')::date, timezone)
-        )
+        and timestamp < least(ends_at, period_end(months.period, timezone))
     limit 1
 ) as active

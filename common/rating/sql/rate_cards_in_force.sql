@@ -4,7 +4,7 @@
 -- pairs.
 select
     requested.customer_id, requested.period, card.rate_card_id, card.name, card.version,
-    card.is_default, card.cap_scope = 'user_and_product' as caps_product
+    card.is_default, card.caps_each_product
 from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
     as requested (customer_id, period)
 cross join lateral rate_card_in_force(requested.customer_id, requested.period) as card

@@ -11,9 +11,7 @@ with scope as materialized (
         customers.customer_id,
         customers.external_id as customer,
         local_midnight(:period, customers.timezone) as starts_at,
-        local_midnight(
-            (cast(:period as date) + interval '1 month')::date, customers.timezone
-        ) as ends_at,
+        period_end(:period, customers.timezone) as ends_at,
         card.rate_card_id,
         card.cap_cents,
         rates.high_cents,
@@ -28,7 +26,7 @@ with scope as materialized (
             min(amount_cents) filter (where engagement_level = 'Low') as low_cents
         from rate_card_rates
         where rate_card_rates.rate_card_id = card.rate_card_id
-            and card.is_flat
+            and card.is_flat_card
             and coalesce(customers.closed_through < :period, true)
     ) as rates on true
     where customers.customer_id = :customer_id
@@ -42,12 +40,13 @@ select
     line.gross_cents - line.after_duplicates_cents as duplicate_cents,
     line.after_duplicates_cents - line.billed_cents as cap_cents,
     scope.cap_cents as cap_limit_cents,
+    false as caps_each_product,
     line.cap_used_before_cents,
     line_outcome(line.is_duplicate, line.gross_cents, line.billed_cents) as outcome,
     line.is_duplicate,
-    case when line.is_duplicate then line.original_lead_id end as original_lead_id,
-    case when line.is_duplicate then line.original_action_id end as original_action_id,
-    case when line.is_duplicate then line.original_timestamp end as original_timestamp
+    case when line.is_duplicate then line.original_lead_id end as duplicate_of_lead_id,
+    case when line.is_duplicate then line.original_action_id end as duplicate_of_action_id,
+    case when line.is_duplicate then line.original_timestamp end as duplicate_of_timestamp
 from scope
 cross join lateral (
     -- Here an action gets its price (docs/billing-rules.md, Price).

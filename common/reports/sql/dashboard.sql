@@ -1,44 +1,34 @@
--- include: rating/rate_month
+-- include: rating/standing_totals/lead_differences
 -- params: month date, first_month date, whole int
 --
 -- What all customers come to in each month, and in the shown month also by customer, product and
--- lead type. Open months are rated, closed ones are read. They are summed up one customer's month
--- at a time, as rating/period_totals.sql is, and by lead: a lead has one product and lead type.
+-- lead type. Of open months it reads the standing totals, and rates the users that these do not
+-- hold yet; of closed ones the final reports.
 with open_cells as (
-    select requested.period, requested.customer_id, cell.*
-    from unnest(cast(:customer_ids as uuid[]), cast(:periods as date[]))
-        as requested (customer_id, period)
-    cross join lateral (
-        select
-            leads.product_id, leads.lead_type,
-            sum(gross_cents) as gross_cents,
-            sum(billed_cents) as billed_cents,
-            sum(duplicate_cents) as duplicate_cents,
-            sum(cap_cents) as cap_cents,
-            count(*) as leads,
-            sum(actions) as actions,
-            sum(unpriced) as unpriced,
-            count(*) filter (where not leads.has_user) as leads_without_user
-        from (
-            select
-                lead_id,
-                sum(gross_cents) as gross_cents,
-                sum(billed_cents) as billed_cents,
-                sum(duplicate_cents) as duplicate_cents,
-                sum(cap_cents) as cap_cents,
-                count(*) as actions,
-                count(*) filter (where gross_cents is null) as unpriced
-            from rate_month
-            where rate_month.customer_id = requested.customer_id
-                and rate_month.period = requested.period
-            group by lead_id
-        ) as per_lead
-        left join leads
-            on requested.period = :month
-            and leads.customer_id = requested.customer_id
-            and leads.lead_id = per_lead.lead_id
-        group by leads.product_id, leads.lead_type
-    ) as cell
+    select
+        standing.period, standing.customer_id, null::uuid as product_id, null as lead_type,
+        standing.gross_cents, standing.billed_cents, standing.duplicate_cents, standing.cap_cents,
+        standing.leads, standing.actions, standing.unpriced, standing.leads_without_user
+    from standing_month_totals as standing
+    join customers
+        on customers.customer_id = standing.customer_id
+        and (customers.closed_through is null or customers.closed_through < standing.period)
+    where standing.period >= :first_month and standing.period < :month
+    union all
+    select
+        standing.period, standing.customer_id, standing.product_id, standing.lead_type,
+        standing.gross_cents, standing.billed_cents, standing.duplicate_cents, standing.cap_cents,
+        standing.leads, standing.actions, standing.unpriced, standing.leads_without_user
+    from standing_part_totals as standing
+    join customers
+        on customers.customer_id = standing.customer_id
+        and (customers.closed_through is null or customers.closed_through < standing.period)
+    where standing.period = :month
+    union all
+    select
+        period, customer_id, product_id, lead_type, gross_cents, billed_cents, duplicate_cents,
+        cap_cents, leads, actions, unpriced, leads_without_user
+    from lead_differences
 ),
 
 final_cells as (

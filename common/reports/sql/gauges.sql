@@ -1,7 +1,7 @@
 -- params: days int
 --
 -- What waits for a person: quarantined leads, parked customers, and customers with an open month
--- that ended :days days ago and has actions. Reads indexes only.
+-- that ended :days days ago and has actions; events that no receiver has yet. Reads indexes only.
 select
     (select count(*) from quarantined_leads where replayed_at is null) as quarantined,
     (select count(distinct customer_id) from parked_customers) as parked,
@@ -13,10 +13,7 @@ select
             from actions
             where actions.customer_id = customers.customer_id
                 and actions.timestamp >= coalesce(
-                    local_midnight(
-                        (customers.closed_through + interval '1 month')::date, customers.timezone
-                    ),
-                    '-infinity'
+                    period_end(customers.closed_through, customers.timezone), '-infinity'
                 )
                 and actions.timestamp < local_midnight(
                     billing_period_of(
@@ -25,4 +22,6 @@ select
                     customers.timezone
                 )
         )
-    ) as overdue
+    ) as overdue,
+    (select count(*) from webhook_deliveries where delivered_at is null) as events_waiting,
+    (select count(*) from webhooks where disabled_because is not null) as webhooks_disabled

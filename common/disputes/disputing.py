@@ -3,39 +3,43 @@
 Invariant: whatever changes a dispute holds the lock that closing the customer's period takes.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, exists, func, insert, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from common.audit_log import record_change
 from common.billing_period import Period
 from common.database.locks import lock_customer
 from common.disputes.models import Dispute, DisputeLine
-from common.disputes.schemas import NewDispute, Resolution
+from common.disputes.schemas import NewDispute, Resolution, dispute_until
 from common.disputes.search import FoundDispute, get_dispute, owner_of
 from common.enums import DisputeReason, DisputeStatus
+from common.events.announce import announce
+from common.events.event_types import EventType
 from common.final_reports.models import BillingReport, BillingReportLine
 from common.leads.models import Action, Lead
 from common.leads.search import find_lead
 from common.problems import Conflict, FieldError, Invalid
-from common.rating.active_periods import lead_periods
 from common.rating.models import RateCard
+from common.rating.periods import RatingScope, lead_periods
+from common.rating.rated_lines import rated_lines
 
 _MAX_ERRORS = 100
 
 
-def open_dispute(session: Session, asked: NewDispute, now: datetime) -> FoundDispute:
+def open_dispute(session: Session, dispute: NewDispute, now: datetime) -> FoundDispute:
     """Stores a dispute of a line, or of each line of a lead that can be disputed.
 
-    A line can be disputed if it is final, billed something, has no open or accepted dispute, and
-    if the dispute window of its report's rate card has not ended. Raises Invalid for a lead or
+    A line can be disputed, on a draft or a final report, if it is billed something, has no open or
+    accepted dispute, and if the dispute window of its report has not ended: it starts when the
+    report is closed, and the report's rate card sets its length. Raises Invalid for a lead or
     action that is not stored, and Conflict if no line can be disputed or several customers have
     such a lead.
     """
-    lead = find_lead(session, asked.lead_id, asked.customer_id, "/customer_id")
+    lead = find_lead(session, dispute.lead_id, dispute.customer_id, "/customer_id")
     if lead is None:
         raise Invalid(
             "the dispute was refused",
@@ -43,16 +47,19 @@ def open_dispute(session: Session, asked: NewDispute, now: datetime) -> FoundDis
         )
     # In a statement of its own: the next one's snapshot must come after the wait.
     lock_customer(session, lead.customer_id)
-    lines = _final_lines(session, lead, asked.action_id)
-    if asked.action_id is not None and not lines:
-        raise _not_on_a_final_report(session, lead, asked.action_id)
-    refusals = {line.action_id: line.refusal(now, asked.action_id) for line in lines}
-    wanted = [line for line in lines if refusals[line.action_id] is None]
-    if not wanted:
-        errors = [each for each in refusals.values() if each is not None] or [_DRAFT_LEAD]
+    lines = _lines(session, lead)
+    if dispute.action_id is not None:
+        lines = [line for line in lines if line.action_id == dispute.action_id]
+        if not lines:
+            error = FieldError("/action_id", "unknown_action", "the lead has no such action")
+            raise Invalid("the dispute was refused", [error])
+    refusals = {line.action_id: line.refusal(now, dispute.action_id) for line in lines}
+    disputed = [line for line in lines if refusals[line.action_id] is None]
+    if not disputed:
+        errors = [refusal for refusal in refusals.values() if refusal is not None] or [_NO_LINE]
         raise Conflict(
-            f"nothing of lead {asked.lead_id!r} can be disputed: {errors[0].detail}"
-            if asked.action_id is None
+            f"nothing of lead {dispute.lead_id!r} can be disputed: {errors[0].detail}"
+            if dispute.action_id is None
             else f"the line cannot be disputed: it {errors[0].detail}",
             errors[:_MAX_ERRORS],
         )
@@ -61,9 +68,9 @@ def open_dispute(session: Session, asked: NewDispute, now: datetime) -> FoundDis
         .values(
             customer_id=lead.customer_id,
             lead_id=lead.lead_id,
-            reason=DisputeReason(asked.reason),
-            note=asked.note,
-            opened_by=asked.actor,
+            reason=DisputeReason(dispute.reason),
+            note=dispute.note,
+            opened_by=dispute.actor,
             opened_at=now,
         )
         .returning(Dispute.dispute_id)
@@ -77,13 +84,14 @@ def open_dispute(session: Session, asked: NewDispute, now: datetime) -> FoundDis
                 "report_id": line.report_id,
                 "line_number": line.line_number,
                 "action_id": line.action_id,
-                "amount_cents": line.billed_cents,
+                "amount_cents": None if line.report_id is None else line.billed_cents,
             }
-            for line in wanted
+            for line in disputed
         ],
     )
-    found = get_dispute(session, dispute_id)
+    found = get_dispute(session, dispute_id, lead.customer_id)
     record_change(session, "created", "dispute", dispute_id, after=_audited(found))
+    announce(session, lead.customer_id, EventType.DISPUTE_OPENED, _announced(found))
     return found
 
 
@@ -91,6 +99,17 @@ def _audited(found: FoundDispute) -> dict[str, Any]:
     columns = ("lead_id", "reason", "status", "opened_by", "decided_by")
     return {column: getattr(found.dispute, column) for column in columns} | {
         "customer_id": found.customer_id
+    }
+
+
+def _announced(found: FoundDispute) -> dict[str, Any]:
+    return {
+        "dispute_id": found.dispute.dispute_id,
+        "customer_id": found.customer_id,
+        "lead_id": found.lead_id,
+        "status": found.dispute.status,
+        "reason": found.dispute.reason,
+        "lines": len(found.lines),
     }
 
 
@@ -103,15 +122,16 @@ def resolve_dispute(
 ) -> FoundDispute:
     """Accepts or rejects a dispute. Doing the same again changes nothing.
 
-    The lines of an accepted dispute are credited on the customer's next report to be closed. Raises
-    NotFound, and Conflict if the dispute was resolved the other way.
+    The lines of an accepted dispute are credited on the report of the customer's first open period;
+    those of a draft on the same report. Raises NotFound, and Conflict if the dispute was resolved
+    the other way.
     """
     owner = owner_of(session, dispute_id)
     # In a statement of its own: the next one's snapshot must come after the wait.
     lock_customer(session, owner)
     of_owner = (Dispute.customer_id == owner, Dispute.dispute_id == dispute_id)
-    stands = session.execute(select(Dispute.status).where(*of_owner)).scalar_one()
-    if stands is DisputeStatus.OPEN:
+    current = session.execute(select(Dispute.status).where(*of_owner)).scalar_one()
+    if current is DisputeStatus.OPEN:
         session.execute(
             update(Dispute)
             .where(*of_owner)
@@ -122,48 +142,50 @@ def resolve_dispute(
                 decided_at=now,
             )
         )
-        after = _audited(get_dispute(session, dispute_id))
+        found = get_dispute(session, dispute_id, owner)
+        after = _audited(found)
         before = after | {"status": DisputeStatus.OPEN, "decided_by": None}
         record_change(session, "decided", "dispute", dispute_id, before=before, after=after)
-    elif stands is not status:
+        announce(session, owner, EventType.DISPUTE_RESOLVED, _announced(found))
+    elif current is not status:
         raise Conflict(
-            f"the dispute was {stands} before",
-            [FieldError("/status", "already_decided", f"is {stands}, and decisions are final")],
+            f"the dispute was {current} before",
+            [FieldError("/status", "already_decided", f"is {current}, and decisions are final")],
         )
-    return get_dispute(session, dispute_id)
+    return get_dispute(session, dispute_id, owner)
 
 
-_DRAFT_LEAD = FieldError(
-    "/lead_id", "line_not_final", "it has no final line yet: wait until its month is closed"
-)
+_NO_LINE = FieldError("/lead_id", "nothing_billed", "it has no billed action")
 
 
 class _Line(NamedTuple):
-    """A final line, with everything that says whether it can be disputed."""
+    """A line, with everything that says whether it can be disputed.
+
+    A line of a draft has no report, number and window yet.
+    """
 
     action_id: UUID
-    report_id: UUID
-    line_number: int
-    period: date
     billed_cents: int
-    finalized_at: datetime
-    window_days: int
-    standing: DisputeStatus | None
+    dispute_status: DisputeStatus | None
+    report_id: UUID | None = None
+    line_number: int | None = None
+    period: date | None = None
+    window_days: int = 0
+    window_ends: datetime | None = None
 
     def refusal(self, now: datetime, named: UUID | None) -> FieldError | None:
         """Why the line cannot be disputed, or None. `named` is the action of the request."""
-        window_ends = self.finalized_at + timedelta(days=self.window_days)
         if self.billed_cents == 0:
             code, detail = "nothing_billed", "billed nothing"
-        elif self.standing is DisputeStatus.ACCEPTED:
+        elif self.dispute_status is DisputeStatus.ACCEPTED:
             code, detail = "already_credited", "has an accepted dispute"
-        elif self.standing is DisputeStatus.OPEN:
+        elif self.dispute_status is DisputeStatus.OPEN:
             code, detail = "already_disputed", "is disputed already"
-        elif now >= window_ends:
+        elif self.period and self.window_ends and now >= self.window_ends:
             code, detail = (
                 "dispute_window_over",
                 f"could be disputed for {self.window_days} days after its report of "
-                f"{Period(self.period)} was closed, until {window_ends:%Y-%m-%d %H:%M} UTC",
+                f"{Period(self.period)} was closed, until {self.window_ends:%Y-%m-%d %H:%M} UTC",
             )
         else:
             return None
@@ -172,8 +194,26 @@ class _Line(NamedTuple):
         return FieldError("/lead_id", code, f"its action {self.action_id} {detail}")
 
 
-def _final_lines(session: Session, lead: Lead, action_id: UUID | None) -> list[_Line]:
+def _lines(session: Session, lead: Lead) -> list[_Line]:
+    """The lines of a lead, the final ones first."""
     periods = lead_periods(session, lead.customer_id, lead.lead_id)
+    final = _final_lines(session, lead, periods)
+    disputed = select(DisputeLine.action_id, DisputeLine.status).where(
+        DisputeLine.customer_id == lead.customer_id,
+        DisputeLine.report_id.is_(None),
+        DisputeLine.status != DisputeStatus.REJECTED,
+    )
+    statuses = {row.action_id: row.status for row in session.execute(disputed)}
+    # In a closed period, only late actions are rated.
+    pairs = [(lead.customer_id, period) for period in periods]
+    scope = RatingScope(pairs, user_keys=[lead.user_key] * len(pairs))
+    for line, _ in rated_lines(session, scope, lead_id=lead.lead_id):
+        action_id = UUID(line.action_id)
+        final.append(_Line(action_id, line.billed_cents or 0, statuses.get(action_id)))
+    return final
+
+
+def _final_lines(session: Session, lead: Lead, periods: list[date]) -> list[_Line]:
     first, last = (
         select(of_all(Action.timestamp))
         .where(Action.customer_id == lead.customer_id, Action.lead_id == lead.lead_id)
@@ -183,13 +223,13 @@ def _final_lines(session: Session, lead: Lead, action_id: UUID | None) -> list[_
     query = (
         select(
             BillingReportLine.action_id,
+            BillingReportLine.billed_cents,
+            DisputeLine.status,
             BillingReportLine.report_id,
             BillingReportLine.line_number,
             BillingReport.period,
-            BillingReportLine.billed_cents,
-            BillingReport.finalized_at,
             RateCard.dispute_window_days,
-            DisputeLine.status,
+            BillingReport.finalized_at,
         )
         .join(
             BillingReport,
@@ -217,21 +257,16 @@ def _final_lines(session: Session, lead: Lead, action_id: UUID | None) -> list[_
         )
         .order_by(BillingReport.period, BillingReportLine.line_number)
     )
-    if action_id is not None:
-        query = query.where(BillingReportLine.action_id == action_id)
-    return [_Line(*row) for row in session.execute(query)]
-
-
-def _not_on_a_final_report(session: Session, lead: Lead, action_id: UUID) -> Invalid | Conflict:
-    of_lead = exists().where(
-        Action.customer_id == lead.customer_id,
-        Action.lead_id == lead.lead_id,
-        Action.action_id == action_id,
-    )
-    if not session.scalar(select(of_lead)):
-        error = FieldError("/action_id", "unknown_action", "the lead has no such action")
-        return Invalid("the dispute was refused", [error])
-    error = FieldError("/action_id", "line_not_final", "stands on a draft")
-    return Conflict(
-        "the line stands on a draft and can be disputed when its month is closed", [error]
-    )
+    return [
+        _Line(
+            row.action_id,
+            row.billed_cents,
+            row.status,
+            row.report_id,
+            row.line_number,
+            row.period,
+            row.dispute_window_days,
+            dispute_until(row.finalized_at, row.dispute_window_days),
+        )
+        for row in session.execute(query)
+    ]

@@ -5,7 +5,8 @@
 -- customer's periods are closed, and whether the lead has late actions in a closed period.
 select
     lead_periods.period,
-    card.name, card.version, card.cap_scope = 'user_and_product' as caps_product,
+    card.rate_card_id, card.name, card.version, card.is_default,
+    card.caps_each_product,
     customers.closed_through,
     exists (
         select
