@@ -18,15 +18,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from common.database.errors import StatementRefused
 from common.leads.results import Result, Status
-from common.leads.schemas import Lead
+from common.leads.schemas import Lead, with_keys
 from common.observability.correlation import correlated, id_of
+from common.observability.metrics import NAMESPACE
 from common.problems import DatabaseUnavailable
 from common.settings import Settings
 from functions.ingest.spill_queue import CORRELATION_ID, MAX_RETURNS, RETURNS, leads_of, requeue
-from functions.ingest.storage import store, store_with_circuit_breaker
+from functions.ingest.storage import known_settings, store, store_with_circuit_breaker
 
 logger = Logger(service="lead-billing-queue")
-metrics = Metrics(namespace="LeadBilling", service="lead-billing-queue")
+metrics = Metrics(namespace=NAMESPACE, service="lead-billing-queue")
 tracer = Tracer(
     service="lead-billing-queue",
     # None: traces inside Lambda only; elsewhere nobody begins a segment.
@@ -66,7 +67,7 @@ def _store_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 def _store_leads_of(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
-        leads = dict(enumerate(leads_of(record.body)))
+        leads = leads_of(record.body)
         try:
             _record_results(record, _stored(leads, lambda_context))
         except DatabaseUnavailable:
@@ -77,17 +78,19 @@ def _store_leads_of(record: SQSRecord, lambda_context: LambdaContext) -> None:
         raise
 
 
-def _stored(leads: dict[int, Lead], context: LambdaContext) -> list[Result]:
+def _stored(leads: list[Lead], context: LambdaContext) -> list[Result]:
+    current = known_settings()
+    keyed = {index: with_keys(lead, current) for index, lead in enumerate(leads)}
     try:
-        return store_with_circuit_breaker(leads, context)
+        return store_with_circuit_breaker(keyed, current, context)
     except StatementRefused:
         if len(leads) == 1:
             raise
     # One refused lead fails the whole statement, so store each lead by itself.
     results, refused = [], None
-    for index, lead in leads.items():
+    for index, lead in keyed.items():
         try:
-            results += store({index: lead}, context)
+            results += store({index: lead}, current, context)
         except StatementRefused as error:
             refused = error
     if refused is not None:
@@ -100,7 +103,7 @@ def _requeue(record: SQSRecord) -> None:
     if returns >= MAX_RETURNS:
         raise TimeoutError("the message has waited as long as it may")
     requeue(record.body, str(Settings().queue_url), returns)
-    metrics.add_metric(name="QueuedMessagesPutBack", unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name="QueuedMessagesRequeued", unit=MetricUnit.Count, value=1)
     logger.warning(
         "the database is away: a message was requeued",
         extra={"message_id": record.message_id, "returns": returns + 1},
@@ -116,9 +119,7 @@ def _record_results(record: SQSRecord, results: list[Result]) -> None:
     counts = {status: sum(r.status is status for r in results) for status in Status}
     for status, count in counts.items():
         if count:
-            metrics.add_metric(
-                name=f"Leads{status.capitalize()}", unit=MetricUnit.Count, value=count
-            )
+            metrics.add_metric(name=status.metric, unit=MetricUnit.Count, value=count)
     logger.info("queued leads stored", extra={"message_id": record.message_id, "leads": counts})
     refused = [r for r in results if r.status in {Status.CONFLICT, Status.INVALID}]
     if refused:

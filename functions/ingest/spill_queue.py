@@ -16,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter, ValidationError
 
-from common.identifiers import action_key
 from common.leads.schemas import Action, Lead
+from common.normalization import folded_label
 from common.observability.correlation import current
 from common.problems import DatabaseUnavailable
 
@@ -137,7 +137,7 @@ def _equal_actions(lead: Lead) -> Iterable[Sequence[Action]]:
     """Its actions in groups that differ by their occurrence only."""
     groups: dict[tuple[object, ...], list[Action]] = {}
     for action in lead.actions:
-        same = (action_key(action.action_type), action.engagement_level, action.timestamp)
+        same = (folded_label(action.action_type), action.engagement_level, action.timestamp)
         groups.setdefault(same, []).append(action)
     return groups.values()
 
