@@ -9,32 +9,35 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from common.problems import PROBLEM_JSON, NotAcceptable
+from common.reports.lines import LineFile
 from common.reports.model import Report
-from services.reports.render import as_csv, as_html, as_json
+from services.reports.render import as_csv, as_html, as_ndjson
 from services.reports.render.pdf import statement
 from services.reports.render.pdf.statement import MEDIA_TYPE
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format of a report.
+    """A format of a report; with neither function it is a page of the console, or the JSON.
 
-    `render` is None for the page of the console. `pages`: lines come page by page. `masks`: users
-    are masked, because the file leaves the company.
+    `render` makes it of the whole report, `render_lines` of its lines alone, as they stream. Both
+    are files that leave the company, so users are masked in them.
     """
 
     extension: str
     media_type: str
-    render: Callable[[Report], Iterator[bytes]] | None
-    pages: bool = False
-    masks: bool = False
+    render: Callable[[Report], Iterator[bytes]] | None = None
+    render_lines: Callable[[LineFile], Iterator[bytes]] | None = None
 
 
+JSON = Format("json", "application/json")
+HTML = Format("html", as_html.MEDIA_TYPE)
 FORMATS = [
-    Format("json", as_json.MEDIA_TYPE, as_json.render, pages=True),
-    Format("csv", as_csv.MEDIA_TYPE, as_csv.render, masks=True),
-    Format("html", as_html.MEDIA_TYPE, None),
-    Format("pdf", MEDIA_TYPE, statement.render, masks=True),
+    JSON,
+    Format("csv", as_csv.MEDIA_TYPE, render_lines=as_csv.render),
+    Format("ndjson", as_ndjson.MEDIA_TYPE, render_lines=as_ndjson.render),
+    HTML,
+    Format("pdf", MEDIA_TYPE, statement.render),
 ]
 
 

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from common.database.errors import cause_of
 from common.database.transactions import snapshot
 from common.observability.correlation import HEADER, correlated, current, id_of
 from common.observability.metrics import NAMESPACE, Metric, record
@@ -37,7 +38,7 @@ logger = logging.getLogger("lead_billing.requests")
 class Observed:
     """ASGI middleware: every request has a correlation id, is logged in one line, and is counted.
 
-    `on_error` answers an unhandled error, while the correlation id is still known.
+    `on_error` answers an unhandled error, before the correlation id is forgotten.
     """
 
     def __init__(
@@ -55,8 +56,8 @@ class Observed:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        mine = id_of({"x-request-id": _id_of_gateway(scope, headers)}, uuid.uuid4().hex)
-        correlation_id = id_of(headers, mine)
+        own_id = id_of({"x-request-id": _id_of_gateway(scope, headers)}, uuid.uuid4().hex)
+        correlation_id = id_of(headers, own_id)
         began, status = time.perf_counter(), 0
         # On Lambda, the runtime has begun a segment.
         tracing = None if "aws.event" in scope else self._tracing
@@ -103,15 +104,16 @@ def write_to_cloudwatch(metric: Metric, value: float, labels: dict[str, str]) ->
 @contextmanager
 def reporting_gauges() -> Iterator[None]:
     """Records the gauges every minute, in a thread of its own."""
-    over = threading.Event()
+    stopped = threading.Event()
 
     def record_gauges() -> None:
-        while not over.wait(_SECONDS_BETWEEN_GAUGES):
+        while not stopped.wait(_SECONDS_BETWEEN_GAUGES):
             try:
                 with snapshot() as session:
                     levels = current_gauges(session)
             except Problem as problem:
-                logger.warning("the gauges are unknown", exc_info=problem)
+                told = {"reason": problem.detail, "cause": cause_of(problem)}
+                logger.warning("the gauges are unknown", extra=told)
             else:
                 for metric, value in levels.items():
                     if not isnan(value):
@@ -122,7 +124,7 @@ def reporting_gauges() -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
 
 
 def is_through_gateway(request: Request) -> bool:
@@ -141,8 +143,12 @@ def _record_request(scope: Scope, status: int, seconds: float) -> tuple[str, str
     method = scope["method"] if route != "none" else "any"
     record(Metric.REQUESTS, route=route, method=method, status=str(status))
     record(Metric.REQUEST_SECONDS, seconds, route=route, method=method)
-    told = {"route": route, "method": method, "status": status, "seconds": round(seconds, 4)}
-    logger.info("answered", extra=told)
+    fields: dict[str, object] = {"route": route, "method": method}
+    fields |= {"status": status, "seconds": round(seconds, 4)}
+    problem = scope.get("state", {}).get("problem")
+    if problem is not None:
+        fields |= {"reason": problem.detail, "cause": cause_of(problem)}
+    logger.info("answered", extra=fields)
     return route, method
 
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.settings import settings
+from common.this_machine import names_this_machine
 
 COOKIE = "lead_billing_session"
 MAX_SECONDS = 12 * 3600
@@ -39,13 +40,13 @@ class Session:
     @staticmethod
     def read(text: str, now: int) -> "Session | None":
         """The session of a cookie; None for a foreign cookie or an ended session."""
-        found = _FORM.fullmatch(text)
-        if found is None:
+        match = _FORM.fullmatch(text)
+        if match is None:
             return None
         content = text.rpartition(".")[0]
-        if not hmac.compare_digest(_signature(content), found[4]):
+        if not hmac.compare_digest(_signature(content), match[4]):
             return None
-        session = Session(found[1], int(found[2]), int(found[3]))
+        session = Session(match[1], int(match[2]), int(match[3]))
         idle_seconds = settings().session_idle_minutes * 60
         if now - session.seen > idle_seconds or now - session.started > MAX_SECONDS:
             return None
@@ -98,8 +99,6 @@ class RenewedSessions:
 
 
 def _put(request: Request, response: Response, value: str, seconds: int) -> None:
-    host = request.url.hostname or ""
-    is_this_machine = host in {"localhost", "127.0.0.1", "::1"} or host.endswith(".localhost")
     response.set_cookie(
         COOKIE,
         value,
@@ -107,7 +106,7 @@ def _put(request: Request, response: Response, value: str, seconds: int) -> None
         path="/",
         httponly=True,
         samesite=_SAME_SITE,
-        secure=not is_this_machine,
+        secure=not names_this_machine(request.headers.get("host", "")),
     )
 
 
