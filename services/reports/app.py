@@ -41,10 +41,16 @@ from services.reports.api import (
     audit,
     billing_runs,
     customers,
+    deliveries,
     disputes,
+    exports,
+    heads,
     health,
+    imports,
     keys,
+    lead_types,
     leads,
+    mappings,
     metrics,
     products,
     quarantine,
@@ -52,24 +58,38 @@ from services.reports.api import (
     reconciliation,
     reports,
     simulations,
+    voiding,
+    webhooks,
 )
 from services.reports.api.metrics import keep_for_prometheus
-from services.reports.api.openapi import describe
+from services.reports.api.openapi import describe, name_of
 from services.reports.api.schemas.problems import Problem as ProblemAnswer
+from services.reports.catching_up import catching_up
 from services.reports.console.pages import page, see_other
-from services.reports.http.authorization import authorized
+from services.reports.http.admission import admitted, in_flight
 from services.reports.http.body_limit import BodyLimit
+from services.reports.http.conditional import ConditionalAnswers
 from services.reports.http.content_negotiation import prefers_page
+from services.reports.http.head_requests import HeadRequests
+from services.reports.http.idempotency import (
+    AnsweredBefore,
+    KeptAnswers,
+    answer_again,
+    claimed,
+    release_claim,
+)
 from services.reports.http.request_logging import (
     SERVICE,
     Observed,
     reporting_gauges,
     write_to_cloudwatch,
 )
-from services.reports.http.security import DOCS, BlankParameters, SafeHeaders, require_own_site
+from services.reports.http.routes import entered
+from services.reports.http.security import DOCS, Parameters, SafeHeaders
 from services.reports.http.sessions import RenewedSessions, had_session
 from services.reports.http.tracing import Tracing
 from services.reports.render.templates import query
+from services.reports.worker import working
 
 logger = logging.getLogger("lead_billing.reports")
 
@@ -82,7 +102,12 @@ if Settings().cloudwatch_metrics:
 
 @asynccontextmanager
 async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    with reporting_gauges() if Settings().cloudwatch_metrics else nullcontext():
+    seconds = Settings().catch_up_seconds
+    with (
+        reporting_gauges() if Settings().cloudwatch_metrics else nullcontext(),
+        catching_up(seconds) if seconds else nullcontext(),
+        working() if Settings().background_work else nullcontext(),
+    ):
         yield
 
 
@@ -92,20 +117,22 @@ app = FastAPIOffline(  # its /docs loads no file of another site
     description="Leads in, reports out that a partner can check to the cent.",
     docs_url=DOCS,
     redoc_url=None,
+    generate_unique_id_function=name_of,
     lifespan=_lifespan,
-    dependencies=[Depends(require_own_site), Depends(authorized)],
-    responses={
-        "default": {
-            "model": ProblemAnswer,
-            "description": "A problem document (RFC 9457).",
-            "content": {PROBLEM_JSON: {}},
-        }
-    },
+    dependencies=[
+        Depends(entered),
+        Depends(in_flight),
+        Depends(admitted, scope="function"),
+        Depends(claimed),
+    ],
+    responses={"default": {"model": ProblemAnswer}},
 )
 for routes in (
     console,
     health,
     metrics,
+    heads,  # before reports, too
+    deliveries,  # before reports, whose customer id may be any text
     reports,
     billing_runs,
     reconciliation,
@@ -113,20 +140,30 @@ for routes in (
     rate_cards,
     simulations,
     quarantine,  # before leads, whose ids may be any text
+    voiding,
     leads,
+    imports,
+    mappings,
+    exports,
     customers,
     products,
+    lead_types,
     keys,
+    webhooks,
     audit,
 ):
     app.include_router(routes.router)
 app.mount("/static", StaticFiles(directory=str(files("services.reports.console") / "static")))
 
+app.add_middleware(KeptAnswers)
+app.add_middleware(ConditionalAnswers)
 app.add_middleware(BodyLimit)
-app.add_middleware(BlankParameters)
+app.add_middleware(Parameters)
 app.add_middleware(SafeHeaders)
 app.add_middleware(RenewedSessions)
 app.openapi = partial(describe, app)  # type: ignore[method-assign]
+
+app.exception_handler(AnsweredBefore)(answer_again)
 
 lambda_handler = Mangum(app, lifespan="off")
 
@@ -134,6 +171,8 @@ lambda_handler = Mangum(app, lifespan="off")
 @app.exception_handler(Problem)
 def refuse(request: Request, problem: Problem) -> Response:
     """Answers with the problem document, or for a browser with a page that says the same."""
+    if problem.status >= Problem.status and not isinstance(problem, Internal):
+        request.state.problem = problem  # the request's line in the log says why
     if prefers_page(request):
         if isinstance(problem, Unauthenticated) and request.method == "GET":
             address = request.scope["path"].lstrip("/")
@@ -141,7 +180,7 @@ def refuse(request: Request, problem: Problem) -> Response:
                 address += f"?{request.url.query}"
             where = {"next": address} | ({"ended": "true"} if had_session(request) else {})
             return see_other(request, "console/sign-in?" + query(where))
-        answer = page(request, "error.html", "", int(problem.status), problem=problem)
+        answer = page(request, "error.html", "", problem)
         answer.headers.update(problem.headers)
         return answer
     return JSONResponse(
@@ -154,8 +193,7 @@ def refuse(request: Request, problem: Problem) -> Response:
 
 @app.exception_handler(RequestValidationError)
 def refuse_request(request: Request, error: RequestValidationError) -> Response:
-    if any(detail["type"] == "json_invalid" for detail in error.errors()):
-        return refuse(request, MalformedRequest("the body is not JSON"))
+    release_claim(request)
     details = error.errors()[:MAX_ERRORS_PER_LEAD]
     errors = [field_error(_without_body(detail)) for detail in details]
     return refuse(request, Invalid("a parameter or field was refused", errors))
@@ -182,6 +220,7 @@ def fail(request: Request, error: Exception) -> Response:
 
 # The outermost middleware: what the others refuse is logged and counted too.
 app.add_middleware(Observed, on_error=fail, tracing=Tracing(SERVICE) if Settings().trace else None)
+app.add_middleware(HeadRequests)  # it logs nothing, and GET is what is logged
 
 
 def _allowed_at(request: Request) -> str:
@@ -191,7 +230,8 @@ def _allowed_at(request: Request) -> str:
         scope = {**request.scope, "method": method}
         return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
 
-    methods = {method for method in _METHODS if answers(method)} or {"GET", "HEAD"}  # of a file
+    methods = {method for method in _METHODS if answers(method)} or {"GET"}  # of a file
+    methods |= {"HEAD"} if "GET" in methods else set()
     return ", ".join(sorted(methods | ({"POST"} if request.url.path == "/leads" else set())))
 
 

@@ -1,7 +1,8 @@
 """Commands for keys and erasures on the configured database: `python -m services.reports.cli`.
 
-The service's image contains them, so that a one-off task can create a deployment's first key. A new
-key is printed, and a task's output is logged: there, create the key elsewhere and pass its hash.
+The service's image contains them, so that a one-off task can create the first key of a deployment.
+A new key is printed, and the output of a task is logged. So for a task, create the key elsewhere
+and pass its hash.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from common.access.api_keys import (
     store_key,
 )
 from common.access.models import ApiKey
-from common.database.transactions import acting_as, transaction
+from common.database.transactions import acting_as, long_work, transaction
 from common.enums import Role
 from common.leads.erasure import erase_user
 from common.problems import Problem
@@ -34,13 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         run(args)
     except Problem as problem:
-        fields = "".join(f"\n  {each.pointer}: {each.detail}" for each in problem.errors)
+        fields = "".join(f"\n  {error.pointer}: {error.detail}" for error in problem.errors)
         sys.exit(f"error: {problem.detail}{fields}")
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m services.reports.cli", description=__doc__)
-    commands = made.add_subparsers(dest="command", required=True)
+    commands_parser = argparse.ArgumentParser(
+        prog="python -m services.reports.cli", description=__doc__
+    )
+    commands = commands_parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("key-create", help="create a key and print it once")
     create.add_argument("--name", required=True, type=_name, help="who or what uses it")
     create.add_argument("--role", required=True, type=Role, choices=list(Role))
@@ -48,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     create.add_argument("--key-id", help="id of a key that was created elsewhere")
     create.add_argument("--key-hash", type=_hash, help="SHA-256 of that key, in hex")
     commands.add_parser("key-list", help="list the keys")
-    rotate = commands.add_parser("key-rotate", help="create a key in another's place and print it")
+    rotate = commands.add_parser("key-rotate", help="replace a key by a new one and print it")
     rotate.add_argument("key_id")
     rotate.add_argument("--overlap-hours", type=int, default=24, help="(%(default)s)")
     erase = commands.add_parser("erase", help="erase a user of a customer")
@@ -56,12 +59,13 @@ def parser() -> argparse.ArgumentParser:
     erase.add_argument("--user", required=True, help="email, phone, external id or user key")
     revoke = commands.add_parser("key-revoke", help="revoke a key")
     revoke.add_argument("key_id")
-    return made
+    return commands_parser
 
 
 def run(args: argparse.Namespace) -> None:
     """Runs a parsed command. Raises Problem."""
-    with acting_as(f"command {args.command} by {account()}"), transaction() as session:
+    actor = f"command {args.command} by {account()}"
+    with acting_as(actor), long_work(), transaction() as session:
         match args.command:
             case "key-create" if args.key_hash:
                 material = KeyMaterial(args.key_id, args.key_hash)
@@ -103,12 +107,12 @@ def _name(text: str) -> str:
 
 def _hash(text: str) -> bytes:
     try:
-        made = bytes.fromhex(text)
+        key_hash = bytes.fromhex(text)
     except ValueError:
-        made = b""
-    if len(made) != 32:
+        key_hash = b""
+    if len(key_hash) != 32:
         raise argparse.ArgumentTypeError("is no SHA-256 in hex")
-    return made
+    return key_hash
 
 
 def account() -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from common.closing.schedule import MAX_GRACE_DAYS, close_due
 from common.observability.metrics import sinks
+from common.rating.standing_totals.catch_up import catch_up
 from common.settings import Settings
 from services.reports.api.schemas.billing_runs import BillingRun
 from services.reports.http.request_logging import write_to_cloudwatch
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         failed += summary.failed
         sys.stdout.write(json.dumps(summary.model_dump(mode="json")) + "\n")
         sys.stdout.flush()
+    catch_up()  # for where no task of the service runs all the time
     if not runs:
         sys.stdout.write("nothing is due\n")
     return 1 if failed else 0

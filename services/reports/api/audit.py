@@ -1,18 +1,20 @@
 """/audit: who changed what."""
 
 from datetime import date, datetime, time
+from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from common import audit_log
 from common.audit_log import AuditFilter
 from services.reports.api.dependencies import Cursor, PageSize, Range, Snapshot, Text
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
-from services.reports.api.schemas.audit import AuditEntry, AuditList
+from services.reports.api.pagination import AUDIT
+from services.reports.api.schemas.audit import AuditList
+from services.reports.http.routes import Router
 
-router = APIRouter(prefix="/audit", tags=["keys and audit"])
+router = Router(prefix="/audit", tags=["keys and audit"])
 
 
 @router.get("")
@@ -33,12 +35,8 @@ def list_audit_entries(
     filters = AuditFilter(
         actor, action, subject, subject_id, _moment(within.start), _moment(within.end)
     )
-    after = None if cursor is None else from_cursor(cursor, int)
-    page, last = cut_page(audit_log.list_audit_entries(session, filters, after, limit + 1), limit)
-    return AuditList(
-        data=[AuditEntry.from_stored(entry) for entry in page],
-        next_cursor=last and to_cursor(last.entry_id),
-    )
+    find = partial(audit_log.list_audit_entries, session, filters)
+    return AUDIT.answer(AuditList, find, cursor, limit, filters)
 
 
 def _moment(moment: date | datetime | None) -> datetime | None:

@@ -1,15 +1,16 @@
 """/billing/periods and /billing/runs: closing a month, and who closed what and when."""
 
-from fastapi import APIRouter
+from functools import partial
 
-from common.closing.run_history import RunKey, runs
+from common.closing.run_history import past_runs
 from common.closing.runs import run_billing
 from common.problems import Conflict
 from services.reports.api.dependencies import Cursor, PageSize, Snapshot, period_of
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
-from services.reports.api.schemas.billing_runs import BillingRun, CloseBody, PastRun, RunList
+from services.reports.api.pagination import RUNS
+from services.reports.api.schemas.billing_runs import BillingRun, CloseBody, RunList
+from services.reports.http.routes import Router
 
-router = APIRouter(prefix="/billing", tags=["billing runs"])
+router = Router(prefix="/billing", tags=["billing runs"])
 
 
 @router.post("/periods/{period}/close")
@@ -32,13 +33,8 @@ def list_runs(session: Snapshot, limit: PageSize = 50, cursor: Cursor = None) ->
     """Who closed what and when, newest first, with counts, totals and duration.
 
     `totals` are of the own lines of the reports that the run made final; with
-    `prior_period_billed` and less `credits` their `billed` is what became `due`. `parked` are the
-    customers that neither the run nor a later one could close. A run without `finished_at` is
-    running, or was cut short: what it closed is closed.
+    `prior_period_billed` and `credits`, which are below zero, their `billed` is what became `due`.
+    `parked` are the customers that neither the run nor a later one could close. A run without
+    `finished_at` is running, or was cut short: what it closed is closed.
     """
-    after = None if cursor is None else from_cursor(cursor, RunKey)
-    page, last = cut_page(runs(session, after, limit + 1), limit)
-    return RunList(
-        data=[PastRun.from_past_run(past) for past in page],
-        next_cursor=last and to_cursor(RunKey(last.run.started_at, last.run.run_id)),
-    )
+    return RUNS.answer(RunList, partial(past_runs, session), cursor, limit)

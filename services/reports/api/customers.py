@@ -1,13 +1,15 @@
 """/customers: registering them, and erasing their users."""
 
-from fastapi import APIRouter, Response
+from functools import partial
+
+from fastapi import Response
 
 from common.catalog import customers
 from common.leads.erasure import erase_user
 from common.request_model import Id
 from common.settings import settings
 from services.reports.api.dependencies import Cursor, PageSize, Snapshot, Transaction
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
+from services.reports.api.pagination import CUSTOMERS
 from services.reports.api.schemas.customers import (
     Customer,
     CustomerBody,
@@ -15,19 +17,21 @@ from services.reports.api.schemas.customers import (
     Erasure,
     ErasureBody,
 )
+from services.reports.http.routes import Router
 
-router = APIRouter(prefix="/customers", tags=["customers"])
+router = Router(prefix="/customers", tags=["customers"])
 
 
 @router.get("")
 def list_customers(session: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> CustomerList:
     """The customers, by id."""
-    after = None if cursor is None else from_cursor(cursor, str)
-    page, last = cut_page(customers.list_customers(session, after, limit + 1), limit)
-    return CustomerList(
-        data=[Customer.from_stored(customer) for customer in page],
-        next_cursor=last and to_cursor(last.external_id),
-    )
+    return CUSTOMERS.answer(CustomerList, partial(customers.list_customers, session), cursor, limit)
+
+
+@router.get("/{customer_id:id}")
+def show_customer(session: Snapshot, customer_id: Id) -> Customer:
+    """One customer."""
+    return Customer.model_validate(customers.get_customer(session, customer_id))
 
 
 @router.put("/{customer_id:id}", responses={201: {"model": Customer}})
@@ -35,11 +39,9 @@ def put_customer(
     session: Transaction, customer_id: Id, body: CustomerBody, response: Response
 ) -> Customer:
     """Registers a customer or changes it. Without `timezone` a new one is billed in UTC."""
-    customer, is_new = customers.register_customer(
-        session, customer_id, body.name, body.email, body.timezone
-    )
+    customer, is_new = customers.register_customer(session, customer_id, **body.model_dump())
     response.status_code = 201 if is_new else 200
-    return Customer.from_stored(customer)
+    return Customer.model_validate(customer)
 
 
 @router.post("/{customer_id:id}/erasures")
@@ -49,4 +51,4 @@ def erase(session: Transaction, customer_id: Id, body: ErasureBody) -> Erasure:
     What remains is the keyed hash the user is billed under: a later lead of theirs still counts as
     a duplicate, and is stored without the user too.
     """
-    return Erasure.from_erased(erase_user(session, customer_id, body.user, settings()))
+    return Erasure.model_validate(erase_user(session, customer_id, body.user, settings()))

@@ -15,9 +15,11 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from common.billing_period import Period
 from common.database.transactions import snapshot, transaction
+from common.enums import EngagementLevel
 from common.leads.schemas import MAX_USER_TEXT_LENGTH, Instant
+from common.leads.search import LeadFilter
 from common.problems import FieldError, Invalid
-from common.request_model import NO_NUL
+from common.request_model import NO_NUL, Id
 
 
 class _AnyText(Convertor[str]):
@@ -50,10 +52,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-# The session of a snapshot stays open until the answer is sent, so that it can be streamed.
-Snapshot = Annotated[Session, Depends(_snapshot)]
+# Both end before the answer is sent: a client that reads slowly holds no connection.
+Snapshot = Annotated[Session, Depends(_snapshot, scope="function")]
 Now = Annotated[datetime, Depends(now)]
-# A transaction is committed before the answer is sent.
 Transaction = Annotated[Session, Depends(_transaction, scope="function")]
 
 Text = Annotated[
@@ -85,6 +86,28 @@ class Range:
     ) -> None:
         self.start = _moment("from", from_)
         self.end = _moment("to", to)
+
+
+def lead_filter(
+    created: Annotated[Range, Depends()],
+    customer_id: Id | None = None,
+    product_id: Id | None = None,
+    lead_type: Text | None = None,
+    user: Text | None = None,
+    engagement_level: EngagementLevel | None = None,
+    action_type: Text | None = None,
+) -> LeadFilter:
+    """The filters of a list of leads."""
+    return LeadFilter(
+        customer_id=customer_id,
+        product_id=product_id,
+        lead_type=lead_type,
+        user=user,
+        engagement_level=engagement_level,
+        action_type=action_type,
+        start=created.start,
+        end=created.end,
+    )
 
 
 def _moment(name: str, text: str | None) -> date | datetime | None:

@@ -2,22 +2,26 @@
 
 import re
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import generate_latest as exposition
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MutexValue, ValueClass
 
 from common.observability.metrics import Metric
 from common.problems import NotFound
 from services.reports.api.dependencies import Snapshot
 from services.reports.gauges import current_gauges
 from services.reports.http.request_logging import is_through_gateway
+from services.reports.http.routes import Router
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 _LABELS = {
     Metric.REFUSED: ["code"],
     Metric.REQUESTS: ["route", "method", "status"],
     Metric.REQUEST_SECONDS: ["route", "method"],
+    Metric.STEPS_FAILED: ["step"],
 }
 _BUCKETS = {
     Metric.REQUEST_SECONDS: (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
@@ -35,17 +39,18 @@ def _made(metric: Metric) -> Counter | Gauge | Histogram:
     name, labels = _name(metric), _LABELS.get(metric, [])
     if metric.is_duration:
         return Histogram(name, metric, labels, buckets=_BUCKETS[metric], registry=registry)
-    kind = Gauge if metric.is_level else Counter
-    return kind(name, metric, labels, registry=registry)
+    if metric.is_level:
+        return Gauge(name, metric, labels, registry=registry, multiprocess_mode="mostrecent")
+    return Counter(name, metric, labels, registry=registry)
 
 
 _METRICS = {metric: _made(metric) for metric in Metric}
 
 
 def keep_for_prometheus(metric: Metric, value: float, labels: dict[str, str]) -> None:
-    """A sink: adds to what the next scrape is told."""
-    kept = _METRICS[metric]
-    child = kept.labels(**labels) if labels else kept
+    """A sink: adds a value to what the next scrape reads."""
+    collector = _METRICS[metric]
+    child = collector.labels(**labels) if labels else collector
     if isinstance(child, Histogram):
         child.observe(value)
     elif isinstance(child, Gauge):
@@ -56,9 +61,21 @@ def keep_for_prometheus(metric: Metric, value: float, labels: dict[str, str]) ->
 
 @router.get("/metrics")
 def show_metrics(request: Request, session: Snapshot) -> Response:
-    """Counts of this process since it began, and what waits at the moment."""
+    """The counts since the start, and the gauges of pending work now.
+
+    Of this process; of all workers of the local server.
+    """
     if is_through_gateway(request):
         raise NotFound("nothing is at this address")
     for metric, value in current_gauges(session).items():
         keep_for_prometheus(metric, value, {})
-    return Response(exposition(registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(exposition(_counted()), media_type=CONTENT_TYPE_LATEST)
+
+
+def _counted() -> CollectorRegistry:
+    if ValueClass is MutexValue:
+        return registry
+    # Counts are in files where PROMETHEUS_MULTIPROC_DIR was set when the client was imported.
+    of_all_processes = CollectorRegistry()
+    MultiProcessCollector(of_all_processes)  # type: ignore[no-untyped-call]
+    return of_all_processes

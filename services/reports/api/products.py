@@ -1,25 +1,29 @@
 """/products."""
 
-from fastapi import APIRouter, Response
+from functools import partial
+
+from fastapi import Response
 
 from common.catalog import products
 from common.request_model import Id
 from services.reports.api.dependencies import Cursor, PageSize, Snapshot, Transaction
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
+from services.reports.api.pagination import PRODUCTS
 from services.reports.api.schemas.products import Product, ProductBody, ProductList
+from services.reports.http.routes import Router
 
-router = APIRouter(prefix="/products", tags=["products"])
+router = Router(prefix="/products", tags=["products"])
 
 
 @router.get("")
 def list_products(session: Snapshot, limit: PageSize = 50, cursor: Cursor = None) -> ProductList:
     """The products, by id."""
-    after = None if cursor is None else from_cursor(cursor, str)
-    page, last = cut_page(products.list_products(session, after, limit + 1), limit)
-    return ProductList(
-        data=[Product.from_stored(product) for product in page],
-        next_cursor=last and to_cursor(last.external_id),
-    )
+    return PRODUCTS.answer(ProductList, partial(products.list_products, session), cursor, limit)
+
+
+@router.get("/{product_id:id}")
+def show_product(session: Snapshot, product_id: Id) -> Product:
+    """One product."""
+    return Product.model_validate(products.get_shown_product(session, product_id))
 
 
 @router.put("/{product_id:id}", responses={201: {"model": Product}})
@@ -29,4 +33,4 @@ def put_product(
     """Registers a product or changes it."""
     product, is_new = products.register_product(session, product_id, body.name, body.description)
     response.status_code = 201 if is_new else 200
-    return Product.from_stored(product)
+    return Product.model_validate(product)

@@ -1,14 +1,14 @@
 """/billing/reconciliation: whether every stored action is on exactly one line."""
 
-from fastapi import APIRouter
-
 from common.catalog.customers import get_customer
+from common.catalog.filters import require_registered
 from common.closing.reconciliation import reconcile
 from common.request_model import Id
 from services.reports.api.dependencies import Snapshot
 from services.reports.api.schemas.reconciliation import Reconciliation
+from services.reports.http.routes import Router
 
-router = APIRouter(prefix="/billing/reconciliation", tags=["billing runs"])
+router = Router(prefix="/billing/reconciliation", tags=["billing runs"])
 
 
 @router.get("")
@@ -18,5 +18,6 @@ def show_reconciliation(session: Snapshot, customer_id: Id | None = None) -> Rec
     And whether each credit is at most what its line had billed, for an accepted dispute. Rates
     every open month, so it takes as long as all drafts together.
     """
+    require_registered(session, customer_id=customer_id)
     owner = None if customer_id is None else get_customer(session, customer_id).customer_id
     return Reconciliation.from_reconciliation(reconcile(session, owner))

@@ -3,54 +3,76 @@
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from common import identifiers
+from common.catalog.filters import require_registered
 from common.closing.verification import verify_report
-from common.enums import ReportStatus, Role
-from common.money import amount
+from common.enums import EngagementLevel, Outcome, ReportStatus
 from common.problems import Forbidden, NotFound
-from common.rating.totals import sum_of
-from common.reports.listing import EntryFilter, EntryKey, entries_after, key_of, list_entries
+from common.rating.line import sum_of
+from common.reports.line_search import LineSearch
+from common.reports.lines import line_file
+from common.reports.listing import EntryFilter, entries_after, list_entries
 from common.reports.months import find_month
 from common.request_model import Id
-from services.reports.api.dependencies import Cursor, PageSize, Range, Snapshot, period_of
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
-from services.reports.api.schemas.reports import Report, ReportEntry, ReportList
+from services.reports.api.dependencies import Cursor, Range, Snapshot, Text, period_of
+from services.reports.api.dependencies import PageSize as EntriesPerPage
+from services.reports.api.pagination import REPORTS
+from services.reports.api.schemas.reports import (
+    LeadPage,
+    LinePage,
+    PriorLinePage,
+    Report,
+    ReportEntry,
+    ReportList,
+    UserPage,
+)
 from services.reports.api.schemas.totals import Totals
 from services.reports.api.schemas.verification import Verification
 from services.reports.console.report_page import report_page
 from services.reports.http.authorization import principal_of
-from services.reports.http.content_negotiation import FORMATS, chosen_format, split_extension
-from services.reports.render.masking import with_masked_users
+from services.reports.http.content_negotiation import FORMATS, HTML, chosen_format, split_extension
+from services.reports.http.routes import Router, require_known_parameters
+from services.reports.http.spooled import Spooled
+from services.reports.render.masking import with_masked_lines, with_masked_users
 from services.reports.report_loader import load_report
+from services.reports.report_pages import (
+    lead_page,
+    line_page,
+    prior_line_page,
+    report_header,
+    user_page,
+)
 
-router = APIRouter(prefix="/billing/reports", tags=["reports"])
+router = Router(prefix="/billing/reports", tags=["reports"])
 
-MAX_LINES = 10_000
+MAX_PAGE = 1_000
+PageSize = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Entries a page, at most.")]
 LinesPerPage = Annotated[
-    int, Query(ge=1, le=MAX_LINES, description="Lines a page; JSON only, files hold them all.")
+    int, Query(ge=1, le=MAX_PAGE, description="Lines in the JSON; files hold them all.")
 ]
+Part = Annotated[Text | None, Query(description="Any part of it, in upper or lower case.")]
 
 
-def unmasked_for_admins(
+def unmasked_if_allowed(
     request: Request,
     unmasked: Annotated[
         bool,
         Query(
-            description="CSV and PDF, for an admin: with the users' emails and phone numbers "
-            "in full."
+            description="CSV, NDJSON and PDF, for an admin or a viewer+people: with the users' "
+            "emails and phone numbers in full."
         ),
     ] = False,
 ) -> bool:
-    """Whether to show users unmasked. Raises Forbidden for all but admins."""
-    if unmasked and principal_of(request).role is not Role.ADMIN:
-        raise Forbidden("`unmasked` takes an admin's key")
+    """Whether to show users unmasked. Raises Forbidden for who may not see people."""
+    if unmasked and not principal_of(request).sees_people:
+        raise Forbidden("`unmasked` takes a key with the role admin or viewer+people")
     return unmasked
 
 
-Unmasked = Annotated[bool, Depends(unmasked_for_admins)]
+Unmasked = Annotated[bool, Depends(unmasked_if_allowed)]
 
 
 @router.get("")
@@ -60,54 +82,125 @@ def list_reports(
     customer_id: Id | None = None,
     period: str | None = None,
     status: ReportStatus | None = None,
-    limit: PageSize = 50,
+    limit: EntriesPerPage = 50,
     cursor: Cursor = None,
 ) -> ReportList:
     """One entry per customer and month, newest first, and the totals over all of them.
 
-    `totals` are of each month's own lines; `due` is with prior-period lines and less credits. With
+    `totals` are of each month's own lines; `due` is with prior-period lines and credits. With
     `from` or `to`, totals cover only the lines inside that range, each still rated over its whole
     month, and `due` is null.
     """
-    entries = list_entries(
-        session,
-        EntryFilter(
-            customer_id=None if customer_id is None else identifiers.customer_id(customer_id),
-            period=None if period is None else period_of(period),
-            status=status,
-            start=within.start,
-            end=within.end,
-        ),
+    require_registered(session, customer_id=customer_id)
+    filters = EntryFilter(
+        customer_id=None if customer_id is None else identifiers.customer_id(customer_id),
+        period=None if period is None else period_of(period),
+        status=status,
+        start=within.start,
+        end=within.end,
     )
+    entries = list_entries(session, filters)
     is_whole = within.start is None and within.end is None
     due_cents = sum(entry.due_cents or 0 for entry in entries)
-    after = None if cursor is None else from_cursor(cursor, EntryKey)
-    page, last = cut_page(entries_after(entries, after), limit)
+    page, next_cursor = REPORTS.page(
+        lambda after, _: entries_after(entries, after), cursor, limit, filters
+    )
     return ReportList(
         data=[ReportEntry.from_entry(entry) for entry in page],
-        totals=Totals.from_totals(sum_of(entry.totals for entry in entries)),
-        due=amount(due_cents) if is_whole else None,
-        next_cursor=last and to_cursor(key_of(last)),
+        totals=Totals.model_validate(sum_of(entry.totals for entry in entries)),
+        due=due_cents if is_whole else None,
+        next_cursor=next_cursor,
     )
 
 
 # Before the report's own route, whose customer id may hold slashes.
-@router.get("/{customer_id:path}/{period}/verify")
+@router.get("/{customer_id:id}/{period}/verify")
 def verify(session: Snapshot, customer_id: Id, period: str) -> Verification:
     """Hashes a final report again, from its stored lines and once more from the raw actions.
 
     Says which lines were tampered with, by number, lead and action.
     """
-    month = find_month(session, customer_id, period_of(period))
+    month = find_month(session, customer_id, period_of(period), counts_doubts=False)
     if month.final is None:
         raise NotFound(f"{customer_id!r} has no final report of {period}; only those are verified")
     verification = verify_report(session, month.final)
     return Verification.from_verification(month.customer.external_id, month.final, verification)
 
 
+@router.get("/{customer_id:id}/{period}/lines")
+def list_lines(
+    session: Snapshot,
+    customer_id: Id,
+    period: str,
+    product_id: Id | None = None,
+    lead_type: Text | None = None,
+    user: Part = None,
+    lead: Part = None,
+    engagement_level: EngagementLevel | None = None,
+    outcome: Outcome | None = None,
+    limit: PageSize = MAX_PAGE,
+    cursor: Cursor = None,
+) -> LinePage:
+    """The lines of a customer's month, in canonical order; without its prior-period lines.
+
+    A month is rated as a whole before a filter applies. A cursor of a draft goes on in the final
+    report. A page holds fewer lines than `limit` where their texts are very long.
+    """
+    search = LineSearch(product_id, lead_type, user, lead, engagement_level, outcome)
+    require_registered(session, product_id=product_id, lead_type=lead_type)
+    month = find_month(session, customer_id, period_of(period), counts_doubts=False)
+    return line_page(session, month, search, cursor, limit)
+
+
+@router.get("/{customer_id:id}/{period}/prior-lines")
+def list_prior_lines(
+    session: Snapshot,
+    customer_id: Id,
+    period: str,
+    limit: PageSize = MAX_PAGE,
+    cursor: Cursor = None,
+) -> PriorLinePage:
+    """The prior-period lines of a report, by their own month and in canonical order."""
+    month = find_month(session, customer_id, period_of(period), counts_doubts=False)
+    return prior_line_page(session, month, cursor, limit)
+
+
+@router.get("/{customer_id:id}/{period}/users")
+def list_users(
+    session: Snapshot,
+    customer_id: Id,
+    period: str,
+    user: Part = None,
+    limit: PageSize = MAX_PAGE,
+    cursor: Cursor = None,
+) -> UserPage:
+    """What each user of a customer's month comes to, the largest first."""
+    month = find_month(session, customer_id, period_of(period), counts_doubts=False)
+    return user_page(session, month, LineSearch(user=user), cursor, limit)
+
+
+@router.get("/{customer_id:id}/{period}/leads")
+def list_leads_of_report(
+    session: Snapshot,
+    customer_id: Id,
+    period: str,
+    product_id: Id | None = None,
+    lead_type: Text | None = None,
+    user: Part = None,
+    lead: Part = None,
+    limit: PageSize = MAX_PAGE,
+    cursor: Cursor = None,
+) -> LeadPage:
+    """What each lead of a customer's month comes to, the largest first."""
+    require_registered(session, product_id=product_id, lead_type=lead_type)
+    month = find_month(session, customer_id, period_of(period), counts_doubts=False)
+    search = LineSearch(product_id, lead_type, user, lead)
+    return lead_page(session, month, search, cursor, limit)
+
+
 @router.get(
     "/{customer_id:id}/{period}",
-    response_model=None,  # it is streamed; tests hold each answer against the schema
+    response_model=None,  # it is one of several formats; tests hold the JSON against the schema
     responses={
         200: {
             "model": Report,
@@ -122,29 +215,34 @@ def show_report(
     period: str,
     unmasked: Unmasked,
     accept: Annotated[str | None, Header()] = None,
-    limit: LinesPerPage = 1_000,
-    cursor: Cursor = None,
+    limit: LinesPerPage = MAX_PAGE,
 ) -> StreamingResponse:
-    """The whole report of a customer's month ("2024-04"), with every line explained.
+    """The report of a customer's month ("2024-04"), with every line explained.
 
-    As JSON, or by an extension or the Accept header as CSV, HTML or PDF. JSON comes with `limit`
-    lines and a `next_cursor`; its totals and breakdowns always cover the whole month. CSV and PDF
-    mask the users' emails and phone numbers, unless an admin asks for them `unmasked`.
+    As JSON, or by an extension or the Accept header as CSV, NDJSON, HTML or PDF. JSON holds totals
+    and breakdowns of the whole month, the largest 100 users and leads, and the first `limit` lines;
+    its cursors go on at `/lines`, `/users`, `/leads` and `/prior-lines`. The files mask the users'
+    emails and phone numbers, unless an admin or a viewer+people asks for them `unmasked`.
     """
     period, extension = split_extension(period)
     form = chosen_format(extension, accept)
+    if form is not HTML:  # its page checks the filters that it has
+        require_known_parameters(request, {"limit", "unmasked"})
     month = find_month(session, customer_id, period_of(period))
-    if form.render is None:
+    if form.render_lines is not None:
+        file = line_file(session, month)
+        content = form.render_lines(file if unmasked else with_masked_lines(file))
+    elif form.render is not None:
+        report, _ = load_report(session, month)
+        content = form.render(report if unmasked else with_masked_users(report))
+    elif form is HTML:
         content = report_page(request, session, month)
     else:
-        most = limit if form.pages else None
-        report = load_report(session, month, cursor=cursor, most=most)
-        if form.masks and not unmasked:
-            report = with_masked_users(report)
-        content = form.render(report)
+        header = report_header(session, month, limit)
+        content = iter([header.model_dump_json().encode()])
     filename = f"{month.customer.external_id}-{month.period}.{form.extension}"
     return StreamingResponse(
-        content,
+        Spooled(content),
         media_type=form.media_type,
         headers={"Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"},
     )

@@ -4,42 +4,51 @@ Invariant: an address of a page has ids in its query, so that all addresses have
 every id can be linked; a form that was saved is answered by a redirect (303).
 """
 
-from fastapi import APIRouter
-
 from services.reports.console import (
     audit,
+    catalog,
     close,
-    customers,
+    deliveries,
     disputes,
+    exports,
+    imports,
     keys,
     leads,
     overview,
-    products,
     quarantine,
     rate_card_editor,
     rate_cards,
+    report_groups,
     reports,
     runs,
     sign_in,
     statement,
+    voiding,
+    webhooks,
 )
+from services.reports.http.routes import Router
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 for pages in (
     overview,
     reports,
+    report_groups,
     leads,
+    voiding,
+    imports,
+    exports,
     quarantine,
-    customers,
-    products,
+    catalog,
     rate_cards,
     rate_card_editor,
     close,
     runs,
+    deliveries,
     disputes,
     statement,
     sign_in,
     keys,
+    webhooks,
     audit,
 ):
     router.include_router(pages.router)

@@ -1,7 +1,7 @@
 """Charts as SVG inside the page: drawn by pygal, coloured by the console's style sheet.
 
 Invariant: no chart carries a style or a script of its own (the pages' policy lets neither run),
-and each says in its description what it shows.
+and part says in its description what it shows.
 """
 
 import sys
@@ -57,7 +57,7 @@ def by_part(labels: Sequence[str], series: Sequence[Series], description: str) -
     chart = pygal.HorizontalStackedBar(
         width=480, height=56 + 34 * len(labels), y_labels_major_count=3, **_options()
     )
-    upwards = [Series(each.name, each.cents[::-1]) for each in series]
+    upwards = [Series(part.name, part.cents[::-1]) for part in series]
     return _drawn(chart, shortened[::-1], upwards, description)
 
 
@@ -83,9 +83,9 @@ def _drawn(
     classes: str = "chart",
 ) -> Markup:
     chart.x_labels = list(labels)
-    for each in series:
+    for part in series:
         # Cents become units here only, as a length to draw, never as an amount.
-        chart.add(each.name, [cents / 100 for cents in each.cents])
+        chart.add(part.name, [cents / 100 for cents in part.cents])
     drawing = ElementTree.fromstring(chart.render())  # noqa: S314 (pygal's own)
     _make_ours(drawing, labels, series)
     drawing.set("role", "img")
@@ -98,19 +98,19 @@ def _drawn(
 def _make_ours(
     drawing: ElementTree.Element, labels: Sequence[str], series: Sequence[Series]
 ) -> None:
-    """Keeps pygal's shapes, and gives each bar a tooltip with its amount."""
+    """Keeps pygal's shapes, and gives part bar a tooltip with its amount."""
     for parent in list(drawing.iter()):
         for child in list(parent):
             if child.tag in _UNWANTED or (child.get("class") or "").endswith("overlay"):
                 parent.remove(child)
-    for number, each in enumerate(series):
+    for number, part in enumerate(series):
         bars = [
             group
             for group in drawing.iter(f"{_SVG}g")
             if group.get("class") == f"series serie-{number} color-{number}"
         ]
         rects = [rect for group in bars for rect in group.iter(f"{_SVG}rect")]
-        for rect, label, cents in zip(rects, labels, each.cents, strict=False):
+        for rect, label, cents in zip(rects, labels, part.cents, strict=False):
             rect.attrib.pop("style", None)
             title = ElementTree.SubElement(rect, f"{_SVG}title")
-            title.text = f"{label}: {each.name} {money(cents)}"
+            title.text = f"{label}: {part.name} {money(cents)}"

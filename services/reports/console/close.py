@@ -4,7 +4,7 @@ The run continues after the answer, with or without the browser. If the service 
 the run ends before the answer.
 """
 
-from fastapi import APIRouter, BackgroundTasks, Request
+from fastapi import BackgroundTasks, Request
 from fastapi.responses import HTMLResponse, Response
 
 from common.closing.preview import month_to_close, preview
@@ -14,9 +14,10 @@ from common.reports.dashboard import active_months
 from services.reports.api.dependencies import Now, Snapshot, period_of
 from services.reports.console.forms import Form
 from services.reports.console.pages import page, see_other
+from services.reports.http.routes import Router
 from services.reports.render.templates import query
 
-router = APIRouter()
+router = Router()
 
 ACTOR = "console"
 
@@ -31,7 +32,7 @@ def preview_close(
     return page(
         request,
         "close.html",
-        "close",
+        "Close a month",
         month=month,
         choices=active if month in active else sorted([*active, month], reverse=True),
         preview=preview(session, month, now),
@@ -54,5 +55,5 @@ def start_close(request: Request, form: Form, background: BackgroundTasks) -> Re
         )
     started = start_run(period, chosen, ACTOR)
     background.add_task(finish_run, started)
-    watched = {"id": str(started.run_id), "of": str(len(started.customers))}
-    return see_other(request, "console/run?" + query(watched))
+    progress = {"id": started.run_id, "of": len(started.customers)}
+    return see_other(request, "console/run?" + query(progress))

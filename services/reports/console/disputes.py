@@ -1,42 +1,38 @@
-"""/console/disputes: what customers do not want to pay, and what comes of it."""
+"""/console/disputes: what customers do not want to pay, and the result."""
 
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from common.catalog.customers import get_customer
+from common.database.transactions import snapshot
 from common.disputes import search
-from common.disputes.open import open_dispute, resolve_dispute
-from common.disputes.schemas import NewDispute, Resolution
-from common.disputes.search import DisputeFilter, DisputeKey, get_dispute
-from common.enums import DisputeReason, DisputeStatus
+from common.disputes.disputing import open_dispute, resolve_dispute
+from common.disputes.schemas import REASONS, NewDispute, Resolution
+from common.disputes.search import DisputeFilter, get_dispute
+from common.enums import DisputeStatus
 from common.identifiers import customer_id as uuid_of
 from common.leads.search import get_lead, list_actions
 from common.problems import Problem
 from common.request_model import Id
 from services.reports.api.dependencies import Cursor, Now, Snapshot, period_of
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
+from services.reports.api.pagination import DISPUTES
 from services.reports.console.forms import Form, attempted, parsed
-from services.reports.console.pages import page, see_other
+from services.reports.console.pages import list_page, page, see_other
+from services.reports.http.routes import Router
 from services.reports.render.templates import query
 
-router = APIRouter()
+router = Router()
 
 DISPUTES_A_PAGE = 50
 ACTOR = "console"
 _FIELDS = ("lead_id", "customer_id", "action_id", "reason", "note")
-REASONS = {
-    DisputeReason.DUPLICATE: "Duplicate contact",
-    DisputeReason.INVALID_CONTACT: "Invalid contact",
-    DisputeReason.OUT_OF_AREA: "Outside agreed territory",
-    DisputeReason.SPAM: "Spam",
-    DisputeReason.NOT_REQUESTED: "Not requested",
-    DisputeReason.OTHER: "Other (see note)",
-}
+REASON_NAMES = {reason: words.name for reason, words in REASONS.items()}
 
 
 class Verdict(BaseModel):
@@ -55,55 +51,48 @@ def list_disputes(
     cursor: Cursor = None,
 ) -> HTMLResponse:
     """Disputes, newest first."""
-    wanted = DisputeFilter(
+    filters = DisputeFilter(
         customer_id=None if customer_id is None else uuid_of(customer_id),
         status=status,
         period=None if period is None else period_of(period),
     )
-    after = None if cursor is None else from_cursor(cursor, DisputeKey)
-    found = search.list_disputes(session, wanted, after, DISPUTES_A_PAGE + 1)
-    shown, last = cut_page(found, DISPUTES_A_PAGE)
-    filters = {"customer_id": customer_id, "status": status and status.value, "period": period}
-    return page(
+    find = partial(search.list_disputes, session, filters)
+    return list_page(
         request,
         "disputes.html",
-        "disputes",
-        disputes=shown,
-        filters=filters,
-        is_filtered=any(filters.values()),
-        statuses=[each.value for each in DisputeStatus],
-        reasons=REASONS,
-        next_cursor=last and to_cursor(DisputeKey(last.dispute.opened_at, last.dispute.dispute_id)),
+        "Disputes",
+        DISPUTES.page(find, cursor, DISPUTES_A_PAGE, filters),
+        ["customer_id", "status", "period"],
+        statuses=[status.value for status in DisputeStatus],
+        reasons=REASON_NAMES,
     )
 
 
 @router.get("/console/dispute", response_class=HTMLResponse)
 def show_dispute(request: Request, session: Snapshot, id: UUID) -> HTMLResponse:
-    """One dispute with its lines, and while it is open the form that decides it."""
+    """One dispute with its lines, and the form that resolves it while it is open."""
     return _dispute_page(request, session, id, "", None)
 
 
 @router.post("/console/dispute", response_class=HTMLResponse)
-def decide_dispute(request: Request, form: Form, now: Now, id: UUID) -> Response:
-    """Accepts or rejects it, by the button that was pressed."""
+def post_resolution(request: Request, form: Form, now: Now, id: UUID) -> Response:
+    """Accepts or rejects the dispute, by the button that was pressed."""
     note = form.get("note", "")
 
-    def decide(session: Session) -> None:
+    def resolve(session: Session) -> None:
         verdict = parsed(Verdict, {"verdict": form.get("verdict", "")}).verdict
-        decision = parsed(Resolution, {"note": note.strip() or None, "actor": ACTOR})
-        resolve_dispute(session, id, verdict, decision, now)
+        resolution = parsed(Resolution, {"note": note.strip() or None, "actor": ACTOR})
+        resolve_dispute(session, id, verdict, resolution, now)
 
-    problem = attempted(decide)
+    problem = attempted(resolve)
     if problem is None:
         return see_other(request, "console/dispute?" + query({"id": id}))
-    shown = attempted(lambda session: _dispute_page(request, session, id, note, problem))
-    if isinstance(shown, Problem):
-        raise shown
-    return shown
+    with snapshot() as session:
+        return _dispute_page(request, session, id, note, problem)
 
 
 @router.get("/console/new-dispute", response_class=HTMLResponse)
-def ask_for_dispute(
+def show_form(
     request: Request,
     session: Snapshot,
     lead_id: Id,
@@ -124,33 +113,30 @@ def post_dispute(request: Request, form: Form, now: Now) -> Response:
     values = {name: form.get(name, "") for name in _FIELDS}
 
     def dispute(session: Session) -> UUID:
-        asked = {name: text.strip() or None for name, text in values.items()}
-        body = parsed(NewDispute, asked | {"actor": ACTOR})
+        fields = {name: text.strip() or None for name, text in values.items()}
+        body = parsed(NewDispute, fields | {"actor": ACTOR})
         return open_dispute(session, body, now).dispute.dispute_id
 
-    done = attempted(dispute)
-    if isinstance(done, UUID):
-        return see_other(request, "console/dispute?" + query({"id": done}))
-    shown = attempted(lambda session: _form_page(request, session, values, done))
-    if isinstance(shown, Problem):
-        raise shown
-    return shown
+    result = attempted(dispute)
+    if isinstance(result, UUID):
+        return see_other(request, "console/dispute?" + query({"id": result}))
+    with snapshot() as session:
+        return _form_page(request, session, values, result)
 
 
 def _dispute_page(
     request: Request, session: Session, dispute_id: UUID, note: str, problem: Problem | None
 ) -> HTMLResponse:
-    found = get_dispute(session, dispute_id)
+    row = get_dispute(session, dispute_id)
     return page(
         request,
         "dispute.html",
-        "disputes",
-        200 if problem is None else int(problem.status),
-        found=found,
-        customer=get_customer(session, found.customer_id),
-        reasons=REASONS,
+        "Disputes",
+        problem,
+        row=row,
+        customer=get_customer(session, row.customer_id),
+        reasons=REASON_NAMES,
         note=note,
-        problem=problem,
     )
 
 
@@ -163,11 +149,10 @@ def _form_page(
     return page(
         request,
         "new_dispute.html",
-        "disputes",
-        200 if problem is None else int(problem.status),
+        "Disputes",
+        problem,
         lead=lead,
         action=actions.get(values["action_id"]),
         values={"reason": "", "note": ""} | values,
-        reasons=REASONS,
-        problem=problem,
+        reasons=REASON_NAMES,
     )

@@ -1,6 +1,6 @@
 """Forms: reading a posted form, running its change, and showing it again with its errors.
 
-Invariant: a refused form changes nothing, and is shown again as it was filled in.
+Invariant: a refused form changes nothing, and the page shows it again as it was filled in.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ MAX_BYTES = 1024 * 1024
 MAX_FIELDS = 20_000
 _FORM = "application/x-www-form-urlencoded"
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 Body = TypeVar("Body", bound=BaseModel)
 Fields = ImmutableMultiDict[str, str]
 
@@ -55,11 +55,11 @@ def parsed(kind: type[Body], values: Mapping[str, object]) -> Body:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        errors = [field_error(each) for each in error.errors(include_url=False)]
+        errors = [field_error(detail) for detail in error.errors(include_url=False)]
         raise Invalid("some fields were refused", errors) from None
 
 
-def attempted(work: Callable[[Session], Done]) -> Done | Problem:
+def attempted(work: Callable[[Session], Result]) -> Result | Problem:
     """The result of `work` in a transaction of its own, or the problem that rolled it back."""
     try:
         with transaction() as session:

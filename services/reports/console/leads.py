@@ -1,23 +1,27 @@
-"""/console/leads: finding leads; /console/lead: one of them, with what each action cost."""
+"""/console/leads: finding leads; /console/lead: one lead, with the cost of each action."""
 
-from typing import Annotated, Any
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 
 from common.catalog.lead_types import list_lead_types
 from common.disputes.search import disputes_of_lead
-from common.enums import EngagementLevel
-from common.leads.search import LeadFilter, LeadKey, find_leads, get_lead
+from common.enums import DisputeStatus, EngagementLevel
+from common.leads.search import LeadFilter, find_leads, get_lead
 from common.rating.line import total_of
 from common.reports.lead_history import lead_lines
 from common.request_model import Id
 from common.settings import settings
-from services.reports.api.dependencies import Cursor, Range, Snapshot, Text
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
-from services.reports.console.pages import page
+from common.voiding.void import voidable_actions, voided_actions
+from services.reports.api.dependencies import Cursor, Now, Snapshot, lead_filter
+from services.reports.api.pagination import LEADS
+from services.reports.console.pages import list_page, page
+from services.reports.http.routes import Router
 
-router = APIRouter()
+router = Router()
 
 LEADS_A_PAGE = 50
 
@@ -26,72 +30,62 @@ LEADS_A_PAGE = 50
 def list_leads(
     request: Request,
     session: Snapshot,
-    created: Annotated[Range, Depends()],
-    customer_id: Id | None = None,
-    product_id: Id | None = None,
-    lead_type: Text | None = None,
-    user: Text | None = None,
-    engagement_level: EngagementLevel | None = None,
-    action_type: Text | None = None,
+    lead_filters: Annotated[LeadFilter, Depends(lead_filter)],
     without_user: bool = False,
+    in_doubt: bool = False,
     cursor: Cursor = None,
 ) -> HTMLResponse:
     """Stored leads, newest first, by the filters of GET /leads."""
-    wanted = LeadFilter(
-        customer_id=customer_id,
-        product_id=product_id,
-        lead_type=lead_type,
-        user=user,
-        engagement_level=engagement_level,
-        action_type=action_type,
-        has_user=False if without_user else None,
-        start=created.start,
-        end=created.end,
-    )
-    after = None if cursor is None else from_cursor(cursor, LeadKey)
-    secret = settings().user_secret
-    found = find_leads(session, wanted, secret, after, LEADS_A_PAGE + 1)
-    shown, last = cut_page(found, LEADS_A_PAGE)
-    filters: dict[str, Any] = {
-        "customer_id": customer_id,
-        "product_id": product_id,
-        "lead_type": lead_type,
-        "user": user,
-        "engagement_level": engagement_level and engagement_level.value,
-        "action_type": action_type,
-        "from": request.query_params.get("from"),
-        "to": request.query_params.get("to"),
-        "without_user": "true" if without_user else None,
-    }
-    return page(
+    if without_user:
+        lead_filters = replace(lead_filters, has_user=False)
+    if in_doubt:
+        lead_filters = replace(lead_filters, is_in_doubt=True)
+    find = partial(find_leads, session, lead_filters, settings().user_secret)
+    return list_page(
         request,
         "leads.html",
-        "leads",
-        leads=shown,
-        filters=filters,
-        is_filtered=any(filters.values()),
+        "Leads",
+        LEADS.page(find, cursor, LEADS_A_PAGE, lead_filters),
+        [
+            *("customer_id", "product_id", "lead_type", "user", "engagement_level", "action_type"),
+            *("from", "to", "without_user", "in_doubt"),
+        ],
         lead_types=list_lead_types(session),
         levels=[level.value for level in EngagementLevel],
-        next_cursor=last and to_cursor(LeadKey(last.lead.created_at, last.lead.lead_id)),
     )
 
 
 @router.get("/console/lead", response_class=HTMLResponse)
 def show_lead(
-    request: Request, session: Snapshot, id: Id, customer_id: Id | None = None
+    request: Request, session: Snapshot, now: Now, id: Id, customer_id: Id | None = None
 ) -> HTMLResponse:
-    """One lead with its actions, one after another, each with its cost and the reason."""
+    """One lead with its actions in the order of time, each with its cost and the reason."""
     lead = get_lead(session, id, customer_id)
     lines = lead_lines(session, lead)
     disputes = disputes_of_lead(session, lead.customer_id, lead.lead_id)
+    disputed = {str(line.action_id): found.dispute for found in disputes for line in found.lines}
+    voidable = set(map(str, voidable_actions(session, lead)))
     return page(
         request,
         "lead.html",
-        "leads",
+        "Leads",
         lead=lead,
         lines=lines,
-        totals=total_of([each.line for each in lines]),
+        voidable=voidable,
+        may_void_all=len(voidable) == len(lines),
+        voided=voided_actions(session, lead),
+        totals=total_of(rated.line for rated in lines),
         disputes=disputes,
-        disputed={str(line.action_id): found.dispute for found in disputes for line in found.lines},
+        disputed=disputed,
+        disputable={
+            rated.line.action_id
+            for rated in lines
+            if rated.line.billed_cents
+            and (rated.dispute_until is None or now < rated.dispute_until)
+            and (
+                (dispute := disputed.get(rated.line.action_id)) is None
+                or dispute.status is DisputeStatus.REJECTED
+            )
+        },
         zone=lead.customer.timezone,
     )

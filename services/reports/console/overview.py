@@ -2,28 +2,32 @@
 
 from typing import Any, NamedTuple
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from common.billing_period import Period
-from common.rating.totals import Totals
+from common.closing.preview import unclosed_months
+from common.rating.line import Totals
+from common.rating.periods import active_periods
 from common.reports.dashboard import (
     Overview,
     PendingWork,
     Share,
-    active_months,
+    months_of,
     overview,
     pending_work,
 )
 from services.reports.api.dependencies import Now, Snapshot, period_of
 from services.reports.console.charts import Series, by_month, by_part
-from services.reports.console.pages import page
+from services.reports.console.pages import frame_of, page
+from services.reports.http.routes import Router
 from services.reports.render.templates import query
 
-router = APIRouter()
+router = Router()
 
 MAX_CUSTOMERS = 8
 MAX_PARTS = 10
+MAX_UNCLOSED = 3
 SERIES = ("Billed", "Duplicate savings", "Cap savings")
 
 
@@ -46,63 +50,91 @@ def show_overview(
     request: Request, session: Snapshot, now: Now, month: str | None = None
 ) -> HTMLResponse:
     """The newest month with actions, or the requested one, compared with the months before it."""
-    active = active_months(session)
+    with_actions = active_periods(session, None, None, None)
+    active = months_of(with_actions)
     if month is not None:
-        shown = period_of(month, "month")
+        period = period_of(month, "month")
     else:
-        shown = active[0] if active else Period(now.date().replace(day=1))
-    found = overview(session, shown)
-    by_customer = found.by_customer
+        period = active[0] if active else Period(now.date().replace(day=1))
+    summary = overview(session, period)
+    by_customer = summary.by_customer
     return page(
         request,
         "overview.html",
-        "overview",
-        month=shown,
-        month_before=found.months[-2][0].name if len(found.months) > 1 else "the month before",
-        choices=active if shown in active else sorted([*active, shown], reverse=True),
+        "Overview",
+        month=period,
+        month_before=summary.months[-2][0].name if len(summary.months) > 1 else "the month before",
+        choices=active if period in active else sorted([*active, period], reverse=True),
         is_used=bool(active),
-        overview=found,
-        attention=_attention(found, shown, pending_work(session)),
+        is_running=now.date() < period.end,
+        overview=summary,
+        attention=_unclosed(request, unclosed_months(session, with_actions, now))
+        + _attention(summary, period, pending_work(session)),
         series=SERIES,
-        month_rows=[(each.name, totals) for each, totals in reversed(found.months)],
+        month_rows=[(month.name, totals) for month, totals in reversed(summary.months)],
         by_month=by_month(
-            [f"{each.start:%b} {each.start:%y}" for each, _ in found.months],
-            _series([totals for _, totals in found.months]),
-            f"Billed and saved per month, the twelve up to {shown.name}; the figures are in the "
+            [f"{month.start:%b %y}" for month, _ in summary.months],
+            _series([totals for _, totals in summary.months]),
+            f"Billed and saved per month, the twelve up to {period.name}; the figures are in the "
             "table below",
         ),
         top_customers=by_customer[:MAX_CUSTOMERS],
         more_customers=len(by_customer) if len(by_customer) > MAX_CUSTOMERS else 0,
-        **_parts("product", found.by_product, shown),
-        **_parts("lead_type", found.by_lead_type, shown),
+        **_parts("product", summary.by_product, period),
+        **_parts("lead_type", summary.by_lead_type, period),
     )
 
 
 def _parts(kind: str, shares: list[Share], month: Period) -> dict[str, Any]:
-    drawn = shares[:MAX_PARTS]
+    first_shares = shares[:MAX_PARTS]
     what = kind.replace("_", " ")
     return {
         f"{kind}_rows": [(share.name, share.totals) for share in shares],
         f"by_{kind}": by_part(
-            [share.name for share in drawn],
-            _series([share.totals for share in drawn]),
+            [share.name for share in first_shares],
+            _series([share.totals for share in first_shares]),
             f"Billed and saved by {what} in {month.name}; the figures are in the table below",
         )
-        if drawn
+        if first_shares
         else "",
     }
 
 
 def _series(totals: list[Totals]) -> list[Series]:
     columns = (
-        [each.billed_cents for each in totals],
-        [each.duplicate_cents for each in totals],
-        [each.cap_cents for each in totals],
+        [sums.billed_cents for sums in totals],
+        [sums.duplicate_cents for sums in totals],
+        [sums.cap_cents for sums in totals],
     )
     return [Series(name, cents) for name, cents in zip(SERIES, columns, strict=True)]
 
 
-def _attention(found: Overview, month: Period, pending: PendingWork) -> list[Attention]:
+def _unclosed(request: Request, months: list[tuple[Period, int]]) -> list[Attention]:
+    """The months to close, oldest first; from the fourth on in one line."""
+    closes = frame_of(request).may_change
+    drafts = {"status": "draft"}
+    shown = months[:MAX_UNCLOSED] if len(months) > MAX_UNCLOSED + 1 else months
+    items = [
+        Attention(
+            customers,
+            f"customer with {month.name} not closed",
+            f"customers with {month.name} not closed",
+            "The month is over.",
+            "console/close?" + query({"period": month})
+            if closes
+            else "console/reports?" + query(drafts | {"period": str(month)}),
+        )
+        for month, customers in shown
+    ]
+    rest = months[len(shown) :]
+    if rest:
+        remedy = f"{rest[0][0].name} to {rest[-1][0].name}. Close the oldest month first."
+        address = "console/reports?" + query(drafts)
+        items.append(Attention(len(rest), "", "more months not closed", remedy, address))
+    return items
+
+
+def _attention(summary: Overview, month: Period, pending: PendingWork) -> list[Attention]:
     items = [
         Attention(
             pending.quarantined_leads,
@@ -113,16 +145,16 @@ def _attention(found: Overview, month: Period, pending: PendingWork) -> list[Att
         ),
         Attention(
             pending.parked_customers,
-            "customer whose month could not be closed",
-            "customers whose month could not be closed",
-            "The run shows the reason.",
+            "parked customer",
+            "parked customers",
+            "Their month could not be closed. The run shows the reason.",
             "console/runs",
         ),
         Attention(
             pending.unfinished_runs,
             "billing run that has not finished",
             "billing runs that have not finished",
-            "Running, or cut short.",
+            "It is running, or it was cut short.",
             "console/runs",
         ),
         Attention(
@@ -133,21 +165,28 @@ def _attention(found: Overview, month: Period, pending: PendingWork) -> list[Att
             "console/disputes?" + query({"status": "open"}),
         ),
         Attention(
+            pending.disabled_webhooks,
+            "webhook that was disabled",
+            "webhooks that were disabled",
+            "Its receiver took no events for 3 days, or is gone. Events wait.",
+            "console/webhooks",
+        ),
+        Attention(
             pending.late_actions,
             "late action, after its month was closed",
             "late actions, after their month was closed",
-            "Billed on the next report.",
+            "Billed on the report of the first open month.",
             "console/reports?" + query({"status": "draft"}),
         ),
         Attention(
-            found.leads_without_user,
+            summary.leads_without_user,
             f"lead of {month.name} without a user",
             f"leads of {month.name} without a user",
             "They share one cap per customer, and can be duplicates of each other.",
             "console/leads?" + query({"without_user": "true"}),
         ),
         Attention(
-            found.unpriced_actions,
+            summary.unpriced_actions,
             f"action of {month.name} without a price",
             f"actions of {month.name} without a price",
             "No rate card in force prices them.",

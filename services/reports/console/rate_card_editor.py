@@ -1,14 +1,14 @@
-"""/console/rate-card-editor: a new version, tried on a past month before it is saved.
+"""/console/rate-card-editor: a new version, simulated on a past month before it is saved.
 
-A form is edited, reviewed with what it would have cost, and only then saved. Someone who saves on
-a version that is not the newest any more is shown what somebody else changed.
+A form is edited, then reviewed with the result of its simulation, then saved. If somebody else has
+saved a newer version meanwhile, the form shows what they changed.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
@@ -17,13 +17,14 @@ from common.catalog.customers import get_customer
 from common.catalog.lead_types import list_lead_types
 from common.catalog.models import Customer
 from common.catalog.products import list_products
+from common.database.transactions import snapshot
 from common.money import amount
 from common.problems import Problem
+from common.rating.line import sum_of
 from common.rating.models import RateCard
 from common.rating.rate_card_checks import require_addable
 from common.rating.rate_cards import add_rate_card, latest_rate_card, rate_card_by_number
 from common.rating.simulation import Simulated, simulate
-from common.rating.totals import sum_of
 from common.reports.dashboard import active_months
 from common.request_model import Id
 from services.reports.api.dependencies import Now, Snapshot, period_of
@@ -40,9 +41,10 @@ from services.reports.console.rate_card_terms import (
     specific_rates,
     stored_terms,
 )
+from services.reports.http.routes import Router
 from services.reports.render.templates import query
 
-router = APIRouter()
+router = Router()
 
 MAX_PRODUCTS = 500
 _SPARE_ROWS = 2
@@ -66,7 +68,7 @@ def edit_rate_card(
         "cap_amount": amount(model.cap_cents) if model else "",
         "cap_scope": model.cap_scope.value if model else "user",
     } | {f"base-{level}": text for level, text in prices_by_level(model).items()}
-    charged = [each.lead_type for each in model.charged_duplicates] if model else []
+    charged = [charged.lead_type for charged in model.charged_duplicates] if model else []
     if months := _past_months(session, now):
         values["period"] = str(months[0])
     return _editor(request, session, owner, values, specific_rates(model), charged)
@@ -74,38 +76,36 @@ def edit_rate_card(
 
 @router.post("/console/rate-card-editor", response_class=HTMLResponse)
 def post_rate_card(request: Request, form: Form, now: Now) -> Response:
-    """By the button: the form again, its review with what it would have cost, or saving it."""
+    """By the button: shows the form again, simulates the card, or saves it."""
     step = form.get("step")
     if step == "save":
-        done = attempted(lambda session: add_rate_card(session, proposed_card(form), now))
-        if isinstance(done, RateCard):
-            saved = {"id": str(done.rate_card_id), "saved": "true"}
+        result = attempted(lambda session: add_rate_card(session, proposed_card(form), now))
+        if isinstance(result, RateCard):
+            saved = {"id": result.rate_card_id, "saved": "true"}
             return see_other(request, "console/rate-card?" + query(saved))
-        return _again(request, form, done)
+        return _form_again(request, form, result)
     if step == "review":
-        refused = attempted(lambda session: _require_addable(session, form, now))
+        # Two transactions: the first one locks, and a simulation takes long.
+        refused = attempted(lambda session: require_addable(session, proposed_card(form), now))
         if isinstance(refused, Problem):
-            return _again(request, form, refused)
-        reviewed = attempted(lambda session: _review(request, session, form, now))
-        return _again(request, form, reviewed) if isinstance(reviewed, Problem) else reviewed
-    return _again(request, form, None)
-
-
-def _require_addable(session: Session, form: Fields, now: datetime) -> None:
-    require_addable(session, proposed_card(form), now)
+            return _form_again(request, form, refused)
+        review = attempted(lambda session: _review(request, session, form, now))
+        return _form_again(request, form, review) if isinstance(review, Problem) else review
+    return _form_again(request, form, None)
 
 
 def _review(request: Request, session: Session, form: Fields, now: datetime) -> HTMLResponse:
     card = proposed_card(form)
     months = _past_months(session, now)
-    tried = period_of(form["period"], "period") if form.get("period") else None
-    month = tried or (months[0] if months else None)
-    named = None if card.customer_id is None else [(card.customer_id, "/customer_id")]
-    simulated = [] if month is None else simulate(session, month, card, named)
+    month = months[0] if months else None
+    if form.get("period"):
+        month = period_of(form["period"])
+    customers = None if card.customer_id is None else [(card.customer_id, "/customer_id")]
+    simulated = [] if month is None else simulate(session, month, card, customers)
     return page(
         request,
         "rate_card_review.html",
-        "rate_cards",
+        "Rate cards",
         card=card,
         begins=Period.parse(card.valid_from).name,
         owner=None if card.customer_id is None else get_customer(session, card.customer_id),
@@ -118,39 +118,23 @@ def _review(request: Request, session: Session, form: Fields, now: datetime) -> 
     )
 
 
-def _change(each: Simulated) -> int:
-    return abs(each.proposed.billed_cents - each.current.billed_cents)
+def _change(customer: Simulated) -> int:
+    return abs(customer.proposed.billed_cents - customer.current.billed_cents)
 
 
-def _again(request: Request, form: Fields, problem: Problem | None) -> HTMLResponse:
-    """The form as it was filled in, with what was wrong and what somebody else has changed."""
-
-    def show(session: Session) -> HTMLResponse:
+def _form_again(request: Request, form: Fields, problem: Problem | None) -> HTMLResponse:
+    """The form as it was filled in, with the errors and with what somebody else has changed."""
+    errors = [] if problem is None else problem.errors
+    values = {name: text for name, text in form.items() if name != "step"}
+    rows, charged = specific_rows(form), form.getlist("charged")
+    differences: list[Difference] = []
+    with snapshot() as session:
         owner = get_customer(session, form["customer_id"]) if form.get("customer_id") else None
-        values = {name: text for name, text in form.items() if name != "step"}
-        differences: list[Difference] = []
-        is_conflict = problem is not None and any(
-            error.code == "version_conflict" for error in problem.errors
-        )
-        if is_conflict:
+        if any(error.code == "version_conflict" for error in errors):
             newest = latest_rate_card(session, _id(owner))
             differences = _differences(session, owner, form, newest)
             values["expected_version"] = str(newest.version if newest else 0)
-        return _editor(
-            request,
-            session,
-            owner,
-            values,
-            specific_rows(form),
-            form.getlist("charged"),
-            problem,
-            differences,
-        )
-
-    shown = attempted(show)
-    if isinstance(shown, Problem):
-        raise shown
-    return shown
+        return _editor(request, session, owner, values, rows, charged, problem, differences)
 
 
 def _editor(
@@ -166,8 +150,8 @@ def _editor(
     return page(
         request,
         "rate_card_editor.html",
-        "rate_cards",
-        200 if problem is None else int(problem.status),
+        "Rate cards",
+        problem,
         owner=owner,
         values=dict.fromkeys(FIELDS, "") | values,
         rows=[*rows, *[RateRow()] * _SPARE_ROWS],
@@ -177,7 +161,6 @@ def _editor(
         products=list_products(session, None, MAX_PRODUCTS),
         months=active_months(session),
         scopes=SCOPES,
-        problem=problem,
         differences=differences,
     )
 
@@ -187,7 +170,7 @@ def _id(owner: Customer | None) -> UUID | None:
 
 
 def _past_months(session: Session, now: datetime) -> list[Period]:
-    """The months with actions that are over, newest first; else those under way."""
+    """The months with actions that are over, newest first; if none is over, the current ones."""
     active = active_months(session)
     return [month for month in active if month.end <= now.date()] or active
 
@@ -195,16 +178,16 @@ def _past_months(session: Session, now: datetime) -> list[Period]:
 def _differences(
     session: Session, owner: Customer | None, form: Fields, newest: RateCard | None
 ) -> list[Difference]:
-    """Where the newest version is not the one the form began with, beside what the form says."""
-    begun = form.get("expected_version", "")
+    """Terms that differ: when the form was opened, on the newest version, and in the form."""
+    version = form.get("expected_version", "")
     seen = stored_terms(
-        rate_card_by_number(session, _id(owner), int(begun))
-        if begun.isdecimal() and len(begun) < 10
+        rate_card_by_number(session, _id(owner), int(version))
+        if version.isdecimal() and len(version) < 10
         else None
     )
-    now, theirs = stored_terms(newest), proposed_terms(proposed_card(form))
+    now, entered = stored_terms(newest), proposed_terms(proposed_card(form))
     return [
-        Difference(name, seen.get(name, ""), now.get(name, ""), theirs.get(name, ""))
-        for name in dict.fromkeys([*now, *seen, *theirs])
-        if seen.get(name) != now.get(name) or now.get(name) != theirs.get(name)
+        Difference(name, seen.get(name, ""), now.get(name, ""), entered.get(name, ""))
+        for name in dict.fromkeys([*now, *seen, *entered])
+        if seen.get(name) != now.get(name) or now.get(name) != entered.get(name)
     ]

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from common.billing_period import Period
 from common.enums import EngagementLevel
 from common.money import amount
-from common.rating.models import RateCard
-from common.rating.schemas import DISPUTE_WINDOW_DAYS, NewCard
+from common.rating.models import DISPUTE_WINDOW_DAYS, RateCard
+from common.rating.schemas import NewCard
 
 LEVELS = [level.value for level in EngagementLevel]
 SCOPES = {"user": "each user", "user_and_product": "each user and product"}
@@ -23,12 +23,12 @@ class RateRow(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A price or rule on the version somebody began with, on the newest one, and on theirs."""
+    """A term when the form was opened, on the newest version, and in the form."""
 
     name: str
     seen: str
     newest: str
-    theirs: str
+    entered: str
 
 
 def prices_by_level(card: RateCard | None) -> dict[str, str]:
@@ -68,7 +68,7 @@ def stored_terms(card: RateCard | None) -> dict[str, str]:
             *[RateRow(level, amount=text) for level, text in prices_by_level(card).items()],
             *specific_rates(card),
         ],
-        [each.lead_type for each in card.charged_duplicates],
+        [charged.lead_type for charged in card.charged_duplicates],
     )
 
 
@@ -83,7 +83,7 @@ def proposed_terms(card: NewCard) -> dict[str, str]:
             rate.product_id or "",
             rate.amount,
         )
-        for rate in card.required_rates()
+        for rate in card.rates or []
     ]
     return begins | _terms(
         card.cap.amount,

@@ -1,21 +1,22 @@
 """/console/rate-cards: every version; /console/rate-card: one of them."""
 
+from functools import partial
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from common.catalog.customers import get_customer
 from common.rating import rate_cards
 from common.rating.rate_cards import get_rate_card
-from common.rating.schemas import CardKey
 from common.request_model import Id
 from services.reports.api.dependencies import Cursor, Snapshot
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
-from services.reports.console.pages import page
+from services.reports.api.pagination import CARDS
+from services.reports.console.pages import list_page, page
 from services.reports.console.rate_card_terms import SCOPES, prices_by_level, specific_rates
+from services.reports.http.routes import Router
 
-router = APIRouter()
+router = Router()
 
 VERSIONS_A_PAGE = 50
 
@@ -28,19 +29,15 @@ def list_rate_cards(
     cursor: Cursor = None,
 ) -> HTMLResponse:
     """Every version: of the default card, then of each customer's own, newest first."""
-    after = None if cursor is None else from_cursor(cursor, CardKey)
-    found = rate_cards.list_rate_cards(session, customer_id, after, VERSIONS_A_PAGE + 1)
-    shown, last = cut_page(found, VERSIONS_A_PAGE)
-    return page(
+    find = partial(rate_cards.list_rate_cards, session, customer_id)
+    return list_page(
         request,
         "rate_cards.html",
-        "rate_cards",
-        cards=shown,
+        "Rate cards",
+        CARDS.page(find, cursor, VERSIONS_A_PAGE, customer_id),
+        ["customer_id"],
         customer=None if customer_id is None else get_customer(session, customer_id),
         base=prices_by_level,
-        scopes=SCOPES,
-        next_cursor=last
-        and to_cursor(CardKey(last.customer.external_id if last.customer else "", last.version)),
     )
 
 
@@ -53,7 +50,7 @@ def show_rate_card(
     return page(
         request,
         "rate_card.html",
-        "rate_cards",
+        "Rate cards",
         card=card,
         base=prices_by_level(card),
         special=specific_rates(card),

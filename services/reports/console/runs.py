@@ -1,20 +1,22 @@
-"""/console/runs: who closed what and when; /console/run: one run, and how far it is."""
+"""/console/runs: who closed what and when; /console/run: one run, and its progress."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from common.closing.run_history import RunKey, run_progress, runs
+from common.closing.run_history import past_runs, run_progress
 from services.reports.api.dependencies import Cursor, Now, Snapshot
-from services.reports.api.pagination import cut_page, from_cursor, to_cursor
-from services.reports.console.pages import page
+from services.reports.api.pagination import RUNS
+from services.reports.console.pages import list_page, page
+from services.reports.http.routes import Router
 
-router = APIRouter()
+router = Router()
 
 RUNS_A_PAGE = 50
-# A run closes a customer in seconds; a run without a sign for so long was likely cut short.
+# A run closes a customer in seconds. A run that shows no progress for so long was cut short.
 _SILENCE = timedelta(minutes=5)
 
 
@@ -29,7 +31,7 @@ def show_run(
     return page(
         request,
         "run.html",
-        "runs",
+        "Billing runs",
         run=run,
         progress=progress,
         status=_status(run.finished_at, progress.last_sign, now),
@@ -41,15 +43,13 @@ def show_run(
 @router.get("/console/runs", response_class=HTMLResponse)
 def list_runs(request: Request, session: Snapshot, now: Now, cursor: Cursor = None) -> HTMLResponse:
     """Who closed what and when, newest first."""
-    after = None if cursor is None else from_cursor(cursor, RunKey)
-    found = runs(session, after, RUNS_A_PAGE + 1)
-    shown, last = cut_page(found, RUNS_A_PAGE)
-    return page(
+    listed = RUNS.page(partial(past_runs, session), cursor, RUNS_A_PAGE)
+    return list_page(
         request,
         "runs.html",
-        "runs",
-        runs=[(each, _status(each.run.finished_at, each.run.started_at, now)) for each in shown],
-        next_cursor=last and to_cursor(RunKey(last.run.started_at, last.run.run_id)),
+        "Billing runs",
+        listed,
+        status_of=lambda run: _status(run.finished_at, run.started_at, now),
     )
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 
 from common.access.authentication import authenticator
@@ -11,9 +11,10 @@ from common.problems import Problem, Unauthenticated
 from common.settings import settings
 from services.reports.console.forms import Form
 from services.reports.console.pages import page, see_other
+from services.reports.http.routes import Router
 from services.reports.http.sessions import close_session, open_session
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/console/sign-in", response_class=HTMLResponse)
@@ -54,8 +55,7 @@ def _sign_in_page(
         request,
         "sign_in.html",
         "",
-        200 if problem is None else int(problem.status),
-        problem=problem,
+        problem,
         next=address,
         ended=ended,
         idle_minutes=settings().session_idle_minutes,

@@ -1,4 +1,4 @@
-"""Disputes: what a customer does not want to pay, and what came of it."""
+"""Disputes: what a customer does not want to pay, and its result."""
 
 from datetime import datetime
 
@@ -6,86 +6,48 @@ from pydantic import Field
 
 from common.disputes import search
 from common.enums import DisputeReason, DisputeStatus, EngagementLevel, ReportStatus
-from common.money import amount
-from services.reports.api.schemas.answer import Amount, Answer, Page
+from services.reports.api.schemas.answer import Amount, Answer, Month, Page, Uuid, of
 
 
 class CreditPlace(Answer):
-    """The report on which a credit stands."""
+    """The report that a credit is on."""
 
-    report_period: str
-    report_status: ReportStatus
-
-    @classmethod
-    def from_place(cls, place: search.CreditPlace) -> "CreditPlace":
-        return cls(report_period=str(place.period), report_status=place.status)
+    report_period: Month = of("period")
+    report_status: ReportStatus = of("status")
 
 
 class DisputedLine(Answer):
-    """A line in dispute: where it stands and what it billed."""
+    """A disputed line: its place on a report, and what it billed."""
 
-    report_id: str
-    report_period: str
-    line_number: int
-    action_id: str
+    report_id: Uuid
+    report_period: Month
+    report_status: ReportStatus
+    line_number: int | None = Field(description="On the final report; null on a draft.")
+    action_id: Uuid
     action_type: str
     engagement_level: EngagementLevel
     timestamp: datetime
-    billed: Amount
+    billed: Amount = of("billed_cents", description="On a draft, as it stands now.")
     credit: CreditPlace | None = Field(description="On which report, once it is accepted.")
-
-    @classmethod
-    def from_line(cls, line: search.LineInDispute) -> "DisputedLine":
-        return cls(
-            report_id=str(line.report_id),
-            report_period=str(line.report_period),
-            line_number=line.line_number,
-            action_id=str(line.action_id),
-            action_type=line.action_type,
-            engagement_level=EngagementLevel(line.engagement_level),
-            timestamp=line.timestamp,
-            billed=amount(line.billed_cents),
-            credit=line.credit and CreditPlace.from_place(line.credit),
-        )
 
 
 class Dispute(Answer):
     """A dispute with its lines, and on which report each is credited."""
 
-    dispute_id: str
+    dispute_id: Uuid = of("dispute", "dispute_id")
     customer_id: str
     lead_id: str
-    status: DisputeStatus
-    reason: DisputeReason
-    note: str | None
-    opened_by: str
-    opened_at: datetime
-    decided_by: str | None
-    decided_at: datetime | None
-    decision_note: str | None
-    billed: Amount
-    credited: Amount
+    status: DisputeStatus = of("dispute", "status")
+    reason: DisputeReason = of("dispute", "reason")
+    note: str | None = of("dispute", "note")
+    opened_by: str = of("dispute", "opened_by")
+    opened_at: datetime = of("dispute", "opened_at")
+    decided_by: str | None = of("dispute", "decided_by")
+    decided_at: datetime | None = of("dispute", "decided_at")
+    decision_note: str | None = of("dispute", "decision_note")
+    billed: Amount = of("billed_cents")
+    credited: Amount = of("credited_cents")
     lines: list[DisputedLine]
-
-    @classmethod
-    def from_found(cls, found: search.FoundDispute) -> "Dispute":
-        stored = found.dispute
-        return cls(
-            dispute_id=str(stored.dispute_id),
-            customer_id=found.customer_id,
-            lead_id=found.lead_id,
-            status=stored.status,
-            reason=stored.reason,
-            note=stored.note,
-            opened_by=stored.opened_by,
-            opened_at=stored.opened_at,
-            decided_by=stored.decided_by,
-            decided_at=stored.decided_at,
-            decision_note=stored.decision_note,
-            billed=amount(found.billed_cents),
-            credited=amount(found.credited_cents),
-            lines=[DisputedLine.from_line(line) for line in found.lines],
-        )
 
 
 class DisputeList(Page[Dispute]):
@@ -102,11 +64,13 @@ class DisputeOfAction(Answer):
     credit: CreditPlace | None
 
     @classmethod
-    def from_line(cls, found: search.FoundDispute, line: search.LineInDispute) -> "DisputeOfAction":
+    def from_line(
+        cls, dispute: search.FoundDispute, line: search.LineInDispute
+    ) -> "DisputeOfAction":
         return cls(
-            dispute_id=str(found.dispute.dispute_id),
-            status=found.dispute.status,
-            reason=found.dispute.reason,
-            credited=amount(0 if line.credit is None else line.billed_cents),
-            credit=line.credit and CreditPlace.from_place(line.credit),
+            dispute_id=str(dispute.dispute.dispute_id),
+            status=dispute.dispute.status,
+            reason=dispute.dispute.reason,
+            credited=0 if line.credit is None else line.billed_cents,
+            credit=line.credit and CreditPlace.model_validate(line.credit),
         )

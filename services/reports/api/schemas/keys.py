@@ -8,7 +8,7 @@ from pydantic import Field
 from common.access import models
 from common.enums import Role
 from common.request_model import Id, Name, RequestModel
-from services.reports.api.schemas.answer import Answer, Page
+from services.reports.api.schemas.answer import Answer, ExternalId, Page, of
 
 MAX_OVERLAP_HOURS = 24 * 30
 
@@ -33,22 +33,10 @@ class Key(Answer):
     key_id: str
     name: str
     role: Role
-    customer_id: str | None
+    customer_id: ExternalId | None = of("customer")
     created_at: datetime
     expires_at: datetime | None
     rotated_from: str | None
-
-    @classmethod
-    def from_stored(cls, stored: models.ApiKey) -> "Key":
-        return cls(
-            key_id=stored.key_id,
-            name=stored.name,
-            role=stored.role,
-            customer_id=stored.customer and stored.customer.external_id,
-            created_at=stored.created_at,
-            expires_at=stored.expires_at,
-            rotated_from=stored.rotated_from,
-        )
 
 
 class NewKey(Key):
@@ -58,7 +46,7 @@ class NewKey(Key):
 
     @classmethod
     def from_token(cls, stored: models.ApiKey, key: str) -> "NewKey":
-        return cls(**Key.from_stored(stored).model_dump(), key=key)
+        return cls(**dict(Key.model_validate(stored)), key=key)
 
 
 class KeyList(Page[Key]):

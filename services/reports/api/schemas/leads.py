@@ -1,20 +1,21 @@
-"""Leads: as they are stored, as they were rated, and what became of posted ones."""
+"""Leads as they are stored and as they are rated, and the result of each posted lead."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from common import identifiers
 from common.billing_period import Period
 from common.disputes.search import FoundDispute
 from common.enums import EngagementLevel, ReportStatus
 from common.leads import models, results
+from common.leads.masking import shown_user
 from common.leads.search import FoundLead
-from common.money import amount
 from common.rating.line import total_of
 from common.reports.lead_history import LineOnReport
-from services.reports.api.schemas.answer import Amount, Answer, Page
+from common.voiding import models as voiding
+from services.reports.api.schemas.answer import Amount, Answer, ExternalId, Page, Uuid, of
 from services.reports.api.schemas.disputes import DisputeOfAction
 from services.reports.api.schemas.lines import Line, RateCardName, members_of
 from services.reports.api.schemas.problems import FieldError
@@ -26,60 +27,48 @@ def _is_none(value: object) -> bool:
 
 
 class StoredUser(Answer):
-    """Whom a lead names; only what it names is there."""
+    """The user that a lead names, with only what it names."""
 
     email: str | None = Field(default=None, exclude_if=_is_none)
     phone: str | None = Field(default=None, exclude_if=_is_none)
     external_id: str | None = Field(default=None, exclude_if=_is_none)
 
-    @classmethod
-    def from_lead(cls, lead: models.Lead) -> "StoredUser | None":
-        """None where the lead names nobody, or where its user was erased."""
-        user = cls(
-            email=lead.user_email or None,
-            phone=lead.user_phone or None,
-            external_id=lead.user_external_id or None,
-        )
-        return user if user.model_dump() else None
+
+def _user_of(lead: Any) -> Any:
+    """None if the lead names nobody, or if its user was erased; masked as the request may see."""
+    if not isinstance(lead, models.Lead):
+        return lead
+    user = StoredUser(
+        email=shown_user(lead.user_email),
+        phone=shown_user(lead.user_phone),
+        external_id=shown_user(lead.user_external_id),
+    )
+    return user if user.model_dump() else None
 
 
 class StoredAction(Answer):
     """An action as it was posted, with its id."""
 
-    action_id: str
+    action_id: Uuid
     action_type: str
     timestamp: datetime
     engagement_level: EngagementLevel
 
-    @classmethod
-    def from_action(cls, action: models.Action) -> "StoredAction":
-        return cls(
-            action_id=str(action.action_id),
-            action_type=action.action_type,
-            timestamp=action.timestamp,
-            engagement_level=action.engagement_level,
-        )
-
 
 class _LeadBase(Answer):
-    lead_id: str
-    customer_id: str
-    product_id: str
-    lead_type: str
-    user: StoredUser | None
-    created_at: datetime
-    received_at: datetime
+    lead_id: str = of("lead", "external_id")
+    customer_id: ExternalId = of("lead", "customer")
+    product_id: ExternalId = of("lead", "product")
+    lead_type: str = of("lead", "lead_type")
+    user: Annotated[StoredUser | None, BeforeValidator(_user_of)] = of("lead")
+    created_at: datetime = of("lead", "created_at")
+    received_at: datetime = of("lead", "received_at")
 
 
 class StoredLead(_LeadBase):
     """A lead as it was posted, with the ids of its actions."""
 
     actions: list[StoredAction]
-
-    @classmethod
-    def from_lead(cls, found: FoundLead) -> "StoredLead":
-        actions = [StoredAction.from_action(action) for action in found.actions]
-        return cls(**_members_of(found.lead), actions=actions)
 
 
 class LeadList(Page[StoredLead]):
@@ -94,56 +83,77 @@ class RatedAction(Line):
     report_id: str
     report_period: str
     report_status: ReportStatus
+    dispute_until: datetime | None = Field(
+        description="When the dispute window of its final report ends; null on a draft."
+    )
     dispute: DisputeOfAction | None
 
     @classmethod
     def from_line_on_report(
-        cls, rated: LineOnReport, report_id: str, dispute: DisputeOfAction | None
+        cls, rated: LineOnReport, timezone: str, report_id: str, dispute: DisputeOfAction | None
     ) -> "RatedAction":
         return cls(
-            **members_of(rated.line),
+            **members_of(rated.line, timezone),
             period=str(Period(rated.line.period)),
-            rate_card=RateCardName.from_card(rated.card),
+            rate_card=RateCardName.model_validate(rated.card),
             report_id=report_id,
             report_period=str(Period(rated.report_period)),
             report_status=rated.status,
+            dispute_until=rated.dispute_until,
             dispute=dispute,
         )
 
 
+class VoidedAction(StoredAction):
+    """An action that was sent by mistake and taken back: it is on no report and costs nothing."""
+
+    gross: Amount = "0.00"
+    billed: Amount = "0.00"
+    outcome: Literal["voided"] = "voided"
+    reason: str
+    voided_by: str
+    voided_at: datetime
+
+
 class RatedLead(_LeadBase):
-    """A lead with what became of each of its actions."""
+    """A lead with the outcome of each of its actions, the voided ones last."""
 
     totals: Totals
     credited: Amount
-    actions: list[RatedAction]
+    actions: list[RatedAction | VoidedAction]
 
     @classmethod
     def from_lines(
-        cls, lead: models.Lead, lines: list[LineOnReport], disputes: list[FoundDispute]
+        cls,
+        lead: models.Lead,
+        lines: list[LineOnReport],
+        disputes: list[FoundDispute],
+        voided: list[voiding.VoidedAction],
     ) -> "RatedLead":
         newest = {
-            str(line.action_id): DisputeOfAction.from_line(found, line)
-            for found in disputes
-            for line in found.lines
+            str(line.action_id): DisputeOfAction.from_line(dispute, line)
+            for dispute in disputes
+            for line in dispute.lines
         }
         return cls(
-            **_members_of(lead),
-            totals=Totals.from_totals(total_of([rated.line for rated in lines])),
-            credited=amount(sum(found.credited_cents for found in disputes)),
+            **dict(_LeadBase.model_validate(FoundLead(lead, []))),
+            totals=Totals.model_validate(total_of([rated.line for rated in lines])),
+            credited=sum(dispute.credited_cents for dispute in disputes),
             actions=[
                 RatedAction.from_line_on_report(
                     rated,
+                    lead.customer.timezone,
                     str(identifiers.report_id(lead.customer_id, str(Period(rated.report_period)))),
                     newest.get(rated.line.action_id),
                 )
                 for rated in lines
-            ],
+            ]
+            + [VoidedAction.model_validate(action) for action in voided],
         )
 
 
 class IngestionResult(Answer):
-    """What became of one posted lead."""
+    """The result of one posted lead."""
 
     index: int
     lead_id: str | None
@@ -152,20 +162,9 @@ class IngestionResult(Answer):
     warnings: list[FieldError]
     errors: list[FieldError]
 
-    @classmethod
-    def from_result(cls, result: results.Result) -> "IngestionResult":
-        return cls(
-            index=result.index,
-            lead_id=result.lead_id,
-            status=result.status,
-            actions_added=result.actions_added,
-            warnings=[FieldError.from_error(warning) for warning in result.warnings],
-            errors=[FieldError.from_error(error) for error in result.errors],
-        )
-
 
 class IngestionSummary(Answer):
-    """What became of the posted leads. The function answers so (common/leads/results.py)."""
+    """The results of the posted leads, as the function answers (common/leads/results.py)."""
 
     created: int
     updated: int
@@ -173,17 +172,6 @@ class IngestionSummary(Answer):
     quarantined: int
     conflict: int
     invalid: int
+    voided: int | None = None
     queued: int | None = None
     results: list[IngestionResult]
-
-
-def _members_of(lead: models.Lead) -> dict[str, Any]:
-    return {
-        "lead_id": lead.external_id,
-        "customer_id": lead.customer.external_id,
-        "product_id": lead.product.external_id,
-        "lead_type": lead.lead_type,
-        "user": StoredUser.from_lead(lead),
-        "created_at": lead.created_at,
-        "received_at": lead.received_at,
-    }

@@ -7,9 +7,8 @@ from pydantic import Field
 
 from common.billing_period import Period
 from common.enums import EngagementLevel, Outcome, RateKind
-from common.money import amount
 from common.rating import line as rating
-from common.reports import model
+from common.rating.rate_cards import CardInForce
 from services.reports.api.schemas.answer import Amount, Answer
 from services.reports.api.schemas.totals import Savings
 
@@ -26,10 +25,6 @@ class RateCardName(Answer):
 
     name: str
     version: int
-
-    @classmethod
-    def from_card(cls, card: model.CardName) -> "RateCardName":
-        return cls(name=card.name, version=card.version)
 
 
 class Line(Answer):
@@ -56,8 +51,18 @@ class Line(Answer):
     explanation: str
 
     @classmethod
-    def from_line(cls, line: rating.Line) -> "Line":
-        return cls(**members_of(line))
+    def from_line(cls, line: rating.Line, timezone: str) -> "Line":
+        return cls(**members_of(line, timezone))
+
+
+class FileLine(Line):
+    """A line in a file of lines: with the month that it belongs to."""
+
+    period: str
+
+    @classmethod
+    def from_line(cls, line: rating.Line, timezone: str) -> "FileLine":
+        return cls(**members_of(line, timezone), period=str(Period(line.period)))
 
 
 class PriorPeriodLine(Line):
@@ -67,16 +72,18 @@ class PriorPeriodLine(Line):
     rate_card: RateCardName = Field(description="The card of its own month, which priced it.")
 
     @classmethod
-    def from_line_and_card(cls, line: rating.Line, card: model.CardName) -> "PriorPeriodLine":
+    def from_line_and_card(
+        cls, line: rating.Line, card: CardInForce, timezone: str
+    ) -> "PriorPeriodLine":
         return cls(
-            **members_of(line),
+            **members_of(line, timezone),
             period=str(Period(line.period)),
-            rate_card=RateCardName.from_card(card),
+            rate_card=RateCardName.model_validate(card),
         )
 
 
-def members_of(line: rating.Line) -> dict[str, Any]:
-    """What every kind of line says."""
+def members_of(line: rating.Line, timezone: str) -> dict[str, Any]:
+    """What every kind of line says; `timezone` is its customer's."""
     original = None
     if line.duplicate_of_lead_id is not None and line.duplicate_of_action_id is not None:
         original = Original(
@@ -93,13 +100,13 @@ def members_of(line: rating.Line) -> dict[str, Any]:
         "engagement_level": line.engagement_level,
         "timestamp": line.timestamp,
         "rate": line.rate,
-        "gross": amount(line.gross_cents),
-        "billed": amount(line.billed_cents),
+        "gross": line.gross_cents,
+        "billed": line.billed_cents,
         "savings": Savings.from_cents(line.duplicate_cents, line.cap_cents),
         "outcome": line.outcome,
         "duplicate_of": original,
-        "cap_used_before": amount(line.cap_used_before_cents),
-        "cap_used_after": amount(line.cap_used_after_cents),
-        "cap_limit": amount(line.cap_limit_cents),
-        "explanation": line.explanation,
+        "cap_used_before": line.cap_used_before_cents,
+        "cap_used_after": line.cap_used_after_cents,
+        "cap_limit": line.cap_limit_cents,
+        "explanation": line.explanation(timezone),
     }

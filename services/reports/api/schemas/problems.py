@@ -2,7 +2,6 @@
 
 from pydantic import BaseModel
 
-from common import problems
 from services.reports.api.schemas.answer import Answer
 
 
@@ -12,10 +11,6 @@ class FieldError(Answer):
     pointer: str
     code: str
     detail: str
-
-    @classmethod
-    def from_error(cls, error: problems.FieldError) -> "FieldError":
-        return cls(pointer=error.pointer, code=error.code, detail=error.detail)
 
 
 class Problem(BaseModel):

@@ -5,9 +5,8 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from common.catalog import models
 from common.request_model import NO_NUL, Name, RequestModel
-from services.reports.api.schemas.answer import Answer, Page
+from services.reports.api.schemas.answer import Answer, Page, of
 
 
 class ProductBody(RequestModel):
@@ -20,19 +19,10 @@ class ProductBody(RequestModel):
 class Product(Answer):
     """What a lead is interested in."""
 
-    product_id: str
+    product_id: str = of("external_id")
     name: str
     description: str | None
     created_at: datetime
-
-    @classmethod
-    def from_stored(cls, stored: models.Product) -> "Product":
-        return cls(
-            product_id=stored.external_id,
-            name=stored.name,
-            description=stored.description,
-            created_at=stored.created_at,
-        )
 
 
 class ProductList(Page[Product]):

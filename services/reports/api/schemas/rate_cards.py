@@ -1,15 +1,14 @@
 """Rate cards: every version of the default card and of the customers' own."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.billing_period import Period
 from common.enums import CapScope, EngagementLevel
-from common.money import amount
 from common.rating import models
-from services.reports.api.schemas.answer import Amount, Answer, Page
+from services.reports.api.schemas.answer import Amount, Answer, ExternalId, Page, of
 
 
 class Rate(Answer):
@@ -17,17 +16,8 @@ class Rate(Answer):
 
     engagement_level: EngagementLevel
     lead_type: str | None
-    product_id: str | None
-    amount: Amount
-
-    @classmethod
-    def from_stored(cls, stored: models.RateCardRate) -> "Rate":
-        return cls(
-            engagement_level=stored.engagement_level,
-            lead_type=stored.lead_type,
-            product_id=stored.product and stored.product.external_id,
-            amount=amount(stored.amount_cents),
-        )
+    product_id: ExternalId | None = of("product")
+    amount: Amount = of("amount_cents")
 
 
 class Cap(Answer):
@@ -53,23 +43,26 @@ class RateCard(Answer):
     dispute_window_days: int | None
     created_at: datetime
 
+    @model_validator(mode="before")
     @classmethod
-    def from_stored(cls, stored: models.RateCard) -> "RateCard":
-        cap = Cap(amount=amount(stored.cap_cents), scope=stored.cap_scope)
-        return cls(
-            rate_card_id=str(stored.rate_card_id),
-            customer_id=stored.customer and stored.customer.external_id,
-            name=stored.name,
-            version=stored.version,
-            valid_from=str(Period(stored.valid_from)),
-            currency=stored.currency,
-            follows_default=stored.follows_default,
-            rates=[Rate.from_stored(rate) for rate in stored.rates],
-            cap=None if stored.follows_default else cap,
-            duplicates_charged_for=[each.lead_type for each in stored.charged_duplicates],
-            dispute_window_days=None if stored.follows_default else stored.dispute_window_days,
-            created_at=stored.created_at,
-        )
+    def _from_stored(cls, card: Any) -> Any:
+        if not isinstance(card, models.RateCard):
+            return card
+        has_terms = not card.follows_default
+        return {
+            "rate_card_id": str(card.rate_card_id),
+            "customer_id": card.customer and card.customer.external_id,
+            "name": card.name,
+            "version": card.version,
+            "valid_from": str(Period(card.valid_from)),
+            "currency": card.currency,
+            "follows_default": card.follows_default,
+            "rates": card.rates,
+            "cap": {"amount": card.cap_cents, "scope": card.cap_scope} if has_terms else None,
+            "duplicates_charged_for": [charged.lead_type for charged in card.charged_duplicates],
+            "dispute_window_days": card.dispute_window_days if has_terms else None,
+            "created_at": card.created_at,
+        }
 
 
 class RateCardList(Page[RateCard]):

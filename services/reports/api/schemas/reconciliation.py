@@ -1,7 +1,7 @@
 """Reconciliation: whether every stored action is on exactly one line."""
 
 from common.closing import reconciliation
-from services.reports.api.schemas.answer import Answer
+from services.reports.api.schemas.answer import Answer, of
 
 
 class FinalAndDraft(Answer):
@@ -14,7 +14,7 @@ class FinalAndDraft(Answer):
 class MisplacedAction(Answer):
     """An action that is not on exactly one line, or a line whose action is not stored."""
 
-    lead_id: str | None
+    lead_id: str | None = of("lead")
     action_id: str
     detail: str
 
@@ -33,22 +33,17 @@ class Reconciliation(Answer):
     misplaced: list[MisplacedAction]
 
     @classmethod
-    def from_reconciliation(cls, found: reconciliation.Reconciliation) -> "Reconciliation":
+    def from_reconciliation(cls, result: reconciliation.Reconciliation) -> "Reconciliation":
         return cls(
-            reconciled=found.is_reconciled,
-            actions=found.actions,
-            final_lines=found.final_lines,
-            draft_lines=found.draft_lines,
+            reconciled=result.is_reconciled,
+            actions=result.actions,
+            final_lines=result.final_lines,
+            draft_lines=result.draft_lines,
             prior_period_lines=FinalAndDraft(
-                final=found.final_prior_lines, draft=found.draft_prior_lines
+                final=result.final_prior_lines, draft=result.draft_prior_lines
             ),
-            credit_lines=FinalAndDraft(final=found.credits.final, draft=found.credits.draft),
-            misplaced_credit_count=found.credits.misplaced,
-            misplaced_count=found.misplaced_count,
-            misplaced=[
-                MisplacedAction(
-                    lead_id=action.lead, action_id=action.action_id, detail=action.detail
-                )
-                for action in found.misplaced
-            ],
+            credit_lines=FinalAndDraft.model_validate(result.credits),
+            misplaced_credit_count=result.credits.misplaced,
+            misplaced_count=result.misplaced_count,
+            misplaced=[MisplacedAction.model_validate(action) for action in result.misplaced],
         )

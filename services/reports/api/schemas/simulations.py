@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from common.rating import simulation, totals
+from common.rating import line, simulation
 from common.rating.schemas import Month, ProposedCard
 from common.request_model import Id, RequestModel
 from services.reports.api.schemas.answer import Answer
@@ -28,7 +28,7 @@ class SimulationBody(RequestModel):
     def _only_one_way(cls, ids: list[str] | None, info: ValidationInfo) -> list[str] | None:
         if ids is not None and info.data.get("customer_id") is not None:
             raise PydanticCustomError(
-                "ambiguous_customers", "must not stand beside customer_id: send one of them"
+                "ambiguous_customers", "cannot be sent together with customer_id: send one of them"
             )
         return ids
 
@@ -57,10 +57,10 @@ class Comparison(Answer):
     difference: Amounts
 
     @classmethod
-    def from_totals(cls, current: totals.Totals, proposed: totals.Totals) -> "Comparison":
+    def from_totals(cls, current: line.Totals, proposed: line.Totals) -> "Comparison":
         return cls(
-            current=Totals.from_totals(current),
-            proposed=Totals.from_totals(proposed),
+            current=Totals.model_validate(current),
+            proposed=Totals.model_validate(proposed),
             difference=Amounts.difference(proposed, current),
         )
 
@@ -78,16 +78,13 @@ class SimulatedCustomer(Answer):
 
     @classmethod
     def from_simulated(cls, simulated: simulation.Simulated) -> "SimulatedCustomer":
-        card = simulated.rate_card
         return cls(
             customer_id=simulated.customer_id,
             customer_name=simulated.customer_name,
-            rate_card=RateCardInForce(
-                name=card.name, version=card.version, is_default=card.is_default
-            ),
+            rate_card=RateCardInForce.model_validate(simulated.rate_card),
             is_repriced=simulated.is_repriced,
-            current=Totals.from_totals(simulated.current),
-            proposed=Totals.from_totals(simulated.proposed),
+            current=Totals.model_validate(simulated.current),
+            proposed=Totals.model_validate(simulated.proposed),
             difference=Amounts.difference(simulated.proposed, simulated.current),
         )
 
@@ -101,10 +98,8 @@ class Simulation(Answer):
 
     @classmethod
     def from_simulated(cls, period: str, simulated: Iterable[simulation.Simulated]) -> "Simulation":
-        current, proposed = totals.Totals(), totals.Totals()
-        for customer in simulated:
-            current = current.plus(customer.current)
-            proposed = proposed.plus(customer.proposed)
+        current = line.sum_of(customer.current for customer in simulated)
+        proposed = line.sum_of(customer.proposed for customer in simulated)
         return cls(
             period=period,
             customers=[SimulatedCustomer.from_simulated(customer) for customer in simulated],

@@ -1,9 +1,12 @@
 """Totals: sums over lines, as decimal text."""
 
-from typing import Literal
+from operator import sub
+from typing import Any, Literal
 
-from common.money import CURRENCY, amount
-from common.rating import totals
+from pydantic import model_validator
+
+from common.money import CURRENCY
+from common.rating import line
 from services.reports.api.schemas.answer import Amount, Answer
 
 
@@ -17,9 +20,9 @@ class Savings(Answer):
     @classmethod
     def from_cents(cls, duplicate_cents: int, cap_cents: int) -> "Savings":
         return cls(
-            duplicate=amount(duplicate_cents),
-            cap=amount(cap_cents),
-            total=amount(duplicate_cents + cap_cents),
+            duplicate=duplicate_cents,
+            cap=cap_cents,
+            total=duplicate_cents + cap_cents,
         )
 
 
@@ -31,17 +34,25 @@ class Amounts(Answer):
     billed: Amount
     savings: Savings
 
+    @model_validator(mode="before")
     @classmethod
-    def difference(cls, new: totals.Totals, old: totals.Totals) -> "Amounts":
+    def _from_totals(cls, sums: Any) -> Any:
+        if not isinstance(sums, line.Totals):
+            return sums
+        members = {
+            "currency": CURRENCY,
+            "gross": sums.gross_cents,
+            "billed": sums.billed_cents,
+            "savings": Savings.from_cents(sums.duplicate_cents, sums.cap_cents),
+            "leads": sums.leads,
+            "actions": sums.actions,
+        }
+        return {name: members[name] for name in cls.model_fields}
+
+    @classmethod
+    def difference(cls, new: line.Totals, old: line.Totals) -> "Amounts":
         """What `new` is more than `old`."""
-        return cls(
-            currency=CURRENCY,
-            gross=amount(new.gross_cents - old.gross_cents),
-            billed=amount(new.billed_cents - old.billed_cents),
-            savings=Savings.from_cents(
-                new.duplicate_cents - old.duplicate_cents, new.cap_cents - old.cap_cents
-            ),
-        )
+        return cls.model_validate(line.Totals(*map(sub, new, old)))
 
 
 class Totals(Amounts):
@@ -49,14 +60,3 @@ class Totals(Amounts):
 
     leads: int
     actions: int
-
-    @classmethod
-    def from_totals(cls, of: totals.Totals) -> "Totals":
-        return cls(
-            currency=CURRENCY,
-            gross=amount(of.gross_cents),
-            billed=amount(of.billed_cents),
-            savings=Savings.from_cents(of.duplicate_cents, of.cap_cents),
-            leads=of.leads,
-            actions=of.actions,
-        )

@@ -17,7 +17,7 @@
   };
   show(read()); // before the page is drawn, so that it never flashes
 
-  // A page that is about something under way is fetched anew until it says that it ended.
+  // A page that shows progress is fetched again and again until the work has ended.
   const follow = async () => {
     const part = document.querySelector("[data-follow]");
     if (!part) return;
@@ -25,7 +25,7 @@
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.querySelector("#progress");
-      if (answer.redirected) location.reload(); // signed out meanwhile
+      if (answer.redirected) location.reload(); // the session has ended
       if (answer.ok && next) document.querySelector("#progress").replaceChildren(...next.childNodes);
     } catch {
       // The next try may reach the server again.
@@ -33,7 +33,7 @@
     setTimeout(follow, 1500);
   };
 
-  // Rows of a form that can be added: a copy of the last one, emptied and numbered anew.
+  // Rows of a form that can be added: a copy of the last one, emptied and renumbered.
   const addRow = (button) => {
     const rows = document.getElementById(button.dataset.addsTo);
     const row = rows.lastElementChild.cloneNode(true);
@@ -48,7 +48,90 @@
     row.querySelector("input, select").focus();
   };
 
+  // Imports the quarantined leads of a form, a piece at a time, and shows how far it is.
+  const importAll = async (form) => {
+    const result = new URL(form.action);
+    const wanted = Object.fromEntries(new FormData(form));
+    const sums = { stored: 0, waiting: 0, conflicts: 0 };
+    const news = document.createElement("p");
+    const bar = document.createElement("progress");
+    const part = document.createElement("div");
+    for (const old of document.querySelectorAll("main [role=status]")) old.remove();
+    news.setAttribute("role", "status");
+    news.textContent = "Importing…";
+    bar.setAttribute("aria-label", "Leads imported");
+    part.append(news, bar);
+    form.replaceChildren(part);
+    const show = (done, count) => {
+      bar.max = count;
+      bar.value = done;
+      news.textContent = `Importing: ${done.toLocaleString("en")} of ${count.toLocaleString("en")} leads.`;
+    };
+    let cursor = wanted.cursor || null;
+    delete wanted.cursor;
+    let done = 0;
+    try {
+      do {
+        const answer = await fetch(new URL("../quarantine/replay", result), {
+          method: "POST",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify(cursor ? { ...wanted, cursor } : wanted),
+        });
+        if (!answer.ok) throw new Error(String(answer.status));
+        const piece = await answer.json();
+        sums.stored += piece.created + piece.updated + piece.unchanged + piece.voided;
+        sums.waiting += piece.quarantined + piece.invalid;
+        sums.conflicts += piece.conflict;
+        cursor = piece.next_cursor;
+        done = sums.stored + sums.waiting + sums.conflicts;
+        show(done, done + piece.remaining);
+      } while (cursor);
+    } catch {
+      // What was imported stays; the page offers the rest.
+      if (!done) {
+        news.textContent = "The leads could not be imported. Load the page again to try once more.";
+        return;
+      }
+      for (const [name, value] of Object.entries(wanted)) result.searchParams.set(name, value);
+      result.searchParams.set("rest", cursor);
+    }
+    for (const [name, value] of Object.entries(sums)) result.searchParams.set(name, value);
+    location.assign(result);
+  };
+
+  // Shows what a dry run says below its form, which so keeps its file.
+  const tryFile = async (event) => {
+    if (!event.submitter || event.submitter.value !== "dry") return;
+    event.preventDefault();
+    const form = event.target;
+    const outcome = document.querySelector("#outcome");
+    const said = (words) => {
+      const news = document.createElement("p");
+      news.setAttribute("role", "status");
+      news.textContent = words;
+      outcome.replaceChildren(news);
+    };
+    const body = new FormData(form);
+    body.set("do", "dry");
+    said("Reading the file…");
+    try {
+      const answer = await fetch(form.action, { method: "POST", headers: { Accept: "text/html" }, body });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = page.querySelector("#outcome") || page.querySelector("main");
+      outcome.replaceChildren(...next.childNodes);
+    } catch {
+      said("The file could not be sent. Choose it again, and try once more.");
+    }
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
+    for (const form of document.querySelectorAll("[data-tries]")) form.addEventListener("submit", tryFile);
+    for (const form of document.querySelectorAll("[data-imports]")) {
+      form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        importAll(form);
+      });
+    }
     const button = document.querySelector("[data-theme-button]");
     if (button) {
       button.hidden = false;
@@ -63,11 +146,18 @@
       });
       show(read());
     }
+    for (const each of document.querySelectorAll("[data-copies]")) {
+      each.hidden = !navigator.clipboard;
+      each.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(document.getElementById(each.dataset.copies).textContent);
+        each.textContent = "Copied";
+      });
+    }
     for (const each of document.querySelectorAll("[data-adds-to]")) {
       each.hidden = false;
       each.addEventListener("click", () => addRow(each));
     }
-    // On a phone the menu is a row that scrolls: the page one is on is to be seen in it.
+    // On a phone the menu is a row that scrolls: scroll to the current page.
     const here = document.querySelector('.menu [aria-current="page"]');
     const row = here && here.closest("ul");
     if (row) row.scrollLeft = here.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;

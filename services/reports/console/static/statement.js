@@ -1,5 +1,5 @@
-// Has a long statement made, says how far it is, then offers it. Without scripts the page's link
-// leads to the PDF itself.
+// Requests a long statement, shows the progress, then offers the PDF. Without scripts the link of
+// the page leads to the PDF.
 "use strict";
 (() => {
   const part = document.querySelector("[data-making]");
