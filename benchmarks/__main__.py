@@ -9,67 +9,42 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import billing, closing, ingest, versus
+from benchmarks import billing, closing, files, ingest, processor, standing, versus
 from benchmarks import console as console_pages
-from benchmarks.measure import Finding, target_text
+from benchmarks.measure import Finding
 from benchmarks.servers import Databases, databases, server_facts
 
 _MILLION = 1_000_000
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """How many objects and repetitions each part measures."""
-
-    batches: int
-    singles: int
-    month: int  # actions; a second month holds ten times as many
-    ratings: int
-    closed: int  # actions of a month
-    closes: int
-    readings: int
-    reports: int
-    streams: int
-    baseline_batches: int
-    baseline_months: int
-    baseline_reports: int
-
-
-FULL = Sizes(
-    batches=30,
-    singles=500,
-    month=_MILLION,
-    ratings=4,
-    closed=_MILLION,
-    closes=3,
-    readings=10,
-    reports=15,
-    streams=3,
-    baseline_batches=3,
-    baseline_months=2,
-    baseline_reports=3,
-)
-QUICK = Sizes(
-    batches=8,
-    singles=100,
-    month=_MILLION // 10,
-    ratings=2,
-    closed=_MILLION // 5,
-    closes=1,
-    readings=3,
-    reports=3,
-    streams=1,
-    baseline_batches=1,
-    baseline_months=1,
-    baseline_reports=1,
-)
+# How many objects and repetitions each part measures: at full size, and with --quick.
+_SIZES = {
+    "batches": (30, 8),
+    "singles": (500, 100),
+    "month": (_MILLION, _MILLION // 10),  # actions; a second month holds ten times as many
+    "ratings": (4, 2),
+    "customers": (10_000, 1_000),
+    "closed": (_MILLION, _MILLION // 5),  # actions of a month
+    "closes": (3, 1),
+    "readings": (10, 3),
+    "reports": (15, 3),
+    "streams": (3, 1),
+    "posts": (1_000, 200),
+    "reads": (30, 10),
+    "lines": (_MILLION, _MILLION // 20),  # of an export
+    "rows": (_MILLION, _MILLION // 40),  # of an import
+    "baseline_batches": (3, 1),
+    "baseline_months": (2, 1),
+    "baseline_reports": (3, 1),
+}
+Sizes = dict[str, int]
 
 
 def main() -> None:
@@ -90,7 +65,7 @@ def main() -> None:
     console = Console()
     with databases() as available:
         facts = machine() | server_facts(available)
-        sizes = QUICK if args.quick else FULL
+        sizes = {name: quick if args.quick else full for name, (full, quick) in _SIZES.items()}
         findings = measure(Months(available), sizes, args.only, console)
     if args.out is not None:
         _write(args.out, {"quick": args.quick, "machine": facts}, findings)
@@ -119,26 +94,38 @@ class Months:
 Part = Callable[[Months, Sizes], list[Finding]]
 
 PARTS: dict[str, Part] = {
-    "ingest": lambda months, sizes: ingest.measure(months.available, sizes.batches, sizes.singles),
+    "ingest": lambda months, sizes: ingest.measure(
+        months.available, sizes["batches"], sizes["singles"]
+    ),
     "batches": lambda months, sizes: [
-        versus.measure_batches(months.available, sizes.baseline_batches)
+        versus.measure_batches(months.available, sizes["baseline_batches"])
     ],
     "rating": lambda months, sizes: billing.measure_rating(
-        {actions: months.of(actions) for actions in (sizes.month, sizes.month * 10)}, sizes.ratings
+        {actions: months.of(actions) for actions in (sizes["month"], sizes["month"] * 10)},
+        sizes["ratings"],
     ),
     "closing": lambda months, sizes: closing.measure(
-        months.available, sizes.closed, sizes.closes, sizes.readings
+        months.available, sizes["closed"], sizes["closes"], sizes["readings"]
     ),
     "report": lambda months, sizes: billing.measure_report(
-        months.of(_MILLION), sizes.reports, sizes.streams
+        months.of(_MILLION), sizes["reports"], sizes["streams"]
     ),
-    "console": lambda months, sizes: console_pages.measure(months.of(_MILLION), sizes.ratings),
+    "console": lambda months, sizes: console_pages.measure(months.of(_MILLION), sizes["ratings"]),
+    "standing": lambda months, sizes: standing.measure(
+        months.available, sizes["month"], sizes["ratings"], sizes["customers"]
+    ),
+    "processor": lambda months, sizes: processor.measure(
+        months.available, sizes["month"], sizes["posts"], sizes["batches"], sizes["reads"]
+    ),
+    "files": lambda months, sizes: files.measure(
+        months.available, sizes["lines"], sizes["rows"], sizes["batches"]
+    ),
     "reports": lambda months, sizes: versus.measure_reports(
         months.available,
-        months.of(sizes.month),
-        sizes.month,
-        sizes.baseline_months,
-        sizes.baseline_reports,
+        months.of(sizes["month"]),
+        sizes["month"],
+        sizes["baseline_months"],
+        sizes["baseline_reports"],
     ),
 }
 
@@ -151,8 +138,8 @@ def measure(months: Months, sizes: Sizes, parts: Sequence[str], console: Console
         console.print(f"[bold blue]>[/] {part}, at a load of {load:.1f}")
         for finding in PARTS[part](months, sizes):
             findings.append(replace(finding, part=part, load=round(load, 1)))
-            reached = f"{finding.reached:.2f}{finding.unit}"
-            console.print(f"  {finding.name}: {reached}, target {target_text(finding)}")
+            _, reached, target, _ = finding.cells
+            console.print(f"  {finding.name}: {reached}, target {target}")
     return findings
 
 
@@ -192,12 +179,8 @@ def table(findings: list[Finding]) -> Table:
     rows.add_column("target", justify="right")
     rows.add_column("")
     for finding in findings:
-        rows.add_row(
-            finding.title,
-            f"{finding.reached:.2f}{finding.unit}",
-            target_text(finding),
-            finding.verdict.replace("missed", "[red]missed[/]"),
-        )
+        *cells, verdict = finding.cells
+        rows.add_row(*cells, verdict.replace("missed", "[red]missed[/]"))
     return rows
 
 

@@ -6,6 +6,7 @@ columns have indexes, a batch is one transaction, and it reads rows in pieces.
 """
 
 import os
+import socket
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ from decimal import Decimal
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import uvicorn
 from fastapi import Depends, FastAPI, HTTPException
 from pydantic import ValidationError
-from sqlalchemy import case, create_engine, func, select
+from sqlalchemy import Engine, case, create_engine, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, contains_eager, selectinload
 
@@ -235,8 +237,14 @@ def fold(action_type: str) -> str:
     return " ".join(action_type.split()).casefold()
 
 
-def create_tables() -> None:
-    """Create the tables and the prices in the database of DATABASE_URL."""
-    Base.metadata.create_all(engine)
-    with Session(engine) as session, session.begin():
+def create_tables(database: Engine) -> None:
+    """Create the tables and the prices."""
+    Base.metadata.create_all(database)
+    with Session(database) as session, session.begin():
         session.add_all(Price(engagement_level=level, amount=PRICES[level]) for level in PRICES)
+
+
+if __name__ == "__main__":
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(f"ready http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run([listener])

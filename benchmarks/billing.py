@@ -10,22 +10,21 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from benchmarks import workload
-from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.measure import Finding, in_turns
 from benchmarks.servers import (
     Client,
     Databases,
-    MemoryWatch,
     Server,
     driver_connection,
     product_engine,
     product_server,
     statements_sent,
     tidy,
+    watched_memory,
 )
 from common import identifiers
 from common.rating import rated_lines
-from common.rating.period_totals import draft_entries
-from common.rating.scope import Scope
+from common.rating.periods import RatingScope, period_totals
 
 _MONTH = date(2024, 4, 1)
 _MEBIBYTE = 1024 * 1024
@@ -59,26 +58,15 @@ def measure_rating(urls: dict[int, str], rounds: int) -> list[Finding]:
         },
         warm_up=0,
     )
-    details = milliseconds(medians) | {"rounds": rounds, "few": few, "many": many}
-    findings = [
-        Finding(
-            f"rate_{actions}",
-            f"Rating {actions:,} actions of a month, against a serial scan and sum of them",
-            medians[f"rate_{name}"] / medians[f"scan_{name}"],
-            20.0,
-            details=details,
-        )
-        for name, actions in (("few", few), ("many", many))
-    ]
+    against_scan = "actions of a month, against a serial scan and sum of them"
+    growth = f"Rating {many:,} actions, against rating {few:,}"
     return [
-        *findings,
-        Finding(
-            "rate_growth",
-            f"Rating {many:,} actions, against rating {few:,}",
-            medians["rate_many"] / medians["rate_few"],
-            12.0,
-            details=details,
-        ),
+        Finding.ratio(name, title, medians, sides, target, rounds=rounds, few=few, many=many)
+        for name, title, sides, target in (
+            (f"rate_{few}", f"Rating {few:,} {against_scan}", ("rate_few", "scan_few"), 20.0),
+            (f"rate_{many}", f"Rating {many:,} {against_scan}", ("rate_many", "scan_many"), 20.0),
+            ("rate_growth", growth, ("rate_many", "rate_few"), 12.0),
+        )
     ]
 
 
@@ -95,21 +83,16 @@ def measure_report(url: str, rounds: int, streams: int) -> list[Finding]:
     with product_server(url) as server:
         client = Client(server)
         path = _path(workload.MIDDLE_CUSTOMER)
-        lines = len(json.loads(client.get(f"{path}?limit=10000"))["lines"])
+        lines = client.get(f"{path}.ndjson").count(b"\n")
         medians = in_turns(
             rounds,
-            {
-                "statement": fetch,
-                "http": lambda _: client.get(f"{path}?limit=10000"),
-            },
+            {"statement": fetch, "http": lambda _: client.get(f"{path}.ndjson")},
             warm_up=3,
         )
-        report = Finding(
-            "report_http",
-            f"A report of {lines:,} lines as JSON over HTTP, against its lines' statement",
-            medians["http"] / medians["statement"],
-            4.0,
-            details=milliseconds(medians) | {"rounds": rounds, "lines": lines},
+        title = f"A report of {lines:,} lines as NDJSON over HTTP, against its lines' statement"
+        sides = ("http", "statement")
+        report = Finding.ratio(
+            "report_http", title, medians, sides, 4.0, rounds=rounds, lines=lines
         )
         return [report, *_memory(server, client, streams)]
 
@@ -120,14 +103,15 @@ def _memory(server: Server, client: Client, streams: int) -> list[Finding]:
     findings = []
     formats: dict[str, tuple[str, Callable[[], int]]] = {
         "csv": ("streams 100,000 lines as CSV", lambda: client.drain(f"{large}.csv")),
+        "ndjson": ("streams 100,000 lines as NDJSON", lambda: client.drain(f"{large}.ndjson")),
         "json": ("sends 100,000 lines as JSON pages", lambda: _page_through(client, large)),
     }
     for name, (verb, read) in formats.items():
         growths, before = [], server.resident_bytes()
         for _ in range(streams):
-            with MemoryWatch(server) as watch:
+            with watched_memory(server) as memory:
                 read()
-            growths.append(round((watch.peak - before) / _MEBIBYTE, 1))
+            growths.append(round((memory.peak - before) / _MEBIBYTE, 1))
         findings.append(
             Finding(
                 f"memory_{name}",
@@ -145,8 +129,8 @@ def _page_through(client: Client, path: str) -> int:
     lines, cursor = 0, None
     while True:
         parameter = f"&cursor={quote(cursor)}" if cursor else ""
-        page = json.loads(client.get(f"{path}?limit=10000{parameter}"))
-        lines += len(page["lines"])
+        page = json.loads(client.get(f"{path}/lines?limit=1000{parameter}"))
+        lines += len(page["data"])
         cursor = page["next_cursor"]
         if cursor is None:
             return lines
@@ -161,20 +145,20 @@ def scan(engine: Engine) -> None:
 
 def _rate(engine: Engine, actions: int) -> None:
     with engine.begin() as connection:
-        entries = draft_entries(Session(connection), _scope(*workload.CUSTOMERS))
+        entries = period_totals(Session(connection), _scope(*workload.CUSTOMERS))
     if sum(entry.totals.actions for entry in entries) != actions:
         raise RuntimeError("the totals do not contain every action of the month")
 
 
-def _lines_statement(engine: Engine, scope: Scope) -> tuple[str, Any]:
+def _lines_statement(engine: Engine, scope: RatingScope) -> tuple[str, Any]:
     """The statement of a report's lines and its parameters, as the driver gets them."""
     with statements_sent(engine) as sent, engine.connect() as connection:
-        next(rated_lines.lines(Session(connection), scope))
+        next(rated_lines.rated_lines(Session(connection), scope))
     return sent[-1]
 
 
-def _scope(*customers: str) -> Scope:
-    return Scope([(identifiers.customer_id(name), _MONTH) for name in customers])
+def _scope(*customers: str) -> RatingScope:
+    return RatingScope([(identifiers.customer_id(name), _MONTH) for name in customers])
 
 
 def _path(customer: str) -> str:

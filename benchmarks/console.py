@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from benchmarks import workload
-from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.measure import Finding, in_turns
 from benchmarks.servers import Client, product_engine, product_server
 from common import identifiers
 from common.billing_period import Period
@@ -28,16 +29,17 @@ def measure(url: str, rounds: int) -> list[Finding]:
     """`url`: a database with a million actions; one customer has a tenth of them."""
     engine = product_engine(url)
     lead = _lead(engine)
-    pages: dict[str, tuple[str, str, Callable[[Connection], object]]] = {
+    large = EntryFilter(customer_id=identifiers.customer_id(workload.LARGE_CUSTOMER))
+    pages: dict[str, tuple[str, str, Callable[[Session], object]]] = {
         "overview": (
             "overview of a month",
             f"/?month={_MONTH}",
-            lambda connection: overview(Session(connection), _MONTH),
+            lambda session: overview(session, _MONTH),
         ),
         "reports": (
             "list of reports",
             f"/console/reports?customer_id={workload.LARGE_CUSTOMER}",
-            lambda connection: list_entries(Session(connection), _large()),
+            lambda session: list_entries(session, large),
         ),
         "report": (
             "page of a report, filtered and sorted",
@@ -48,12 +50,12 @@ def measure(url: str, rounds: int) -> list[Finding]:
         "lead": (
             "page of a lead",
             f"/console/lead?id={quote(lead, safe='')}",
-            lambda connection: _rate_lead(connection, lead),
+            lambda session: _rate_lead(session, lead),
         ),
         "close": (
             "preview of a close",
             f"/console/close?period={_MONTH}",
-            lambda connection: preview(Session(connection), _MONTH, datetime.now(UTC)),
+            lambda session: preview(session, _MONTH, datetime.now(UTC)),
         ),
     }
     with product_server(url) as server:
@@ -63,52 +65,42 @@ def measure(url: str, rounds: int) -> list[Finding]:
             medians = in_turns(
                 rounds,
                 {
-                    "statement": _run_statement(engine, statement),
-                    "page": _get_page(client, path),
+                    "statement": partial(_run_statement, engine, statement),
+                    "page": partial(_get_page, client, path),
                 },
             )
             findings.append(
-                Finding(
+                Finding.ratio(
                     f"console_{name}",
                     f"The console's {title}, against its statements",
-                    medians["page"] / medians["statement"],
+                    medians,
+                    ("page", "statement"),
                     _MAX_FACTOR,
-                    details=milliseconds(medians) | {"rounds": rounds},
+                    rounds=rounds,
                 )
             )
     return findings
 
 
-def _run_statement(
-    engine: Engine, statement: Callable[[Connection], object]
-) -> Callable[[int], None]:
-    def run(_: int) -> None:
-        with engine.connect() as connection:
-            statement(connection)
-
-    return run
+def _run_statement(engine: Engine, statement: Callable[[Session], object], _: int) -> None:
+    with Session(engine) as session:
+        statement(session)
 
 
-def _get_page(client: Client, path: str) -> Callable[[int], object]:
-    return lambda _: client.get(path)
-
-
-def _large() -> EntryFilter:
-    return EntryFilter(customer_id=identifiers.customer_id(workload.LARGE_CUSTOMER))
+def _get_page(client: Client, path: str, _: int) -> bytes:
+    return client.get(path)
 
 
 def _lead(engine: Engine) -> str:
     filters = LeadFilter(customer_id=workload.LARGE_CUSTOMER)
-    with engine.connect() as connection:
-        (match,) = find_leads(Session(connection), filters, b"", None, 1)
+    with Session(engine) as session:
+        (match,) = find_leads(session, filters, b"", None, 1)
         return match.lead.external_id
 
 
-def _rate_month(connection: Connection) -> object:
-    month = find_month(Session(connection), workload.LARGE_CUSTOMER, _MONTH)
-    return draft_report(Session(connection), month, most=1)
+def _rate_month(session: Session) -> object:
+    return draft_report(session, find_month(session, workload.LARGE_CUSTOMER, _MONTH), limit=1)
 
 
-def _rate_lead(connection: Connection, external_id: str) -> object:
-    lead = get_lead(Session(connection), external_id, workload.LARGE_CUSTOMER)
-    return lead_lines(Session(connection), lead)
+def _rate_lead(session: Session, external_id: str) -> object:
+    return lead_lines(session, get_lead(session, external_id, workload.LARGE_CUSTOMER))

@@ -2,11 +2,12 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Finding, target_text
+from benchmarks.measure import Finding
+from scripts.doc_sections import replace_section
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
@@ -15,32 +16,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.document", description=__doc__)
     parser.add_argument("file", type=Path, help="the output of `python -m benchmarks --out FILE`")
     run = json.loads(parser.parse_args().file.read_text(encoding="utf-8"))
-    replace_section(_PAGE, "findings", _lines(run))
-
-
-def replace_section(page: Path, name: str, lines: Iterable[str]) -> None:
-    """Write `lines` between the two markers of this name."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
-    text = "".join(f"{line}\n" for line in lines)
-    page.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
+    page = replace_section(_PAGE, "findings", "\n".join(_lines(run)))
+    _PAGE.write_text(page, encoding="utf-8")
 
 
 def _lines(run: dict[str, Any]) -> Iterator[str]:
     yield "| figure | reached | target | | load | medians |"
     yield "|---|---:|---:|---|---:|---|"
     for finding in map(Finding.read, run["findings"]):
-        verdict = finding.verdict.replace("missed", "**missed**")
-        reached = f"{finding.reached:.2f}{finding.unit}"
         medians = ", ".join(
             f"{name.removesuffix('_ms').replace('_', ' ')} {value:,.1f} ms"
             for name, value in finding.details.items()
             if name.endswith("_ms")
         )
         load = "" if finding.load is None else f"{finding.load:.1f}"
-        target = target_text(finding)
-        yield f"| {finding.title} | {reached} | {target} | {verdict} | {load} | {medians} |"
+        cells = [*finding.cells, load, medians]
+        yield f"| {' | '.join(cells)} |".replace("| missed |", "| **missed** |")
     machine = run["machine"]
     settings = ", ".join(
         f"{name} {value}" for name, value in machine["postgresql_settings"].items()

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
 from benchmarks import workload
-from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.measure import Finding, in_turns
 from benchmarks.servers import (
     Client,
     Databases,
+    Server,
     driver_connection,
     product_engine,
     product_server,
@@ -28,7 +28,7 @@ _WARM_UP_LEADS = 30
 _COPIED = {
     "leads": (
         "lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, "
-        "user_email, user_phone, user_external_id, created_at",
+        "known_by, unusable, user_email, user_phone, user_external_id, created_at",
         "customer_id, lead_id",
     ),
     "actions": (
@@ -52,7 +52,7 @@ def measure(databases: Databases, batches: int, singles: int) -> list[Finding]:
         client = Client(server)
         return [
             *_batches_against_copy(engines, client, batches),
-            _single_against_statement(engines, client, singles),
+            *_single_against_statement(engines, client, server, singles),
         ]
 
 
@@ -91,34 +91,29 @@ def _batches_against_copy(
         },
         warm_up=_WARM_UP_BATCHES,
     )
-    details = milliseconds(medians) | {"batches": batches}
     return [
-        Finding(
-            "batch_statement",
-            "Batch of 1,000 leads of 5 actions: the statement, against COPY of the same rows",
-            medians["copy"] / medians["statement"],
-            0.60,
-            at_least=True,
-            details=details,
-        ),
-        Finding(
-            "batch_http",
-            "The same batch over HTTP, through gateway and handler, against COPY",
-            medians["copy"] / medians["http"],
-            0.35,
-            at_least=True,
-            details=details,
-        ),
+        Finding.ratio(name, title, medians, ("copy", side), target, at_least=True, batches=batches)
+        for name, side, target, title in (
+            (
+                *("batch_statement", "statement", 0.60),
+                "Batch of 1,000 leads of 5 actions: the statement, against COPY of the same rows",
+            ),
+            (
+                *("batch_http", "http", 0.35),
+                "The same batch over HTTP, through gateway and handler, against COPY",
+            ),
+        )
     ]
 
 
 def _single_against_statement(
-    engines: Mapping[str, Engine], client: Client, singles: int
-) -> Finding:
+    engines: Mapping[str, Engine], client: Client, server: Server, singles: int
+) -> list[Finding]:
     leads = workload.batch(seed=1_000_000, leads=_WARM_UP_LEADS + singles)
     bodies = [workload.body(lead) for lead in leads]
     prepare, executions = _statements(engines["draft"], bodies)
     prepared = _Prepared(engines["statement"], prepare)
+    before = server.processor_seconds()
     medians = in_turns(
         singles,
         {
@@ -127,13 +122,18 @@ def _single_against_statement(
         },
         warm_up=_WARM_UP_LEADS,
     )
-    return Finding(
-        "single_http",
-        "A single lead over HTTP, p50, against the bare statement's p50",
-        medians["http"] / medians["statement"],
-        3.0,
-        details=milliseconds(medians) | {"leads": singles},
-    )
+    processor_ms = (server.processor_seconds() - before) * 1000 / len(leads)
+    title = "A single lead over HTTP, p50, against the bare statement's p50"
+    return [
+        Finding.ratio("single_http", title, medians, ("http", "statement"), 3.0, leads=singles),
+        Finding(
+            "single_processor",
+            "Processor time of the server for a single lead, gateway and handler",
+            processor_ms,
+            2.5,
+            unit=" ms",
+        ),
+    ]
 
 
 class _Prepared:
@@ -156,9 +156,9 @@ def _statements(draft: Engine, bodies: list[bytes]) -> tuple[str, list[tuple[str
     draft.dispose()  # a new connection prepares the statement again
     with statements_sent(draft) as sent:
         for body in bodies:
-            leads = read_leads(body, datetime.now(UTC)).leads
+            leads = read_leads(body, datetime.now(UTC), settings()).leads
             with draft.begin() as connection:
-                ingest_leads(Session(connection), leads, settings())
+                ingest_leads(connection, leads, settings())
     (prepare,) = (statement for statement, _ in sent if statement.startswith("prepare"))
     return prepare, [pair for pair in sent if "execute ingest_leads" in pair[0]]
 

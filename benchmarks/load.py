@@ -13,39 +13,37 @@ import statistics
 import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from sqlalchemy.orm import Session
 
 from benchmarks import workload
 from benchmarks.__main__ import machine, table
-from benchmarks.document import replace_section
-from benchmarks.measure import Finding, target_text
+from benchmarks.clients import RecentLeads, Sender
+from benchmarks.measure import Finding
 from benchmarks.servers import Client, Server, databases, product_engine, product_server
 from common.access.api_keys import create_key
 from common.access.tokens import Token
 from common.enums import Role
 from common.settings import settings
+from scripts.doc_sections import replace_section
 
 CLIENTS = 16
-_BATCH = 100
-_REPEATED = 30
 _WARM_UP_SECONDS = 5.0
 _MEMORY_EVERY_SECONDS = 1.0
 # Of every two turns, a random one has keys, so a disturbance in a fixed rhythm affects both alike.
 _TURN_SECONDS = 2.0
+_TURNS_OF_WORKERS = 5  # for each number of workers
+_SECONDS_PER_TURN_OF_WORKERS = 4.0
 _MAX_P99 = 8.0
 _MIN_WITH_KEYS = 0.9
 # A busy neighbour of the machine can spoil a run. So if a ratio of the first run misses its target,
 # two more runs follow, and the median of the three counts.
 _MAX_RUNS = 3
-# Every ten requests of a client are the same work, so every turn is the same work too.
-_CYCLE = ["single"] * 6 + ["batch"] + ["read"] * 3
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
 
@@ -96,61 +94,26 @@ class Run:
         return self.p99_against_p50 > _MAX_P99 or self.with_keys < _MIN_WITH_KEYS
 
 
-class RecentLeads:
-    """The leads of the last three batches of all clients, including unanswered ones."""
+@dataclass
+class WorkerTurns:
+    """Turns of the same clients: on a server of one worker, and with a worker per core."""
 
-    def __init__(self) -> None:
-        self._leads: deque[dict[str, Any]] = deque(maxlen=3 * _BATCH)
-        self._lock = threading.Lock()
+    one: list[Run] = field(default_factory=list)
+    all: list[Run] = field(default_factory=list)
 
-    def mix(self, new: Iterable[dict[str, Any]], chance: random.Random) -> list[dict[str, Any]]:
-        """A batch of the new leads and some recent ones, in random order."""
-        leads = list(new)
-        with self._lock:
-            repeated = chance.sample(self._leads, min(_REPEATED, len(self._leads)))
-            self._leads.extend(leads)
-        leads += repeated
-        chance.shuffle(leads)
-        return leads
-
-
-class Sender:
-    """One client. `send` sends its next request and returns the kind of that request."""
-
-    def __init__(self, server: Server, number: int, key: Token, recent: RecentLeads) -> None:
-        self._client = Client(server)
-        self._key = {"Authorization": f"Bearer {key.text}"}
-        self._chance = random.Random(number)
-        self._seed = number * 1_000_000_000
-        self._recent = recent
-        self._next_kinds: list[str] = []
-
-    def send(self, has_key: bool) -> str:
-        self._client.headers = self._key if has_key else {}
-        if not self._next_kinds:
-            self._next_kinds = self._chance.sample(_CYCLE, len(_CYCLE))
-        kind = self._next_kinds.pop()
-        if kind == "single":
-            self._client.post_leads(workload.body(self._new(1)[0]))
-        elif kind == "batch":
-            leads = self._recent.mix(self._new(_BATCH - _REPEATED), self._chance)
-            self._client.post_leads(workload.body(leads))
-        else:
-            self._client.drain(self._page())
-        return kind
-
-    def _page(self) -> str:
-        customer = self._chance.choice(workload.CUSTOMERS)
-        pages = (
-            f"/leads?customer_id={customer}&limit=20",
-            f"/billing/reports?customer_id={customer}",
-            f"/billing/reports/{customer}/{workload.PERIOD}?limit=20",
+    def finding(self) -> Finding:
+        speeds = {"one": self._median(self.one), "per_core": self._median(self.all)}
+        return Finding(
+            "workers",
+            "Requests per second with a worker per core, against one worker, in turns",
+            speeds["per_core"] / speeds["one"],
+            None,
+            details={name: round(speed) for name, speed in speeds.items()},
         )
-        return pages[self._seed % len(pages)]
 
-    def _new(self, leads: int) -> list[dict[str, Any]]:
-        self._seed += 1
-        return workload.batch(self._seed, leads)
+    def _median(self, runs: list[Run]) -> float:
+        requests = [sum(map(len, run.seconds.values())) for run in runs]
+        return statistics.median(requests) / _SECONDS_PER_TURN_OF_WORKERS
 
 
 def load(server: Server, seconds: float, keys: list[Token], first: int) -> Run:
@@ -267,7 +230,8 @@ def main() -> None:
         }
         args.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     if args.write:
-        replace_section(_PAGE, "load", _lines(results, args.seconds))
+        page = replace_section(_PAGE, "load", "\n".join(_lines(results, args.seconds)))
+        _PAGE.write_text(page, encoding="utf-8")
     if any(finding.misses_target for finding in results):
         sys.exit(1)
 
@@ -292,15 +256,31 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
             while runs[0].misses_target and len(runs) < _MAX_RUNS:
                 say("running again, as a ratio missed its target: the median of three runs counts")
                 runs.append(load(server, seconds, keys, first=CLIENTS * (len(runs) + 1)))
+        say("one worker against a worker per core")
+        turns = compare_workers(url, keys)
         with product_engine(url).connect() as connection:
             deadlocks = connection.exec_driver_sql(
                 "select deadlocks from pg_stat_database where datname = current_database()"
             ).scalar_one()
         product_engine(url).dispose()
-    errors = [error for run in (warm_up, *runs) for error in run.errors]
+    every = (warm_up, *runs, *turns.one, *turns.all)
+    errors = [error for run in every for error in run.errors]
     for error in errors[:5]:
         say(f"error: {error}")
-    return findings(runs, errors, deadlocks, seconds)
+    return [*findings(runs, errors, deadlocks, seconds), turns.finding()]
+
+
+def compare_workers(url: str, keys: list[Token]) -> WorkerTurns:
+    """The same clients in turns on two servers of one database: one worker, and one per core."""
+    turns = WorkerTurns()
+    with product_server(url, workers=1) as one, product_server(url) as all_cores:
+        sides = ((one, turns.one), (all_cores, turns.all))
+        for number in range(2 * _TURNS_OF_WORKERS):
+            server, runs = sides[number % 2]
+            first = CLIENTS * (_MAX_RUNS + 2 + number)
+            load(server, _TURN_SECONDS, keys, first + CLIENTS * 2 * _TURNS_OF_WORKERS)
+            runs.append(load(server, _SECONDS_PER_TURN_OF_WORKERS, keys, first))
+    return turns
 
 
 def _require_key_check(server: Server) -> None:
@@ -319,16 +299,14 @@ def _lines(results: list[Finding], seconds: float) -> Iterator[str]:
     yield "| figure | reached | target | | |"
     yield "|---|---:|---:|---|---|"
     for finding in results:
-        verdict = finding.verdict.replace("missed", "**missed**")
         details = ", ".join(
             f"{name.removesuffix('_ms')} {value:,.0f} ms"
             if name.endswith("_ms")
             else f"{name} {value:,}"
             for name, value in finding.details.items()
         )
-        reached = f"{finding.reached:.2f}{finding.unit}" if finding.reached else "0"
-        target = target_text(finding)
-        yield f"| {finding.title} | {reached} | {target} | {verdict} | {details} |"
+        cells = [*finding.cells, details]
+        yield f"| {' | '.join(cells)} |".replace("| missed |", "| **missed** |")
     facts = machine()
     yield ""
     yield (

@@ -7,7 +7,7 @@ busy neighbour slows both sides.
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 Side = Callable[[int], object]  # its argument is the number of the round
@@ -30,6 +30,23 @@ class Finding:
     part: str = ""
     load: float | None = None
 
+    @classmethod
+    def ratio(
+        cls,
+        name: str,
+        title: str,
+        medians: Mapping[str, float],
+        sides: tuple[str, str],
+        target: float | None,
+        *,
+        at_least: bool = False,
+        **counts: int,
+    ) -> Self:
+        """The median of the first of two sides, divided by that of the second."""
+        milliseconds = {f"{side}_ms": round(took * 1000, 2) for side, took in medians.items()}
+        reached = medians[sides[0]] / medians[sides[1]]
+        return cls(name, title, reached, target, at_least=at_least, details=milliseconds | counts)
+
     @property
     def misses_target(self) -> bool:
         if self.target is None:
@@ -41,24 +58,26 @@ class Finding:
         """`ok`, `missed`, or nothing without a target."""
         return "" if self.target is None else "missed" if self.misses_target else "ok"
 
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """Title, reached figure, target and verdict, as every table shows them."""
+        reached = f"{self.reached:.2f}{self.unit}" if self.reached else "0"
+        return self.title, reached, self.target_text, self.verdict
+
+    @property
+    def target_text(self) -> str:
+        """The target in words."""
+        if self.target is None:
+            return "-"
+        return f"at {'least' if self.at_least else 'most'} {self.target:g}{self.unit}"
+
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Self:
         """The finding that `document` was called on."""
         return cls(**{name: value for name, value in document.items() if name != "missed"})
 
     def document(self) -> dict[str, Any]:
-        return {
-            "part": self.part,
-            "name": self.name,
-            "title": self.title,
-            "reached": round(self.reached, 3),
-            "target": self.target,
-            "unit": self.unit,
-            "at_least": self.at_least,
-            "missed": self.misses_target,
-            "load": self.load,
-            "details": dict(self.details),
-        }
+        return asdict(self) | {"reached": round(self.reached, 3), "missed": self.misses_target}
 
 
 def in_turns(rounds: int, sides: Mapping[str, Side], warm_up: int = 1) -> dict[str, float]:
@@ -74,15 +93,3 @@ def in_turns(rounds: int, sides: Mapping[str, Side], warm_up: int = 1) -> dict[s
             if number >= warm_up:
                 seconds[name].append(took)
     return {name: statistics.median(taken) for name, taken in seconds.items()}
-
-
-def milliseconds(medians: Mapping[str, float]) -> dict[str, float]:
-    """Medians in the form of a finding's details."""
-    return {f"{name}_ms": round(seconds * 1000, 2) for name, seconds in medians.items()}
-
-
-def target_text(finding: Finding) -> str:
-    """The target in words."""
-    if finding.target is None:
-        return "-"
-    return f"at {'least' if finding.at_least else 'most'} {finding.target:g}{finding.unit}"

@@ -6,31 +6,27 @@ Invariant: this module stops everything that it starts when the context ends.
 import http.client
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 
-from common.database.engine import get_engine
+from common.database.engine import forget_engines, get_engine
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
 
 _TEMPLATE = "migrated"
-_START_TIMEOUT_SECONDS = 60
 _KEEP_ALIVE_SECONDS = 3  # uvicorn closes an idle connection after 5 seconds
-_BYTES_PER_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Databases:
@@ -96,7 +92,7 @@ def product_engine(url: str) -> Engine:
     """An engine on this database with the product's settings."""
     os.environ["DATABASE_URL"] = url
     settings.cache_clear()
-    get_engine.cache_clear()
+    forget_engines()
     return get_engine()
 
 
@@ -142,69 +138,99 @@ class Server:
     port: int
 
     def resident_bytes(self) -> int:
-        """The memory of the process now."""
+        """The memory of the process and its workers now, with what they share counted once."""
         try:
-            pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
-            return int(pages) * _BYTES_PER_PAGE
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii").split()
+            rollups = [
+                Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+                for pid in [self.pid, *children]
+            ]
+            return 1024 * sum(int(rollup.partition("\nPss:")[2].split()[0]) for rollup in rollups)
         except FileNotFoundError:
-            ps = subprocess.run(
-                ["ps", "-o", "rss=", "-p", str(self.pid)], check=True, capture_output=True
-            )
-            return int(ps.stdout) * 1024
+            listed = subprocess.run(
+                ["ps", "-eo", "pid=,ppid=,rss="], check=True, capture_output=True, text=True
+            ).stdout
+            rows = [tuple(map(int, row.split())) for row in listed.splitlines()]
+            return 1024 * sum(rss for pid, parent, rss in rows if self.pid in {pid, parent})
+
+    def processor_seconds(self) -> float:
+        """The processor time that the process and its workers have used, in clock ticks."""
+        return processor_seconds(self.pid)
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor time of a process, its children, and its children that have ended."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    ticks = sum(map(int, _stat(pid)[11:15]))
+    for child in children:
+        try:
+            ticks += sum(map(int, _stat(int(child))[11:13]))
+        except (FileNotFoundError, ProcessLookupError):
+            return processor_seconds(pid)  # it has just ended, and its time is now the parent's
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def postmaster_of(engine: Engine) -> int:
+    """The process that is the parent of every process of this PostgreSQL."""
+    with engine.connect() as connection:
+        backend: int = connection.exec_driver_sql("select pg_backend_pid()").scalar_one()
+        return int(_stat(backend)[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on; a name before them may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
 
 
 @contextmanager
-def product_server(url: str) -> Iterator[Server]:
-    """The local server of `make run` on this database."""
-    with tempfile.TemporaryDirectory() as data_dir:
-        command = ["-m", "scripts.local_server", "--port", "0", "--data-dir", data_dir]
-        with _process(command, url) as process:
-            assert process.stdout is not None  # noqa: S101 (for mypy)
-            lines = iter(process.stdout.readline, "")
-            ready = next((line for line in lines if line.startswith("ready ")), None)
-            if ready is None:
-                raise RuntimeError("the product's server did not start")
-            address = urlsplit(ready.split()[1])
-            yield Server(process.pid, str(address.hostname), int(address.port or 80))
+def product_server(
+    url: str,
+    workers: int | None = None,
+    catches_up: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """The local server of `make run` on this database, with a worker per core by default."""
+    given = () if workers is None else ("--workers", str(workers))
+    with (
+        tempfile.TemporaryDirectory() as data_dir,
+        _server(
+            *(url, "scripts.local_server", "--port", "0", "--data-dir", data_dir, *given),
+            environment=({} if catches_up else {"CATCH_UP_SECONDS": "0"}) | dict(environment or {}),
+        ) as server,
+    ):
+        yield server
 
 
-def baseline_database(url: str) -> None:
-    """Create the baseline's tables in this database."""
-    create = "from benchmarks.baseline import create_tables; create_tables()"
-    with _process(["-c", create], url) as process:
-        if process.wait() != 0:
-            raise RuntimeError("the baseline could not create its tables")
+def baseline_server(url: str) -> AbstractContextManager[Server]:
+    """The baseline on this database."""
+    return _server(url, "benchmarks.baseline")
 
 
-@contextmanager
-def baseline_server(url: str) -> Iterator[Server]:
-    """The baseline on this database, started by the command line of uvicorn."""
-    port = _free_port()
-    command = ["-m", "uvicorn", "benchmarks.baseline:app", "--port", str(port)]
-    with _process([*command, "--log-level", "warning", "--no-access-log"], url) as process:
-        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("the baseline's server did not start") from None
-                time.sleep(0.05)
-        yield Server(process.pid, "127.0.0.1", port)
+def empty_server() -> AbstractContextManager[Server]:
+    """A FastAPI with an empty route."""
+    return _server("", "benchmarks.empty")
 
 
 @contextmanager
-def _process(arguments: list[str], url: str) -> Iterator[subprocess.Popen[str]]:
+def _server(
+    url: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run a module that prints `ready URL` when it serves."""
     process = subprocess.Popen(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=Path(__file__).resolve().parent.parent,
-        env=os.environ | {"DATABASE_URL": url},
+        env=os.environ | {"DATABASE_URL": url, "OPEN_ACCESS": "true"} | dict(environment or {}),
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        yield process
+        assert process.stdout is not None  # noqa: S101 (for mypy)
+        lines = iter(process.stdout.readline, "")
+        ready = next((line for line in lines if line.startswith("ready ")), None)
+        if ready is None:
+            raise RuntimeError(f"{module} did not start")
+        address = urlsplit(ready.split()[1])
+        yield Server(process.pid, str(address.hostname), int(address.port or 80))
     finally:
         process.terminate()
         process.communicate()
@@ -214,7 +240,7 @@ class Client:
     """An HTTP client with one connection and little overhead. Each request carries `headers`."""
 
     def __init__(self, server: Server) -> None:
-        self.headers: Mapping[str, str] = {}
+        self.headers: dict[str, str] = {}
         self._connection = http.client.HTTPConnection(server.host, server.port, timeout=600)
         self._last_used = time.monotonic()
 
@@ -222,66 +248,51 @@ class Client:
         return self._send("GET", path).read()
 
     def post_leads(self, body: bytes) -> bytes:
-        return self._send("POST", "/leads", body, {"Content-Type": "application/json"}).read()
+        return self._send("POST", "/leads", body).read()
 
-    def post(self, path: str) -> bytes:
-        return self._send("POST", path).read()
+    def post(self, path: str, body: bytes = b"") -> bytes:
+        return self._send("POST", path, body).read()
 
     def drain(self, path: str) -> int:
         """Read an answer in small pieces and return its length."""
         response = self._send("GET", path)
         return sum(map(len, iter(lambda: response.read(65536), b"")))
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> http.client.HTTPResponse:
+    def _send(self, method: str, path: str, body: bytes = b"") -> http.client.HTTPResponse:
         if time.monotonic() - self._last_used > _KEEP_ALIVE_SECONDS:
             self._connection.close()
-        self._connection.request(method, path, body, {**self.headers, **headers})
+        headers = {"Content-Type": "application/json"} if body else {}
+        self._connection.request(method, path, body, headers | self.headers)
         response = self._connection.getresponse()
         self._last_used = time.monotonic()
-        if not 200 <= response.status < 300:
+        if not 200 <= response.status < 400:  # 303: a file is ready elsewhere
             raise RuntimeError(f"a server answered {response.status}: {response.read()[:500]!r}")
         return response
 
 
-class MemoryWatch:
+@dataclass
+class Memory:
+    """Bytes that a server uses: at first, and at most."""
+
+    before: int
+    peak: int
+
+
+@contextmanager
+def watched_memory(server: Server) -> Iterator[Memory]:
     """Records the peak of a server's memory within the context."""
+    before = server.resident_bytes()
+    memory = Memory(before, before)
+    ended = threading.Event()
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._ended = threading.Event()
-        self._watcher = threading.Thread(target=self._watch)
-        self.before = self.peak = server.resident_bytes()
+    def watch() -> None:
+        while not ended.wait(0.01):
+            memory.peak = max(memory.peak, server.resident_bytes())
 
-    @property
-    def growth(self) -> int:
-        return self.peak - self.before
-
-    def __enter__(self) -> "MemoryWatch":
-        self._watcher.start()
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._watcher.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(0.01):
-            self.peak = max(self.peak, self._server.resident_bytes())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield memory
+    finally:
+        ended.set()
+        watcher.join()

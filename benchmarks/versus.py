@@ -5,12 +5,12 @@ import tempfile
 from decimal import Decimal
 
 from benchmarks import workload
+from benchmarks.baseline import create_tables
 from benchmarks.ingest import LEADS_PER_BATCH
-from benchmarks.measure import Finding, in_turns, milliseconds
+from benchmarks.measure import Finding, in_turns
 from benchmarks.servers import (
     Client,
     Databases,
-    baseline_database,
     baseline_server,
     driver_connection,
     product_engine,
@@ -18,6 +18,7 @@ from benchmarks.servers import (
     tidy,
 )
 
+_SIDES = ("baseline", "product")
 # The baseline's tables, and the queries that select their rows from the product's tables.
 _COPIED = {
     "customers (id, name, email, timezone)": (
@@ -42,7 +43,6 @@ def measure_batches(databases: Databases, batches: int) -> Finding:
     with product_engine(product_url).begin() as connection:
         workload.register(connection)
     baseline_url = databases.empty("versus_baseline")
-    baseline_database(baseline_url)
     _copy(product_url, baseline_url)
     bodies = [workload.body(workload.batch(seed, LEADS_PER_BATCH)) for seed in range(batches + 1)]
     with product_server(product_url) as ours, baseline_server(baseline_url) as theirs:
@@ -54,13 +54,9 @@ def measure_batches(databases: Databases, batches: int) -> Finding:
                 "baseline": lambda number: baseline.post_leads(bodies[number]),
             },
         )
-    return Finding(
-        "baseline_batches",
-        "Batches of 1,000 leads over HTTP: how many times as fast as the baseline",
-        medians["baseline"] / medians["product"],
-        20.0,
-        at_least=True,
-        details=milliseconds(medians) | {"batches": batches},
+    title = "Batches of 1,000 leads over HTTP: how many times as fast as the baseline"
+    return Finding.ratio(
+        "baseline_batches", title, medians, _SIDES, 20.0, at_least=True, batches=batches
     )
 
 
@@ -69,7 +65,6 @@ def measure_reports(
 ) -> list[Finding]:
     """Fetch the reports of all customers, and of one; `url`: a database with `actions` actions."""
     baseline_url = databases.empty(f"versus_month_{actions}")
-    baseline_database(baseline_url)
     _copy(url, baseline_url)
     tidy(baseline_url)
     month = f"/billing/reports?period={workload.PERIOD}&limit=500"
@@ -80,7 +75,7 @@ def measure_reports(
         single = in_turns(
             report_rounds,
             {
-                "product": lambda _: product.get(f"{one}?limit=10000"),
+                "product": lambda _: product.get(f"{one}.ndjson"),
                 "baseline": lambda _: baseline.get(one),
             },
         )
@@ -97,29 +92,34 @@ def measure_reports(
             warm_up=0,
         )
     return [
-        Finding(
+        Finding.ratio(
             "baseline_reports",
             f"A month's reports of all customers ({actions:,} actions): how many times as fast "
             "as the baseline",
-            whole["baseline"] / whole["product"],
+            whole,
+            _SIDES,
             20.0,
             at_least=True,
-            details=milliseconds(whole) | {"rounds": rounds, "actions": actions},
+            rounds=rounds,
+            actions=actions,
         ),
-        Finding(
+        Finding.ratio(
             "baseline_report",
             f"One customer's report with its {actions // 100:,} lines: how many times as fast as "
             "the baseline",
-            single["baseline"] / single["product"],
+            single,
+            _SIDES,
             None,
-            details=milliseconds(single) | {"rounds": report_rounds, "lines": actions // 100},
+            rounds=report_rounds,
+            lines=actions // 100,
         ),
     ]
 
 
 def _copy(product_url: str, baseline_url: str) -> None:
-    """Copy the product's rows to the baseline's database."""
+    """Create the baseline's tables, and copy the product's rows to them."""
     source = driver_connection(product_engine(product_url))
+    create_tables(product_engine(baseline_url))
     target = driver_connection(product_engine(baseline_url))
     with source.cursor() as reader, target, target.cursor() as writer:
         for table, query in _COPIED.items():

@@ -96,34 +96,50 @@ def register(connection: Connection) -> None:
 # instead of keyed hashes, which makes no difference for the measured statements.
 _LEADS = """
 insert into leads (
-    lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, user_email,
-    created_at, received_at
+    lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, known_by,
+    user_email, created_at, received_at
 )
 select
-    lead_id, lead_id::text, customer_id,
+    lead_id, 'lead-' || number, customer_id,
     (cast(:products as uuid[]))[1 + floor(product * 8)],
     (cast(:lead_types as text[]))[1 + floor(lead_type * 5)],
-    md5(customer_id::text || user_number)::uuid, true, 'user-' || user_number || '@example.com',
-    created_at, created_at
+    md5(customer_id::text || user_number)::uuid, true, 'email',
+    'user-' || user_number || '@example.com', created_at, created_at
 from (
     select
-        md5('lead ' || number)::uuid as lead_id,
-        (cast(:customers as uuid[]))[customer_number] as customer_id,
+        number, lead_id, (cast(:customers as uuid[]))[customer_number] as customer_id,
         floor(power(random(), 2) * case customer_number
             when 1 then 0.1 when 2 then 0.01 else 0.89 / 98
         end * cast(:leads as int) / 4)::int as user_number,
         random() as product, random() as lead_type,
         cast(:start as timestamptz) + random() * interval '27 days' as created_at
     from (
-        select number, case
-            when number % 100 < 10 then 1
-            when number % 100 = 10 then 2
-            else 3 + (number / 100 * 89 + number % 100) % 98
-        end as customer_number
-        from generate_series(0, cast(:leads as int) - 1) as number
+        select number, lead_id, customer_number
+        from unnest(cast(:lead_ids as uuid[]), cast(:customer_numbers as int[]))
+            with ordinality as lead (lead_id, customer_number, number)
     ) as numbered
 ) as made
 order by created_at
+"""
+_SMALL_CUSTOMERS = """
+insert into customers (customer_id, external_id, name, email)
+select customer_id, name, name, name || '@example.com'
+from unnest(cast(:ids as uuid[]), cast(:names as text[])) as customer (customer_id, name)
+"""
+_LEADS_OF_SMALL_CUSTOMERS = """
+insert into leads (
+    lead_id, external_id, customer_id, product_id, lead_type, user_key, has_user, created_at,
+    received_at
+)
+select
+    lead_id, 'lead-' || number, customer_id,
+    (cast(:products as uuid[]))[1 + number % 8], (cast(:lead_types as text[]))[1 + number % 5],
+    md5(customer_id::text || number / 4)::uuid, true,
+    cast(:start as timestamptz) + number * interval '1 day',
+    cast(:start as timestamptz) + number * interval '1 day'
+from unnest(
+    cast(:lead_ids as uuid[]), cast(:owners as uuid[]), cast(:numbers as int[])
+) as lead (lead_id, customer_id, number)
 """
 _ACTIONS = """
 insert into actions (
@@ -145,15 +161,31 @@ from (
 """
 
 
+def _customer_number(lead: int) -> int:
+    """Which customer a lead is of, from 1: the first has 10%, the second 1%, 98 share the rest."""
+    place = lead % 100
+    if place <= 10:
+        return 1 if place < 10 else 2
+    return 3 + (lead // 100 * 89 + place) % 98
+
+
 def store_month(connection: Connection, actions: int) -> None:
     """Store `actions` actions of April 2024 for all customers, five per lead.
 
     Drops the indexes first and builds them afterwards, which is faster.
     """
     register(connection)
+    leads = actions // ACTIONS_PER_LEAD
+    customers = [identifiers.customer_id(name) for name in CUSTOMERS]
+    numbers = [_customer_number(lead) for lead in range(1, leads + 1)]
     parameters: dict[str, Any] = {
-        "leads": actions // ACTIONS_PER_LEAD,
-        "customers": [str(identifiers.customer_id(name)) for name in CUSTOMERS],
+        "leads": leads,
+        "lead_ids": [
+            str(identifiers.lead_id(customers[number - 1], f"lead-{lead}"))
+            for lead, number in enumerate(numbers, 1)
+        ],
+        "customer_numbers": numbers,
+        "customers": [str(customer) for customer in customers],
         "products": [str(identifiers.product_id(name)) for name in PRODUCTS],
         "lead_types": list(LEAD_TYPES),
         "levels": list(LEVELS),
@@ -168,6 +200,39 @@ def store_month(connection: Connection, actions: int) -> None:
         for create in indexes:
             connection.exec_driver_sql(create)
         connection.exec_driver_sql(f"alter table {table} enable trigger user")
+    _fill_backlog(connection)
+
+
+def store_customers(connection: Connection, customers: int, actions: int) -> None:
+    """Store April 2024 of many small customers, each with `actions` actions, five per lead."""
+    register(connection)
+    names = [f"small-customer-{number}" for number in range(customers)]
+    ids = [identifiers.customer_id(name) for name in names]
+    leads = [(owner, number) for owner in ids for number in range(actions // ACTIONS_PER_LEAD)]
+    parameters: dict[str, Any] = {
+        "ids": [str(owner) for owner in ids],
+        "names": names,
+        "lead_ids": [str(identifiers.lead_id(owner, f"lead-{number}")) for owner, number in leads],
+        "owners": [str(owner) for owner, _ in leads],
+        "numbers": [number for _, number in leads],
+        "products": [str(identifiers.product_id(name)) for name in PRODUCTS],
+        "lead_types": list(LEAD_TYPES),
+        "levels": list(LEVELS),
+        "action_types": list(ACTION_TYPES),
+        "start": _START,
+    }
+    connection.execute(text(_SMALL_CUSTOMERS), parameters)
+    connection.execute(text(_LEADS_OF_SMALL_CUSTOMERS), parameters)
+    connection.execute(text(_ACTIONS), parameters)
+    _fill_backlog(connection)
+
+
+def _fill_backlog(connection: Connection) -> None:
+    """As storing the leads one batch after the other would (common/leads/sql/ingest_leads.sql)."""
+    connection.exec_driver_sql(
+        "insert into rating_backlog (customer_id, user_key, first_at, last_at) "
+        "select customer_id, user_key, min(timestamp), max(timestamp) from actions group by 1, 2"
+    )
 
 
 def _dropped_indexes(connection: Connection, table: str) -> list[str]:
