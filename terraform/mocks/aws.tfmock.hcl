@@ -62,3 +62,7 @@ mock_resource "aws_lambda_function" {
 mock_resource "aws_apigatewayv2_api" {
   defaults = { execution_arn = "arn:aws:execute-api:eu-central-1:123456789012:mock" }
 }
+
+mock_resource "aws_s3_bucket" {
+  defaults = { arn = "arn:aws:s3:::mock" }
+}

@@ -15,6 +15,16 @@ locals {
     MISSING_USER          = var.missing_user
     RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
   })
+
+  # Without it the service refuses exports (503). The reports function always does: it has no worker.
+  files_environment = var.exports ? { FILE_STORE_BUCKET = module.files.bucket } : {}
+
+  issuer_environment = {
+    REPORT_ISSUER            = var.issuer.name
+    REPORT_ISSUER_ADDRESS    = var.issuer.address
+    REPORT_ISSUER_TAX_ID     = var.issuer.tax_id
+    STATEMENT_NUMBER_PATTERN = var.issuer.number_pattern
+  }
 }
 
 module "network" {
@@ -35,6 +45,7 @@ module "database" {
   function_password      = var.function_password
   service_password       = var.service_password
   user_hash_key          = var.user_hash_key
+  google_key             = var.google_key
   multi_az               = false
   keep_on_destroy        = false
 }
@@ -43,6 +54,13 @@ module "queue" {
   source = "../../modules/queue"
 
   name = "${var.name}-leads"
+}
+
+module "files" {
+  source = "../../modules/file_store"
+
+  name            = "${var.name}-files"
+  keep_on_destroy = false
 }
 
 module "ingest" {
@@ -98,6 +116,20 @@ module "ingest_queue" {
   })
 }
 
+# Uses the same zip. Posts what the worker signed, from outside the VPC.
+module "webhooks" {
+  source = "../../modules/lambda"
+
+  name              = "${var.name}-webhooks"
+  description       = "Posts events to webhooks"
+  package_path      = var.ingest_package
+  handler           = "functions.webhooks.handler.handler"
+  runtime           = var.lambda_runtime
+  architecture      = var.architecture
+  trace             = var.trace
+  concurrency_limit = 16
+}
+
 module "cluster" {
   source = "../../modules/ecs_cluster"
 
@@ -132,16 +164,23 @@ module "reports_task" {
   architecture = var.architecture
   secret_arn   = module.database.secret_arns["service"]
 
-  trace_daemon_image = var.trace_daemon_image
+  trace_daemon_image   = var.trace_daemon_image
+  invoke_function_arns = [module.webhooks.function_arn]
+
+  # An export is written here, and then put into the bucket.
+  file_arns      = module.files.export_arns
+  scratch_folder = "/tmp"
 
   server = {
     health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
   }
 
-  environment = merge(local.database_environment, {
+  environment = merge(local.database_environment, local.issuer_environment, local.files_environment, {
     MISSING_USER          = var.missing_user
     RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
     CLOUDWATCH_METRICS    = "true"
+    WEBHOOK_FUNCTION      = module.webhooks.function_name
+    BACKGROUND_WORK       = "true"
   })
 
   secret_fields = {
@@ -199,9 +238,12 @@ module "reports_function" {
   security_group_ids = [module.network.security_group_ids["functions"]]
   secret_arns        = [module.database.secret_arns["service"]]
 
-  environment = merge(local.function_environment, {
+  invoke_function_arns = [module.webhooks.function_arn]
+
+  environment = merge(local.function_environment, local.issuer_environment, {
     DATABASE_SECRET_ARN = module.database.secret_arns["service"]
     CLOUDWATCH_METRICS  = "true"
+    WEBHOOK_FUNCTION    = module.webhooks.function_name
   })
 }
 
@@ -232,7 +274,7 @@ module "observability" {
 
   name                = var.name
   api_id              = module.api_gateway.api_id
-  function_names      = concat([module.ingest.function_name, module.ingest_queue.function_name], module.reports_function[*].function_name)
+  function_names      = concat([module.ingest.function_name, module.ingest_queue.function_name, module.webhooks.function_name], module.reports_function[*].function_name)
   queue_name          = "${var.name}-leads"
   database_identifier = module.database.identifier
 }

@@ -6,7 +6,8 @@ provider "aws" {
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_region_validation      = true
-  max_retries                 = 2 # an emulator that refuses a call refuses its repetition too
+  s3_use_path_style           = true # an emulator has no host name for each bucket
+  max_retries                 = 2    # an emulator that refuses a call refuses its repetition too
 
   default_tags {
     tags = { Project = "lead-billing-engine", Environment = "local" }
@@ -23,6 +24,7 @@ provider "aws" {
     iam                    = var.emulator_url
     lambda                 = var.emulator_url
     rds                    = var.emulator_url
+    s3                     = var.emulator_url
     scheduler              = var.emulator_url
     secretsmanager         = var.emulator_url
     sqs                    = var.emulator_url

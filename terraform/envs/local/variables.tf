@@ -92,6 +92,14 @@ variable "user_hash_key" {
   ephemeral   = true
 }
 
+variable "google_key" {
+  description = "Secret that webhooks of Google Ads send in place of an API key; empty: they need an API key."
+  type        = string
+  default     = ""
+  sensitive   = true
+  ephemeral   = true
+}
+
 variable "missing_user" {
   description = "Billing of leads without a user: per_customer (one user for all) or per_lead (one user each)."
   type        = string
@@ -134,6 +142,29 @@ variable "close_grace_days" {
 
 variable "autoscaling" {
   description = "Whether the emulator has Application Auto Scaling (MiniStack lacks it)."
+  type        = bool
+  default     = false
+}
+
+variable "issuer" {
+  description = "Who bills. With an address and a number pattern, such as {year}-{number:5}, statements are titled Invoice."
+
+  type = object({
+    name           = optional(string, "Lead Billing Engine")
+    address        = optional(string, "")
+    tax_id         = optional(string, "")
+    number_pattern = optional(string, "")
+  })
+  default = {}
+
+  validation {
+    condition     = var.issuer.number_pattern == "" || can(regex("\\{number(:[0-9]+)?\\}", var.issuer.number_pattern))
+    error_message = "issuer.number_pattern must hold {number}: two statements must not share a number."
+  }
+}
+
+variable "exports" {
+  description = "Whether the service makes exports: its containers reach the emulator's S3 in LocalStack, and do not in MiniStack."
   type        = bool
   default     = false
 }

@@ -84,6 +84,7 @@ locals {
       username      = "lead_billing_function"
       password      = var.function_password
       user_hash_key = var.user_hash_key
+      google_key    = var.google_key
     }
     service = {
       username      = "lead_billing_service"

@@ -14,7 +14,7 @@ output "database_name" {
 }
 
 output "secret_arns" {
-  description = "Secret of each part: migrations (username, password, function_password, service_password), function and service (username, password, user_hash_key)."
+  description = "Secret of each part: migrations (username, password, function_password, service_password), function and service (username, password, user_hash_key), and google_key of the function."
   value       = { for part, secret in aws_secretsmanager_secret.this : part => secret.arn }
 }
 

@@ -106,6 +106,19 @@ variable "user_hash_key" {
   }
 }
 
+variable "google_key" {
+  description = "Secret that webhooks of Google Ads send in place of an API key; empty: they need an API key. Terraform does not store it in the state."
+  type        = string
+  default     = ""
+  sensitive   = true
+  ephemeral   = true
+
+  validation {
+    condition     = var.google_key == "" || length(var.google_key) >= 16
+    error_message = "google_key must be empty or have 16 or more characters."
+  }
+}
+
 variable "password_version" {
   description = "Increase it after a change of passwords, so that Terraform writes them; then run the migrations, which set them."
   type        = number

@@ -5,6 +5,7 @@ resource "aws_lb" "this" {
   subnets                    = var.subnet_ids
   security_groups            = var.load_balancer_security_group_ids
   drop_invalid_header_fields = true
+  idle_timeout               = 60 # the service keeps idle connections for 75 seconds
   enable_deletion_protection = var.keep_on_destroy
 }
 
@@ -111,6 +112,21 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
   alarm_description   = "The service answered 5xx. Runbook: docs/runbooks/service-5xx.md"
   namespace           = "AWS/ApplicationELB"
   metric_name         = "HTTPCode_Target_5XX_Count"
+  dimensions          = { LoadBalancer = aws_lb.this.arn_suffix }
+  statistic           = "Sum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 60
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+}
+
+resource "aws_cloudwatch_metric_alarm" "load_balancer_errors" {
+  alarm_name          = "${var.name}-load-balancer-5xx"
+  alarm_description   = "The load balancer itself answered 5xx, so the service's log shows nothing. Runbook: docs/runbooks/load-balancer-5xx.md"
+  namespace           = "AWS/ApplicationELB"
+  metric_name         = "HTTPCode_ELB_5XX_Count"
   dimensions          = { LoadBalancer = aws_lb.this.arn_suffix }
   statistic           = "Sum"
   comparison_operator = "GreaterThanThreshold"

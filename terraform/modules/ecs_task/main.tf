@@ -88,7 +88,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# The permissions of the application: none, except to send traces if it does.
+# The permissions of the application: none, except to send traces, call functions and keep files if it does.
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
   assume_role_policy = local.assume_role_policy
@@ -112,6 +112,40 @@ resource "aws_iam_role_policy" "traces" {
   })
 }
 
+resource "aws_iam_role_policy" "functions" {
+  for_each = toset(length(var.invoke_function_arns) == 0 ? [] : ["call-functions"])
+
+  name = each.key
+  role = aws_iam_role.task.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "InvokeFunctions"
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunction"]
+      Resource = var.invoke_function_arns
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "files" {
+  for_each = toset(length(var.file_arns) == 0 ? [] : ["keep-files"])
+
+  name = each.key
+  role = aws_iam_role.task.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "KeepFiles"
+      Effect   = "Allow"
+      Action   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+      Resource = var.file_arns
+    }]
+  })
+}
+
 resource "aws_ecs_task_definition" "this" {
   family                   = var.name
   requires_compatibilities = ["FARGATE"]
@@ -124,6 +158,14 @@ resource "aws_ecs_task_definition" "this" {
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = upper(var.architecture)
+  }
+
+  dynamic "volume" {
+    for_each = toset(var.scratch_folder == null ? [] : ["scratch"])
+
+    content {
+      name = volume.key
+    }
   }
 
   container_definitions = jsonencode(concat([merge({
@@ -141,6 +183,9 @@ resource "aws_ecs_task_definition" "this" {
     logConfiguration = local.log_configuration
     },
     var.command == null ? {} : { command = var.command },
+    var.scratch_folder == null ? {} : {
+      mountPoints = [{ sourceVolume = "scratch", containerPath = var.scratch_folder, readOnly = false }]
+    },
     var.server == null ? {} : {
       healthCheck = {
         command     = var.server.health_command

@@ -65,6 +65,29 @@ variable "secret_fields" {
   default     = {}
 }
 
+variable "invoke_function_arns" {
+  description = "Functions that the container may call."
+  type        = list(string)
+  default     = []
+}
+
+variable "file_arns" {
+  description = "Objects of S3 that the container may put, get and delete, such as arn:aws:s3:::files/exports/*."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.file_arns : can(regex("^arn:[^*]+/[^*]+/\\*$", arn))])
+    error_message = "file_arns must name a bucket and a folder in it."
+  }
+}
+
+variable "scratch_folder" {
+  description = "Folder in which the container may write while it runs, such as /tmp; null: none."
+  type        = string
+  default     = null
+}
+
 variable "cpu_units" {
   description = "Share of the processor; 1024 units are one vCPU."
   type        = number

@@ -22,6 +22,13 @@ locals {
     Resource = ["*"]
   }] : []
 
+  invoke_statements = length(var.invoke_function_arns) == 0 ? [] : [{
+    Sid      = "InvokeFunctions"
+    Effect   = "Allow"
+    Action   = ["lambda:InvokeFunction"]
+    Resource = var.invoke_function_arns
+  }]
+
   consumer_statements = var.source_queue == null ? [] : [{
     Sid      = "ReceiveMessages"
     Effect   = "Allow"
@@ -37,6 +44,29 @@ locals {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
   ]
+
+  # A function without subnets runs outside the VPC and cannot reach it.
+  join_statements = length(var.subnet_ids) == 0 ? [] : [{
+    # Lambda creates the network interfaces itself. Their names are not known before, so it
+    # needs these actions on every resource.
+    Sid      = "JoinVpc"
+    Effect   = "Allow"
+    Action   = local.network_actions
+    Resource = ["*"]
+  }]
+
+  code_statements = length(var.subnet_ids) == 0 ? [] : [{
+    # Only Lambda itself may use these actions, not the code of the function.
+    Sid      = "DenyNetworkToCode"
+    Effect   = "Deny"
+    Action   = local.network_actions
+    Resource = ["*"]
+    Condition = {
+      ArnEquals = {
+        "lambda:SourceFunctionArn" = "arn:aws:lambda:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:function:${var.name}"
+      }
+    }
+  }]
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -71,30 +101,13 @@ resource "aws_iam_role_policy" "this" {
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = ["${aws_cloudwatch_log_group.this.arn}:*"]
         },
-        {
-          # Lambda creates the network interfaces itself. Their names are not known before, so it
-          # needs these actions on every resource.
-          Sid      = "JoinVpc"
-          Effect   = "Allow"
-          Action   = local.network_actions
-          Resource = ["*"]
-        },
-        {
-          # Only Lambda itself may use these actions, not the code of the function.
-          Sid      = "DenyNetworkToCode"
-          Effect   = "Deny"
-          Action   = local.network_actions
-          Resource = ["*"]
-          Condition = {
-            ArnEquals = {
-              "lambda:SourceFunctionArn" = "arn:aws:lambda:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:function:${var.name}"
-            }
-          }
-        },
       ],
+      local.join_statements,
+      local.code_statements,
       local.secret_statements,
       local.queue_statements,
       local.consumer_statements,
+      local.invoke_statements,
       local.trace_statements,
     )
   })
@@ -119,9 +132,12 @@ resource "aws_lambda_function" "this" {
   memory_size                    = var.memory_mebibytes
   reserved_concurrent_executions = var.concurrency_limit
 
-  vpc_config {
-    subnet_ids         = var.subnet_ids
-    security_group_ids = var.security_group_ids
+  dynamic "vpc_config" {
+    for_each = length(var.subnet_ids) == 0 ? [] : ["vpc"]
+    content {
+      subnet_ids         = var.subnet_ids
+      security_group_ids = var.security_group_ids
+    }
   }
 
   dynamic "tracing_config" {

@@ -57,13 +57,15 @@ variable "environment" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of the function."
+  description = "Private subnets of the function; empty: outside the VPC, with a way to the internet and none to the VPC."
   type        = list(string)
+  default     = []
 }
 
 variable "security_group_ids" {
-  description = "Security groups of the function."
+  description = "Security groups of the function; empty outside the VPC."
   type        = list(string)
+  default     = []
 }
 
 variable "secret_arns" {
@@ -74,6 +76,12 @@ variable "secret_arns" {
 
 variable "send_queue_arns" {
   description = "Queues to which the function may send."
+  type        = list(string)
+  default     = []
+}
+
+variable "invoke_function_arns" {
+  description = "Functions that the function may call."
   type        = list(string)
   default     = []
 }

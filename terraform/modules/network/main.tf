@@ -141,7 +141,7 @@ resource "aws_vpc_endpoint" "interface" {
   tags = { Name = "${var.name}-${each.key}" }
 }
 
-# ECR keeps the layers of images in S3.
+# ECR keeps the layers of images in S3, and the service its files.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
   service_name      = "com.amazonaws.${data.aws_region.current.id}.s3"

@@ -44,5 +44,5 @@ variable "reports_port" {
 variable "interface_endpoints" {
   description = "AWS services that private subnets reach inside the VPC."
   type        = set(string)
-  default     = ["ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs"]
+  default     = ["ecr.api", "ecr.dkr", "lambda", "logs", "secretsmanager", "sqs"]
 }

@@ -138,7 +138,7 @@ resource "aws_cloudwatch_dashboard" "this" {
           title = "Leads by result"
           stat  = "Sum"
           metrics = [
-            for metric in ["LeadsCreated", "LeadsUpdated", "LeadsUnchanged", "LeadsQuarantined", "LeadsConflict", "LeadsInvalid", "LeadsQueued"] :
+            for metric in ["LeadsCreated", "LeadsUpdated", "LeadsUnchanged", "LeadsVoided", "LeadsQuarantined", "LeadsConflict", "LeadsInvalid", "LeadsQueued"] :
             ["LeadBilling", metric, "service", local.ingest.service]
           ]
         },

@@ -62,9 +62,9 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_actions       = var.alarm_topic_arns
 }
 
-resource "aws_cloudwatch_metric_alarm" "put_back" {
-  alarm_name          = "${var.name}-put-back"
-  alarm_description   = "The queue worker requeues leads because the database is still away. Runbook: docs/runbooks/queue-put-back.md"
+resource "aws_cloudwatch_metric_alarm" "requeued" {
+  alarm_name          = "${var.name}-requeued"
+  alarm_description   = "The queue worker requeues leads because the database is still away. Runbook: docs/runbooks/queue-requeued.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesDelayed"
   dimensions          = { QueueName = aws_sqs_queue.this.name }

@@ -10,6 +10,7 @@ variables {
   function_password  = "the-functions-password"
   service_password   = "the-services-password"
   user_hash_key      = "0123456789abcdef0123456789abcdef"
+  google_key         = "a-key-of-google-ads"
 }
 
 run "is_private_encrypted_and_backed_up" {
@@ -104,6 +105,16 @@ run "refuses_a_short_user_hash_key" {
   }
 
   expect_failures = [var.user_hash_key]
+}
+
+run "refuses_a_short_google_key" {
+  command = plan
+
+  variables {
+    google_key = "short"
+  }
+
+  expect_failures = [var.google_key]
 }
 
 run "logs_no_failed_statement" {

@@ -26,6 +26,16 @@ run "is_internal_and_replaces_failed_tasks" {
   }
 
   assert {
+    condition     = aws_lb.this.idle_timeout < 75
+    error_message = "The load balancer must close an idle connection before the service does (75 s)."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.load_balancer_errors.metric_name == "HTTPCode_ELB_5XX_Count"
+    error_message = "Errors of the load balancer's own must raise an alarm."
+  }
+
+  assert {
     condition     = aws_ecs_service.this.deployment_circuit_breaker[0].rollback && aws_ecs_service.this.deployment_minimum_healthy_percent == 100
     error_message = "ECS must roll back a failed deployment."
   }

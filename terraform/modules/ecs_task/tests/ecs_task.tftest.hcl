@@ -135,3 +135,57 @@ run "runs_the_given_trace_daemon" {
     error_message = "The task role must allow only to send traces."
   }
 }
+
+run "calls_only_the_given_functions" {
+  variables {
+    invoke_function_arns = ["arn:aws:lambda:eu-central-1:123456789012:function:webhooks"]
+  }
+
+  assert {
+    condition = tolist(one([
+      for s in jsondecode(aws_iam_role_policy.functions["call-functions"].policy).Statement : s.Resource
+    ])) == tolist(var.invoke_function_arns)
+    error_message = "The container can call other functions."
+  }
+}
+
+run "writes_nowhere_and_keeps_no_files_unless_it_is_told" {
+  assert {
+    condition     = length(aws_iam_role_policy.files) == 0 && length(aws_ecs_task_definition.this.volume) == 0
+    error_message = "A container must not write anywhere by default."
+  }
+}
+
+run "keeps_only_the_given_files_and_writes_in_the_given_folder" {
+  variables {
+    file_arns      = ["arn:aws:s3:::files/exports/*"]
+    scratch_folder = "/tmp"
+  }
+
+  assert {
+    condition     = tolist(jsondecode(aws_iam_role_policy.files["keep-files"].policy).Statement[0].Resource) == tolist(var.file_arns)
+    error_message = "The container can reach other files."
+  }
+
+  assert {
+    condition = toset(jsondecode(aws_iam_role_policy.files["keep-files"].policy).Statement[0].Action) == toset([
+      "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject",
+    ])
+    error_message = "The container can do more with files than put, get and delete them."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].mountPoints[0].containerPath == "/tmp" && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem
+    error_message = "Only the scratch folder may be writable."
+  }
+}
+
+run "refuses_the_files_of_a_whole_bucket" {
+  command = plan
+
+  variables {
+    file_arns = ["arn:aws:s3:::files/*"]
+  }
+
+  expect_failures = [var.file_arns]
+}

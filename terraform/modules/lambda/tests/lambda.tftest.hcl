@@ -182,3 +182,36 @@ run "refuses_an_old_python" {
 
   expect_failures = [var.runtime]
 }
+
+run "calls_only_the_given_functions" {
+  variables {
+    invoke_function_arns = ["arn:aws:lambda:eu-central-1:123456789012:function:webhooks"]
+  }
+
+  assert {
+    condition = tolist(one([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "InvokeFunctions"
+    ])) == tolist(var.invoke_function_arns)
+    error_message = "The role can call other functions."
+  }
+}
+
+run "has_no_rights_but_its_log_outside_the_vpc" {
+  variables {
+    subnet_ids         = []
+    security_group_ids = []
+    secret_arns        = []
+  }
+
+  assert {
+    condition     = length(aws_lambda_function.this.vpc_config) == 0
+    error_message = "The function must run outside the VPC."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action
+    ])) == toset(["logs:CreateLogStream", "logs:PutLogEvents"])
+    error_message = "The role allows more than to write its log."
+  }
+}

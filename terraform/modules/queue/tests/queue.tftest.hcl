@@ -37,7 +37,7 @@ run "first_dead_letter_raises_an_alarm" {
 
 run "requeued_leads_raise_an_alarm" {
   assert {
-    condition     = aws_cloudwatch_metric_alarm.put_back.threshold == 0 && aws_cloudwatch_metric_alarm.put_back.dimensions["QueueName"] == "test"
+    condition     = aws_cloudwatch_metric_alarm.requeued.threshold == 0 && aws_cloudwatch_metric_alarm.requeued.dimensions["QueueName"] == "test"
     error_message = "An alarm on the age does not see requeued leads: each is a new message."
   }
 }
