@@ -14,13 +14,13 @@ import httpx
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from benchmarks.servers import MemoryWatch, databases, product_server
-from common.leads.parsing import MAX_BODY_BYTES
+from benchmarks.servers import databases, product_server, watched_memory
+from common.json_reader import MAX_BODY_BYTES
 from fuzz.bodies import Large, content_types, large_bodies, small_bodies
 from fuzz.description import MAX_ANSWER_SECONDS, fuzz_description
 from tests.support.api import action, check_shape, lead, register
 
-_STATUSES = {200, 201, 202, 207, 400, 409, 413, 422}
+_STATUSES = {200, 201, 202, 207, 400, 403, 409, 413, 415, 422}
 _MAX_MEMORY = 512 * 1024 * 1024  # the function's default memory
 _BODIES_PER_ROUND = 100
 
@@ -90,8 +90,8 @@ def main() -> None:
     half = max(1, args.seconds // 2)
     with (
         databases() as available,
-        product_server(available.migrated("fuzzed")) as server,
-        MemoryWatch(server) as memory,
+        product_server(available.migrated("fuzzed"), workers=1) as server,
+        watched_memory(server) as memory,
         httpx.Client(
             base_url=f"http://{server.host}:{server.port}", timeout=60, trust_env=False
         ) as client,

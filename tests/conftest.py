@@ -16,23 +16,28 @@ import pytest
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 
 from common.access.authentication import authenticator
-from common.database.engine import get_engine
-from common.database.grants import FUNCTION, SERVICE
+from common.database.engine import forget_engines
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
-from scripts.local_server import address_of, listen_on, load_gateway, serve_in_thread
+from scripts.local_server import address_of, listen_on, load_gateway
 from scripts.migrate import upgrade_schema
 from tests.support.clients import client_of
+from tests.support.compiled_once import share_compiled_statements
 from tests.support.processes import is_running
+from tests.support.serving import serve_in_thread
 
 # Their assertions say what differs, as those of tests do.
-pytest.register_assert_rewrite("tests.support.api", "tests.support.tampering", "tests.spec.billing")
+_WITH_ASSERTIONS = ("api", "closing", "disputes", "pages", "rate_cards", "tampering", "worlds")
+pytest.register_assert_rewrite(
+    "tests.spec.billing", *(f"tests.support.{name}" for name in _WITH_ASSERTIONS)
+)
 
 # Before anything of ours is imported: settings are read once, Powertools reads them at import.
 for name in [name for name in os.environ if name.startswith(("DATABASE_", "PG"))]:
     del os.environ[name]
 os.environ.update(
     OPEN_ACCESS="true",
+    CATCH_UP_SECONDS="0",  # a test catches up when it says so
     USER_HASH_KEY="tests-only-key-of-at-least-32-characters",
     POWERTOOLS_SERVICE_NAME="lead-billing-ingest",
     POWERTOOLS_METRICS_NAMESPACE="LeadBilling",
@@ -46,10 +51,19 @@ os.environ.update(
 )
 
 
+share_compiled_statements()
+
 # Where files are held in memory: a test's database is 330 files, made and removed again, which
 # took most of the tests' system time on a disk.
 _MEMORY = Path("/dev/shm")  # noqa: S108
 _ENOUGH_MEMORY_BYTES = 4 * 1024**3
+
+
+def pytest_unconfigure() -> None:
+    """Close the socket that the X-Ray SDK opened, or Python warns of it."""
+    from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415 (loaded by then, where it is)
+
+    xray_recorder.emitter._socket.close()
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +83,26 @@ def server(server_dir: Path) -> Iterator[Engine]:
     """The superuser's engine of this test process's PostgreSQL; every statement is on its own."""
     with EmbeddedPostgres(server_dir, durable=False) as url:
         engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        _make_ready(engine)
         yield engine
         engine.dispose()
+
+
+def _make_ready(server: Engine) -> None:
+    """Make passwords quick to check, as thousands of connections are made, and end what hangs.
+
+    The limit of a statement is shorter than that of a test, whose signal does not reach a driver
+    that waits for a lock.
+    """
+    with server.connect() as connection:
+        connection.exec_driver_sql("alter system set scram_iterations = 1")
+        connection.exec_driver_sql("alter system set statement_timeout = '240s'")
+        connection.exec_driver_sql("select pg_reload_conf()")
+    server.dispose()  # a session of later than the reload
+    with server.connect() as connection:
+        assert connection.exec_driver_sql("show scram_iterations").scalar() == "1"
+        connection.exec_driver_sql(f"alter role postgres password '{server.url.password}'")
+    server.dispose()
 
 
 def _roomy_memory() -> Path | None:
@@ -91,27 +123,33 @@ def template(server: Engine) -> str:
     return name
 
 
+# Databases that nothing uses any more. To drop one at once waits a tenth of a second for the
+# sessions that are just ending, so the next copies do it.
+_to_drop: list[str] = []
+
+
 @contextmanager
-def _copy_of(template: str, server: Engine) -> Iterator[str]:
+def copy_of(template: str, server: Engine) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     with server.connect() as connection:
+        while len(_to_drop) > 1:
+            connection.exec_driver_sql(f"drop database {_to_drop.pop(0)} with (force)")
         connection.exec_driver_sql(f"create database {name} template {template} strategy file_copy")
     yield server.url.set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"drop database {name} with (force)")
+    _to_drop.append(name)
 
 
 @pytest.fixture
 def database_url(server: Engine, template: str) -> Iterator[str]:
     """A fresh migrated database for a test that commits; dropped after it."""
-    with _copy_of(template, server) as url:
+    with copy_of(template, server) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(server: Engine) -> Iterator[str]:
     """A fresh database without a schema, for tests of the migrations."""
-    with _copy_of("template1", server) as url:
+    with copy_of("template1", server) as url:
         yield url
 
 
@@ -125,7 +163,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def _unchanged_database(server: Engine, template: str) -> Iterator[Engine]:
-    with _copy_of(template, server) as url:
+    with copy_of(template, server) as url:
         engine = create_engine(url)
         yield engine
         engine.dispose()
@@ -146,19 +184,26 @@ def gateway_address() -> Iterator[str]:
         yield address_of(listener)
 
 
+@contextmanager
+def led_to(database_url: str, patched: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has this process's settings and engine lead to a database."""
+
+    def forget() -> None:
+        forget_engines()
+        settings.cache_clear()
+        authenticator.cache_clear()
+
+    patched.setenv("DATABASE_URL", database_url)
+    forget()
+    yield
+    forget()
+
+
 @pytest.fixture
 def configured_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A fresh database that this process's settings and engine lead to during the test."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    settings.cache_clear()
-    authenticator.cache_clear()
-    get_engine.cache_clear()
-    yield database_url
-    for engine in (get_engine(), get_engine(FUNCTION), get_engine(SERVICE)):
-        engine.dispose()
-    settings.cache_clear()
-    authenticator.cache_clear()
-    get_engine.cache_clear()
+    with led_to(database_url, monkeypatch):
+        yield database_url
 
 
 @pytest.fixture

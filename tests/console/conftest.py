@@ -56,9 +56,9 @@ class Console:
             "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
         )
         return [
-            f"{each['id']}: {each['nodes'][0]['html'][:200]} {each['nodes'][0]['failureSummary']}"
-            for each in found["violations"]
-            if each["impact"] in _SERIOUS
+            f"{rule['id']}: {rule['nodes'][0]['html'][:200]} {rule['nodes'][0]['failureSummary']}"
+            for rule in found["violations"]
+            if rule["impact"] in _SERIOUS
         ]
 
 

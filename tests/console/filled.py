@@ -37,6 +37,8 @@ PAGES: Sequence[Page] = (
     Page("report", "/billing/reports/customer-123/2024-04.html", "Acme Corporation"),
     Page("leads", "/console/leads", "Leads"),
     Page("lead", "/console/lead?id=uuid-3", "Lead uuid-3"),
+    Page("imports", "/console/imports", "Import"),
+    Page("exports", "/console/exports", "Exports"),
     Page("quarantine", "/console/quarantine", "Quarantine"),
     Page("customers", "/console/customers", "Customers"),
     Page("customer", "/console/customer?id=customer-123", "Acme Corporation"),
@@ -113,11 +115,11 @@ def fill(client: httpx.Client, leads: int = 600) -> None:
     }
     client.post("/billing/disputes", json=dispute).raise_for_status()
     client.post("/rate-cards", json=OWN_CARD | {"valid_from": _next_month()}).raise_for_status()
-    for name, role, whose in (
+    for name, role, owner in (
         ("Partner feed", "ingest", None),
         ("Bob of Acme", "viewer", "customer-123"),
     ):
-        key = {"name": name, "role": role, "customer_id": whose}
+        key = {"name": name, "role": role, "customer_id": owner}
         client.post("/keys", json=key).raise_for_status()
     late = lead(
         "late-1",

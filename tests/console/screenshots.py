@@ -27,7 +27,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         listen_on("127.0.0.1", 0) as listener,
-        local_api(listener, Path(folder), lambda _: None),
+        local_api(listener, Path(folder), lambda _: None, is_open=True),
         sync_playwright() as playwright,
     ):
         address = address_of(listener)

@@ -34,8 +34,8 @@ def _pdf(client: httpx.Client, entry: Wire) -> bytes:
 
 def _take(pdf: bytes, folder: Path, name: str, *, page: int) -> None:
     if page < 0:
-        told = subprocess.run(["pdfinfo", "-"], input=pdf, check=True, capture_output=True)
-        words = told.stdout.decode().split()
+        info = subprocess.run(["pdfinfo", "-"], input=pdf, check=True, capture_output=True)
+        words = info.stdout.decode().split()
         page += 1 + int(words[words.index("Pages:") + 1])
     subprocess.run(
         ["pdftoppm", "-png", "-r", "90", "-f", str(page), "-singlefile", "-", folder / name],

@@ -8,6 +8,7 @@ import pytest
 from tests.console.browser import come_to
 from tests.console.conftest import Console
 from tests.console.filled import PAGES, Page, fill
+from tests.support.api import action, lead, post, register
 
 PHONE = {"width": 320, "height": 640}
 DESK = {"width": 1280, "height": 800}
@@ -45,6 +46,32 @@ def test_page_has_no_serious_violation_in_either_theme_nor_on_a_phone(
             assert shown.evaluate(_TOO_NARROW) == [], (theme, size)
 
 
+def test_very_large_sums_fit_where_they_stand(console: Console) -> None:
+    register(console.api)
+    amount = "1000000.00"
+    rates = [{"engagement_level": level, "amount": amount} for level in ("High", "Medium", "Low")]
+    card = {
+        "name": "Dear",
+        "customer_id": "acme",
+        "valid_from": "2024-04",
+        "rates": rates,
+        "cap": {"amount": amount, "scope": "user"},
+    }
+    console.api.post("/rate-cards", json=card).raise_for_status()
+    leads = [lead(f"lead-{number}", action(), action("Call")) for number in range(360)]
+    post(console.api, leads).raise_for_status()
+
+    for path in ("/?month=2024-04", "/console/reports", "/billing/reports/acme/2024-04.html"):
+        for size in (DESK, PHONE):
+            console.page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            page = console.visit(path)
+
+            shown = page.locator("main").inner_text()
+            assert "360,000,000.00" in shown
+            assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+            assert page.evaluate(_TOO_NARROW) == [], (path, size)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_page_can_be_walked_with_the_keyboard(filled: Console, page: Page) -> None:
     shown = filled.page
@@ -54,12 +81,12 @@ def test_page_can_be_walked_with_the_keyboard(filled: Console, page: Page) -> No
     assert shown.evaluate("document.activeElement.className") == "skip"
     shown.keyboard.press("Enter")
     assert shown.evaluate("document.activeElement.id") == "main"
-    wanted = shown.evaluate(
+    styles = shown.evaluate(
         "[...document.querySelectorAll('main :is(a[href], button, input, select, summary)')]"
         ".filter(each => each.checkVisibility()).length"
     )
     reached = set()
-    for _ in range(wanted * 2 + 20):
+    for _ in range(styles * 2 + 20):
         shown.keyboard.press("Tab")
         place = shown.evaluate(
             "(() => { const it = document.activeElement; "
@@ -68,9 +95,9 @@ def test_page_can_be_walked_with_the_keyboard(filled: Console, page: Page) -> No
         )
         if place >= 0:
             reached.add(place)
-        if len(reached) == wanted:
+        if len(reached) == styles:
             break
-    assert len(reached) == wanted
+    assert len(reached) == styles
 
 
 def test_theme_can_be_chosen_and_is_kept(console: Console) -> None:

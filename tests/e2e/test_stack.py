@@ -18,7 +18,7 @@ from tests.e2e.conftest import Ran, step
 ADD_PODCAST = """
 from common.database.engine import get_engine
 with get_engine().begin() as connection:
-    connection.exec_driver_sql("insert into lead_types values ('Podcast')")
+    connection.exec_driver_sql("insert into lead_types values ('Podcast', 'podcast')")
 """
 
 WHO_IS_SIGNED_IN = """
@@ -101,7 +101,7 @@ def test_post_ran_in_the_function_and_get_in_the_container(stack: Stack) -> None
     container = [line for _, line in aws.log_lines(stack, groups["reports"])]
 
     answered = [json.loads(line) for line in container if '"message":"answered"' in line]
-    routes = {(each["method"], each["route"]) for each in answered}
+    routes = {(record["method"], record["route"]) for record in answered}
     assert "START RequestId" in function
     assert ("GET", "/billing/reports/{customer_id:id}/{period}") in routes
     assert ("POST", "/leads") not in routes
@@ -147,9 +147,9 @@ def secrets_read_by(stack: Stack, role: str, policy: str) -> list[str]:
     statements = json.loads(said)["PolicyDocument"]["Statement"]
     arns = [
         arn
-        for each in statements
-        if each["Action"] == ["secretsmanager:GetSecretValue"]
-        for arn in each["Resource"]
+        for statement in statements
+        if statement["Action"] == ["secretsmanager:GetSecretValue"]
+        for arn in statement["Resource"]
     ]
     return [arn.rsplit("/", 1)[-1].rsplit("-", 1)[0] for arn in arns]
 
@@ -265,7 +265,7 @@ def test_lead_posted_while_the_database_is_away_is_stored_once_when_it_is_back(
 
     assert (single.status, single.json()["results"][0]["status"]) == (202, "queued")
     assert batch.status == 202
-    assert [each["status"] for each in batch.json()["results"]] == ["queued", "invalid"]
+    assert [result["status"] for result in batch.json()["results"]] == ["queued", "invalid"]
     aws.wait_for(
         "The queued lead",
         150,

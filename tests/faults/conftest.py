@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.database.engine import get_engine
+from common.database.engine import forget_engines
 from common.settings import settings
 from tests.faults.document import COUNTS
 from tests.faults.world import HASH_KEY, Postgres
@@ -34,10 +34,8 @@ def pointed_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None
     monkeypatch.setenv("USER_HASH_KEY", HASH_KEY)
 
     def forget() -> None:
-        if get_engine.cache_info().currsize:
-            get_engine().dispose()
+        forget_engines()
         settings.cache_clear()
-        get_engine.cache_clear()
 
     def point(url: str) -> None:
         forget()

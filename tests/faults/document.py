@@ -4,19 +4,17 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from scripts.doc_sections import replace_section
 from tests.support.api import PROJECT
 
 COUNTS = PROJECT / ".data" / "faults.json"
 PAGE = PROJECT / "docs" / "reliability.md"
-_BEGIN, _END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
 
 
 def main() -> None:
     rows = json.loads(COUNTS.read_text(encoding="utf-8"))
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    text = "".join(f"{line}\n" for line in _lines(rows))
-    PAGE.write_text(f"{before}{_BEGIN}{text}{_END}{after}", encoding="utf-8")
+    page = replace_section(PAGE, "faults", "\n".join(_lines(rows)))
+    PAGE.write_text(page, encoding="utf-8")
 
 
 def _lines(rows: list[dict[str, Any]]) -> Iterator[str]:

@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import OperationalError
@@ -40,9 +42,9 @@ from tests.faults.senders import (
     sixteen_senders,
 )
 from tests.faults.world import FunctionPool, Postgres, Server, running
-from tests.integration.ingest.test_function import event
 from tests.support import oracle
-from tests.support.api import action, lead
+from tests.support.api import JSON, action, lead
+from tests.support.function import event
 from tests.support.waiting_leads import a_queue, invoke
 
 APRIL = Period.parse("2024-04")
@@ -161,7 +163,7 @@ def prepared(
     engine = create_engine(postgres.direct(made.name), poolclass=NullPool)
     with engine.begin() as connection:
         for name in CUSTOMERS:
-            register_customer(Session(connection), name, name, f"{name}@partner.test", None)
+            register_customer(Session(connection), name, name, f"{name}@partner.test")
         register_product(Session(connection), "abc", "abc", None)
     return made
 
@@ -283,11 +285,51 @@ def test_failover_to_another_server(case: Case, server: Server) -> None:
     case.settle("failover: the server read-only, then another address", rounds)
 
 
+# --- a database that says nothing
+
+
+def test_frozen_postgresql(case: Case, server: Server) -> None:
+    """Nobody waits long, and after the first ones nobody waits at all."""
+    waited: dict[str, list[float]] = {"ready": [], "read": [], "post": []}
+    body = json.dumps(lead("frozen", action(), customer_id="gamma"))  # nobody's, so quarantined
+
+    def ask(what: str, client: httpx.Client) -> int:
+        began = time.monotonic()
+        if what == "post":
+            answer = client.post("/leads", content=body, headers=JSON)
+        else:
+            answer = client.get({"ready": "/health/ready", "read": "/customers"}[what])
+        waited[what].append(time.monotonic() - began)
+        return answer.status_code
+
+    with case.sending(server), server.client() as client, ThreadPoolExecutor(3) as pool:
+
+        def ask_thrice(what: str) -> set[int]:
+            return {ask(what, client) for _ in range(3)}
+
+        assert ask_thrice("ready") | ask_thrice("read") == {200}
+        for times in waited.values():
+            times.clear()
+        with case.postgres.frozen():
+            frozen_until = time.monotonic() + 30
+            answers = list(pool.map(ask_thrice, waited))
+            time.sleep(max(0, frozen_until - time.monotonic()))
+        time.sleep(4)
+
+    assert answers == [{503}, {503}, {503}]
+    assert max(waited["ready"]) < 2
+    assert max(waited["read"]) < 20
+    assert max(waited["post"]) < 25
+    assert min(waited["read"]) < 0.5
+    assert case.tally.refused["503"] > 0
+    case.settle("PostgreSQL frozen for 30 seconds (`kill -STOP`)", 1)
+
+
 # --- a database that cannot
 
 
 def test_no_connection_left(case: Case, server: Server) -> None:
-    held: list[Connection] = []
+    taken: list[Connection] = []
     with case.sending(server):
         time.sleep(1)
         end = time.monotonic() + 20
@@ -295,15 +337,15 @@ def test_no_connection_left(case: Case, server: Server) -> None:
             case.postgres.relay.cut()
             for _ in range(150):  # what is given back is taken at once
                 try:
-                    held.append(case.connect())
+                    taken.append(case.connect())
                 except OperationalError:
                     time.sleep(0.01)
-        for connection in held:
+        for connection in taken:
             connection.close()
         time.sleep(1)
 
     assert case.tally.refused["503"] > 0
-    case.settle("every connection of the database taken", len(held))
+    case.settle("every connection of the database taken", len(taken))
 
 
 def test_database_too_slow(case: Case, server: Server) -> None:
@@ -396,7 +438,7 @@ def test_clock_of_the_server_is_wrong(case: Case, tmp_path: Path, hours: int) ->
 def test_when_it_arrived_decides_nothing(case: Case, server: Server) -> None:
     with case.sending(server):
         time.sleep(2)
-    for table in ("leads", "actions"):  # as a database with a jumping clock would have stored it
+    for table in ("leads", "actions"):  # no clock moves: rows are edited
         for statement in (
             f"alter table {table} disable trigger user",
             f"update {table} set received_at = received_at + (random() - 0.5) * interval '2 years'",
@@ -404,7 +446,7 @@ def test_when_it_arrived_decides_nothing(case: Case, server: Server) -> None:
         ):
             case.postgres.ask(case.name, statement)
 
-    case.settle("the database's clock jumping by up to a year", 1)
+    case.settle("`received_at` of stored rows edited by up to a year", 1)
 
 
 # --- the queue

@@ -6,7 +6,6 @@ for all its life, whichever server is behind it.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import Queue
-from signal import SIGKILL
+from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
 import httpx
@@ -26,60 +25,10 @@ from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import listen_on
 from scripts.migrate import upgrade_schema
 from tests.support.api import PROJECT
-from tests.support.processes import is_running
+from tests.support.processes import children_of, is_running
+from tests.support.relay import Relay
 
 HASH_KEY = "faults-only-key-of-at-least-32-characters"
-
-
-class Relay:
-    """A TCP address that passes everything on to another one, and can be cut or pointed anew."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self.target = target
-        self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> int:
-        """Ends every connection where it stands; how many there were."""
-        ended = list(self._open)
-        for end in ended:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        return len(ended) // 2
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                server = socket.create_connection(self.target, timeout=5)
-            except OSError:
-                client.close()
-                continue
-            server.settimeout(None)
-            self._open |= {client, server}
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
-
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        for end in (source, sink):
-            self._open.discard(end)
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
 
 
 class Postgres:
@@ -99,10 +48,25 @@ class Postgres:
         pid = (
             (self._data_dir / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0]
         )
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        children = children_of(int(pid))
         os.kill(int(pid), SIGKILL)
-        while any(is_running(int(child)) for child in children):
+        while any(map(is_running, children)):
             time.sleep(0.01)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Every process of the server is stopped meanwhile: sockets stay, and nobody answers."""
+        file = self._data_dir / "postgres" / "postmaster.pid"
+        pid = int(file.read_text(encoding="utf-8").split()[0])
+        os.kill(pid, SIGSTOP)  # first: it starts no more processes
+        children = children_of(pid)
+        for child in children:
+            os.kill(child, SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in (*children, pid):
+                os.kill(process, SIGCONT)
 
     def start_again(self) -> None:
         """After a kill, or while it runs: then it is stopped in order first."""
@@ -199,10 +163,13 @@ class Server:
         assert any(line.startswith("ready ") for line in process.stdout), self._log.read_text()
 
     def kill(self) -> None:
-        """kill -9."""
+        """kill -9, until its workers have noticed and are gone."""
         assert self._process is not None
+        workers = children_of(self._process.pid)
         self._process.kill()
         self._process.communicate()
+        while any(map(is_running, workers)):
+            time.sleep(0.01)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -48,27 +48,27 @@ class VpcLinks(unittest.TestCase):
         _, link = gateway("POST", "/v2/vpclinks", {"name": "l"})
         _, api = gateway("POST", "/v2/apis", {"name": "a", "protocolType": "HTTP"})
         integrations = f"/v2/apis/{api['apiId']}/integrations"
-        wanted = {
+        body = {
             "integrationType": "HTTP_PROXY",
             "connectionType": "VPC_LINK",
             "connectionId": link["vpcLinkId"],
             "integrationUri": "arn:listener",
         }
 
-        status, made = gateway("POST", integrations, wanted)
+        status, made = gateway("POST", integrations, body)
 
         assert (status, made["connectionId"]) == (201, link["vpcLinkId"])
         assert gateway("DELETE", f"/v2/vpclinks/{link['vpcLinkId']}")[0] == 400
 
     def test_integration_with_an_unknown_link_is_refused(self) -> None:
         _, api = gateway("POST", "/v2/apis", {"name": "a", "protocolType": "HTTP"})
-        wanted = {
+        body = {
             "integrationType": "HTTP_PROXY",
             "connectionType": "VPC_LINK",
             "connectionId": "none",
         }
 
-        assert gateway("POST", f"/v2/apis/{api['apiId']}/integrations", wanted)[0] == 400
+        assert gateway("POST", f"/v2/apis/{api['apiId']}/integrations", body)[0] == 400
 
     def test_link_to_no_listener_is_unavailable(self) -> None:
         integration = {"connectionType": "VPC_LINK", "integrationUri": "arn:gone"}
@@ -82,12 +82,12 @@ class Containers(unittest.TestCase):
     """Read-only as the task definition says, on loopback, and only our own."""
 
     def test_root_is_read_only_when_the_task_says_so(self) -> None:
-        for wanted in (True, False):
-            container = {"name": "c", "image": "i", "readonlyRootFilesystem": wanted}
+        for read_only in (True, False):
+            container = {"name": "c", "image": "i", "readonlyRootFilesystem": read_only}
             kwargs = ecs._build_run_kwargs(
                 container, {}, {}, {}, None, False, "0123456789", "arn", None, "arn"
             )
-            assert kwargs["read_only"] == wanted
+            assert kwargs["read_only"] == read_only
 
     def test_database_is_published_on_loopback_only(self) -> None:
         seen: dict[str, Any] = {}
@@ -103,19 +103,19 @@ class Containers(unittest.TestCase):
         assert seen["ports"] == {"3306/tcp": ("127.0.0.1", 15432)}
 
     def test_sweep_spares_containers_without_an_owner(self) -> None:
-        asked: list[Any] = []
+        queries: list[Any] = []
 
         class Client:
             class containers:  # noqa: N801 - Docker's name
                 @staticmethod
                 def list(**kwargs: Any) -> list[Any]:
-                    asked.append(kwargs["filters"]["label"])
+                    queries.append(kwargs["filters"]["label"])
                     return []
 
         container_reaper.reap_all(Client, include_unlabelled=True)
 
-        assert len(asked) == 1
-        assert "ministack.instance" in asked[0][0]
+        assert len(queries) == 1
+        assert "ministack.instance" in queries[0][0]
 
 
 class ReadBack(unittest.TestCase):
@@ -142,10 +142,10 @@ class Alarms(unittest.TestCase):
     """Told as they were put, or every plan would change them."""
 
     def test_alarm_on_a_percentile_has_no_other_statistic(self) -> None:
-        told = extension.alarm_xml({"Statistic": "Average", "ExtendedStatistic": "p99"})
+        xml = extension.alarm_xml({"Statistic": "Average", "ExtendedStatistic": "p99"})
 
-        assert "<ExtendedStatistic>p99</ExtendedStatistic>" in told
-        assert "<Statistic>" not in told
+        assert "<ExtendedStatistic>p99</ExtendedStatistic>" in xml
+        assert "<Statistic>" not in xml
 
     def test_alarm_on_a_plain_statistic_has_that(self) -> None:
         assert "<Statistic>Sum</Statistic>" in extension.alarm_xml({"Statistic": "Sum"})

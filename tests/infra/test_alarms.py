@@ -25,7 +25,7 @@ def test_every_alarm_names_a_runbook_and_every_runbook_has_its_alarm() -> None:
     named = [re.findall(r"docs/runbooks/([a-z0-9-]+)\.md", block) for block in alarms().values()]
 
     written = {page.stem for page in RUNBOOKS.glob("*.md")} - {"README"}
-    assert all(len(each) == 1 for each in named)
+    assert all(len(pages) == 1 for pages in named)
     assert sorted(name for (name,) in named) == sorted(written)
 
 
@@ -74,7 +74,7 @@ def test_our_own_metrics_have_the_same_names_in_terraform_and_in_the_code() -> N
     assert len(in_alarms) >= 4
     assert len(on_dashboard) >= 15
     assert in_alarms | on_dashboard <= {metric.value for metric in Metric} | {
-        "QueuedMessagesPutBack"
+        "QueuedMessagesRequeued"
     }
 
 

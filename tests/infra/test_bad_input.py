@@ -161,9 +161,9 @@ def test_wrong_token_is_named_and_never_printed(programs: Path) -> None:
 
     assert ran.returncode == 1
     assert "LocalStack refused LOCALSTACK_AUTH_TOKEN" in ran.stderr
-    asked = (programs / "docker.log").read_text()
-    assert "--env LOCALSTACK_AUTH_TOKEN " in asked
-    assert "ls-not-a-token" not in ran.stdout + ran.stderr + asked
+    commands = (programs / "docker.log").read_text()
+    assert "--env LOCALSTACK_AUTH_TOKEN " in commands
+    assert "ls-not-a-token" not in ran.stdout + ran.stderr + commands
 
 
 @pytest.mark.parametrize(

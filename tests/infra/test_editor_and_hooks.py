@@ -26,8 +26,8 @@ def settings_of(name: str, sections: ConfigParser) -> dict[str, str]:
         braces = re.fullmatch(r"(.*){(.*)}(.*)", pattern)
         globs = [pattern]
         if braces:
-            globs = [braces[1] + each + braces[3] for each in braces[2].split(",")]
-        if any(fnmatch(name if "/" in each else Path(name).name, each) for each in globs):
+            globs = [braces[1] + choice + braces[3] for choice in braces[2].split(",")]
+        if any(fnmatch(name if "/" in glob else Path(name).name, glob) for glob in globs):
             settings |= dict(sections[pattern])
     return settings
 
@@ -80,7 +80,7 @@ def test_hooks_are_the_commands_of_make_check(hooks: dict[str, str]) -> None:
 
 def test_hook_sees_the_shell_scripts_that_make_check_sees() -> None:
     config = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())
-    (shellcheck,) = (each for each in config["repos"][0]["hooks"] if each["id"] == "shellcheck")
+    (shellcheck,) = (hook for hook in config["repos"][0]["hooks"] if hook["id"] == "shellcheck")
 
     seen = {name for name in tracked_files() if re.search(shellcheck["files"], name)}
 

@@ -95,9 +95,9 @@ def test_issue_form_is_one_that_github_shows(file: Path) -> None:
     form = read(file)
 
     assert {"name", "description", "body"} <= form.keys()
-    asked = [field for field in form["body"] if field["type"] != "markdown"]
-    assert len({field["id"] for field in asked}) == len(asked)
-    for field in asked:
+    questions = [field for field in form["body"] if field["type"] != "markdown"]
+    assert len({field["id"] for field in questions}) == len(questions)
+    for field in questions:
         assert field["type"] in {"input", "textarea", "dropdown", "checkboxes"}
         assert field["attributes"]["label"]
         assert ("options" in field["attributes"]) == (field["type"] in {"dropdown", "checkboxes"})

@@ -1,5 +1,7 @@
 """What goes into a function's zip, and that it is always the same bytes."""
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -60,6 +62,21 @@ def test_file_of_ours_never_replaces_one_of_a_package(tmp_path: Path) -> None:
 
     with pytest.raises(Exception, match=r"holds pyproject\.toml too"):
         packages.add(ROOT / "pyproject.toml", tmp_path)
+
+
+def test_zip_leaves_out_what_the_background_worker_alone_imports() -> None:
+    lock = packages.REPORTS.lock.read_text()
+    assert all(f"{name}==" in lock for name in packages.NOT_IN_A_ZIP)
+
+    kept = packages.without(packages.NOT_IN_A_ZIP, lock)
+
+    assert not any(f"{name}==" in kept for name in packages.NOT_IN_A_ZIP)
+    assert kept.count("==") == lock.count("==") - len(packages.NOT_IN_A_ZIP)
+    code = "import sys, services.reports.app; print(sys.modules.keys() & {'pyarrow', 'xlsxwriter'})"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "set()"
 
 
 def test_wheels_are_for_the_functions_own_linux() -> None:

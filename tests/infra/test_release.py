@@ -157,7 +157,9 @@ def test_newest_release_of_the_changelog_is_the_current_version() -> None:
     unreleased, *released = re.findall(r"^## (.*)$", changelog, re.MULTILINE)
 
     assert unreleased == "[Unreleased]"
-    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", each) for each in released)
+    assert all(
+        re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in released
+    )
     assert not released or released[0].startswith(f"[{VERSION}] - ")
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,12 @@ def test_readme_of_a_module_explains_every_variable_and_output() -> None:
         for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
             for name, body in checks.blocks(module / file, kind):
                 assert checks.description(body), f"{module.name}: {name}"
+
+
+def test_commands_of_the_stack_need_nothing_but_the_standard_library() -> None:
+    """They run with the machine's own Python, before anything is installed."""
+    command = [sys.executable, "-S", "-c", "import scripts.stack.__main__"]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 def test_only_the_environment_knows_an_endpoint() -> None:
@@ -76,4 +84,11 @@ def test_every_process_of_a_deployment_limits_what_a_key_may_make() -> None:
     task = wiring.partition('module "reports_task"')[2].partition("secret_fields")[0]
     for environment in (shared, task):
         assert "RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)" in environment
-    assert wiring.count("merge(local.function_environment") == wiring.count("modules/lambda")
+    # The function that posts webhooks is called by the service alone.
+    functions = wiring.count("modules/lambda") - wiring.count('module "webhooks"')
+    assert wiring.count("merge(local.function_environment") == functions
+
+
+def test_test_that_hangs_fails_by_its_name(pytestconfig: pytest.Config) -> None:
+    assert pytestconfig.pluginmanager.hasplugin("timeout")
+    assert 0 < float(pytestconfig.getini("timeout")) <= 300

@@ -50,6 +50,17 @@ def answering(monkeypatch: pytest.MonkeyPatch, output: str) -> None:
     monkeypatch.setattr(supply_chain, "_run", lambda *_arguments: answer)
 
 
+def test_no_lock_holds_an_address() -> None:
+    locks = [*ROOT.glob("*/*requirements.txt"), *ROOT.glob("*/*/*requirements.txt")]
+    locks += [
+        ROOT / "tests/console/package-lock.json",
+        ROOT / "clients/typescript/package-lock.json",
+    ]
+
+    assert len(locks) > 4
+    assert [lock for lock in locks if "://" in lock.read_text()] == []
+
+
 def test_known_vulnerability_ends_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {"name": "a", "version": "1", "vulns": [{"id": "CVE-1"}]}
     answering(monkeypatch, json.dumps({"dependencies": [found]}))
@@ -103,7 +114,7 @@ def test_infrastructure_that_cannot_be_tested_fails_in_ci_unless_it_may_be_skipp
         check=False,
     )
 
-    assert said.stdout.startswith("skipped: test-infra and test-e2e (terraform")
+    assert said.stdout.startswith("skipped: test-infra, test-e2e and test-compose (terraform")
     assert said.returncode == (0 if "terraform" in allowed else 1)
 
 
@@ -111,9 +122,29 @@ def test_bill_of_materials_is_the_same_for_the_same_locks(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(supply_chain, "SBOM", tmp_path)
-    make_sbom()
+    make_sbom(["functions/ingest"])
     first = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    make_sbom()
+    make_sbom(["functions/ingest"])
 
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == first
-    assert set(first) == {"ingest.cdx.json", "reports.cdx.json"}
+    assert set(first) == {"ingest.cdx.json"}
+    assert set(supply_chain.DEPLOYABLES) <= set(supply_chain.LOCKS)
+
+
+@pytest.mark.parametrize(
+    ("line", "broken", "said"),
+    [
+        ("runs-on: ubuntu-latest", "runs_on: ubuntu-latest", "runs-on"),
+        ("run: .ci/run", "run: echo ${{ github.event.pull_request.title }}", "template-injection"),
+    ],
+)
+def test_workflow_that_github_would_refuse_or_that_is_unsafe_is_named(
+    tmp_path: Path, line: str, broken: str, said: str
+) -> None:
+    shutil.copytree(ROOT / ".github", tmp_path / ".github")
+    shutil.copy(ROOT / "compose.yaml", tmp_path)
+    workflow = tmp_path / ".github" / "workflows" / "ci.yml"
+    workflow.write_text(workflow.read_text().replace(line, broken))
+
+    with pytest.raises(CommandError, match=said):
+        supply_chain.check_workflows(tmp_path)

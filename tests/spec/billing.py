@@ -43,8 +43,11 @@ class Billing(ABC):
         """Sets MISSING_USER to per_lead."""
 
     @abstractmethod
-    def add_card(self, card: oracle.Card) -> str:
-        """Adds a version of a rate card before any of its months: "added" or "refused"."""
+    def add_card(self, card: oracle.Card, day: str | None = None) -> str:
+        """Adds a version of a rate card: "added" or "refused".
+
+        It is added on a day at noon UTC, or else before any of its months.
+        """
 
     @abstractmethod
     def receive(self, leads: list[Wire]) -> list[str]:
@@ -61,6 +64,10 @@ class Billing(ABC):
     @abstractmethod
     def dispute(self, lead: str, action: str | None = None) -> str:
         """Disputes a whole lead or one of its actions: "open" or "refused"."""
+
+    @abstractmethod
+    def void(self, lead: str, action: str | None = None) -> str:
+        """Voids a whole lead or one of its actions: "voided" or "refused"."""
 
     @abstractmethod
     def resolve(self, status: str) -> None:
@@ -84,6 +91,7 @@ class Billing(ABC):
         customer: str | None = None,
         since: str = "April",
         cap: str = "100.00",
+        added_on: str | None = None,
         **terms: Any,
     ) -> str:
         """Adds a card of the default card's rates and those of a table."""
@@ -97,7 +105,8 @@ class Billing(ABC):
             rate for rate in oracle.DEFAULT_CARD.rates if (rate.level, None, None) not in named
         ]
         priced = () if terms.get("follows_default") else (*usual, *special)
-        return self.add_card(oracle.Card(priced, customer, 0, month_of(since), cents(cap), **terms))
+        card = oracle.Card(priced, customer, 0, month_of(since), cents(cap), **terms)
+        return self.add_card(card, added_on)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import cached_property
 
-from tests.spec.billing import Bill, Billing, Row, Wire, day_of, dollars, month_of, sums
+from tests.spec.billing import Bill, Billing, Row, Wire, day_of, dollars, instant_of, month_of, sums
 from tests.support import oracle
 from tests.support.closing_oracle import Ledger
 
@@ -25,9 +25,10 @@ class OracleBilling(Billing):
     def give_each_lead_without_user_its_own(self) -> None:
         self._user_per_lead = True
 
-    def add_card(self, card: oracle.Card) -> str:
+    def add_card(self, card: oracle.Card, day: str | None = None) -> str:
         version = self._ledger.newest_version(card.customer_id) + 1
-        return self._ledger.change_card(replace(card, version=version))
+        moment = None if day is None else oracle.instant(instant_of(day))
+        return self._ledger.change_card(replace(card, version=version), moment)
 
     def receive(self, leads: list[Wire]) -> list[str]:
         return [self._receive(lead) for lead in leads]
@@ -36,7 +37,7 @@ class OracleBilling(Billing):
         if lead["customer_id"] not in self._zones:
             self._quarantine.append(lead)
             return "quarantined"
-        status = oracle.receive(self._stored, lead)
+        status = oracle.receive(self._stored, lead, self._ledger.voided)
         if status in {"created", "updated"}:
             self._ledger.post([lead])
         return status
@@ -49,17 +50,22 @@ class OracleBilling(Billing):
         return self._ledger.close(customer, month_of(month))
 
     def dispute(self, lead: str, action: str | None = None) -> str:
+        return self._ledger.dispute("acme", lead, self._action(lead, action))
+
+    def void(self, lead: str, action: str | None = None) -> str:
+        return self._ledger.void("acme", lead, self._action(lead, action))
+
+    def _action(self, lead: str, action: str | None) -> oracle.Action | None:
         known = {
             oracle.fold(act["action_type"]): found
-            for each in self._ledger.leads
-            if each["lead_id"] == lead
-            for act, found in zip(each["actions"], oracle.actions_of(each), strict=True)
+            for sent in self._ledger.leads
+            if sent["lead_id"] == lead
+            for act, found in zip(sent["actions"], oracle.actions_of(sent), strict=True)
         }
-        named = None if action is None else known[oracle.fold(action)]
-        return self._ledger.dispute("acme", lead, named)
+        return None if action is None else known[oracle.fold(action)]
 
     def resolve(self, status: str) -> None:
-        self._ledger.decide(len(self._ledger.disputes) - 1, status)
+        self._ledger.resolve(len(self._ledger.disputes) - 1, status)
 
     def bill(self, month: str, customer: str = "acme") -> Bill:
         period = month_of(month)

@@ -261,6 +261,23 @@ def test_a_lead_of_an_unknown_customer_is_kept_and_ingested_by_a_replay(billing:
     assert billing.bill("April", "globex").totals["billed"] == "10.00"
 
 
+def test_of_the_versions_of_a_lead_in_quarantine_the_first_wins(billing: Billing) -> None:
+    first = """
+        lead | customer | type    | action | level
+        l1   | globex   | Webinar | Call   | Low
+    """
+    later = """
+        lead | customer | type  | action | level
+        l1   | globex   | Event | Call   | High
+    """
+    answers = billing.post(first) + billing.post(later)
+    billing.register("globex")
+
+    assert answers == ["quarantined", "quarantined"]
+    assert billing.replay() == ["created", "conflict"]
+    assert billing.bill("April", "globex").totals["billed"] == "2.00"
+
+
 def test_a_lead_of_an_unknown_product_is_kept_whole_with_its_reason(
     product: ProductBilling,
 ) -> None:

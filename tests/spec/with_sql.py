@@ -8,7 +8,7 @@ import pytest
 from common.settings import settings
 from services.reports.api.dependencies import now
 from services.reports.app import app
-from tests.spec.billing import SUMS, Bill, Billing, Row, Wire, day_of, dollars, month_of
+from tests.spec.billing import SUMS, Bill, Billing, Row, Wire, day_of, dollars, instant_of, month_of
 from tests.support import oracle
 from tests.support.api import amounts, check_shape, path_of, post, register, report, statuses
 
@@ -29,8 +29,8 @@ class ProductBilling(Billing):
         self._patch.setenv("MISSING_USER", "per_lead")
         settings.cache_clear()
 
-    def add_card(self, card: oracle.Card) -> str:
-        answer = self.post_card(card)
+    def add_card(self, card: oracle.Card, day: str | None = None) -> str:
+        answer = self.post_card(card, None if day is None else oracle.instant(instant_of(day)))
         if answer.status_code == 409:
             return "refused"
         answer.raise_for_status()
@@ -68,12 +68,8 @@ class ProductBilling(Billing):
         return statuses(post(self.client, leads))
 
     def replay(self) -> list[str]:
-        waiting = self.client.get("/leads/quarantined").json()["data"]
-        answers = [
-            self.client.post(f"/leads/quarantined/{entry['quarantine_id']}/replay")
-            for entry in reversed(waiting)
-        ]
-        return [answer.json()["status"] for answer in answers]
+        answer = self.client.post("/quarantine/replay", json={})
+        return [each["status"] for each in answer.json()["results"]]
 
     def close(self, month: str, customer: str = "acme") -> str:
         path = f"/billing/periods/{month_of(month):%Y-%m}/close"
@@ -86,16 +82,28 @@ class ProductBilling(Billing):
     def dispute(self, lead: str, action: str | None = None) -> str:
         body = {"lead_id": lead, "reason": "spam"}
         if action is not None:
-            known = self.client.get(path_of("leads", lead)).json()["actions"]
-            (body["action_id"],) = (
-                each["action_id"] for each in known if each["action_type"] == action
-            )
+            body["action_id"] = self._action_id(lead, action)
         answer = self.client.post("/billing/disputes", json=body)
         if answer.status_code == 409:
             return "refused"
         answer.raise_for_status()
         self._dispute_id = answer.json()["dispute_id"]
         return str(answer.json()["status"])
+
+    def void(self, lead: str, action: str | None = None) -> str:
+        body: Wire = {"reason": "sent by mistake"}
+        if action is not None:
+            body["action_ids"] = [self._action_id(lead, action)]
+        answer = self.client.post(path_of("leads", lead, "void"), json=body)
+        if answer.status_code == 409:
+            return "refused"
+        answer.raise_for_status()
+        return "voided"
+
+    def _action_id(self, lead: str, action: str) -> str:
+        known = self.client.get(path_of("leads", lead)).json()["actions"]
+        (action_id,) = (each["action_id"] for each in known if each["action_type"] == action)
+        return str(action_id)
 
     def resolve(self, status: str) -> None:
         verb = {"accepted": "accept", "rejected": "reject"}[status]
@@ -109,7 +117,7 @@ class ProductBilling(Billing):
                 _row(line) | {"month": f"{month_of(line['period']):%B}"}
                 for line in found["prior_period"]["lines"]
             ],
-            credited=found["credits"]["total"],
+            credited=found["credits"]["total"].removeprefix("-"),
             due=found["due"],
         )
 

@@ -1,6 +1,6 @@
 """Closing once more, in plain Python: closing is compared with it, as lines are with oracle.py.
 
-Invariant: nothing here comes from the product's code. What is final is kept as it was decided and
+Invariant: nothing here comes from the product's code. What is final is kept as it was rated and
 never looked at again but to judge what comes late.
 """
 
@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,10 +42,10 @@ class Statement:
 
 @dataclass
 class Dispute:
-    """Lines of one lead that a customer disputed, with what they had billed."""
+    """Lines of one lead that a customer disputed, each by the lead and the action."""
 
     customer: str
-    lines: list[tuple[LineKey, int]]
+    lines: list[tuple[str, Action]]
     status: str = "open"
 
 
@@ -59,7 +59,8 @@ class Ledger:
         self.final: dict[tuple[str, date], Statement] = {}
         self.closed_through: dict[str, date] = {}
         self.disputes: list[Dispute] = []
-        self._accepted: list[Dispute] = []  # and on no report yet, in the order of acceptance
+        self.voided: set[EventKey] = set()
+        self._accepted: list[Dispute] = []  # in the order of acceptance
         self._zones = {name: ZoneInfo(zone) for name, zone in zones.items()}
         self.cards = list(cards)
         self._user_per_lead = user_per_lead
@@ -76,44 +77,96 @@ class Ledger:
         if any(through < earlier < month for earlier in months):
             return "refused"
         lines, late = self._own_lines(customer, month), self._late_lines(customer)
-        credits = self._waiting_credits(customer)
-        self.final[customer, month] = Statement("final", lines, late, credits)
-        self._accepted = [each for each in self._accepted if each.customer != customer]
+        closed = Statement("final", lines, late)
+        credits = self._of_final_lines(customer) + self._of_draft_lines(customer, month, closed)
+        closed.credits = self._in_order(customer, credits)
+        self.final[customer, month] = closed
         self.closed_through[customer] = month
         return "closed"
 
     def newest_version(self, owner: str | None) -> int:
         return max((card.version for card in self.cards if card.customer_id == owner), default=0)
 
-    def change_card(self, card: Card) -> str:
-        """Adds a card's version; says "added", or "refused" where it would price a closed month."""
+    def change_card(self, card: Card, moment: datetime | None = None) -> str:
+        """Adds a card's version; says "added", or "refused" where it would price a closed month.
+
+        At a `moment` it is refused too where its month has begun, unless it is a customer's own and
+        prices nothing that is billed already.
+        """
         for customer, through in self.closed_through.items():
             if card.customer_id in {None, customer} and card.valid_from <= through:
                 return "refused"
+        if moment is not None and not self._is_timely(card, moment):
+            return "refused"
         self.cards.append(card)
         return "added"
 
-    def dispute(self, customer: str, lead_id: str, action: Action | None) -> str:
-        """Disputes a lead's final lines, or that of one action; says "open" or "refused"."""
-        taken = {
-            key for each in self.disputes if each.status != "rejected" for key, _ in each.lines
-        }
+    def _is_timely(self, card: Card, moment: datetime) -> bool:
+        owners = self._zones if card.customer_id is None else [card.customer_id]
+        months = [oracle.billing_period_of(moment, self._zones[owner]) for owner in owners]
+        if all(month < card.valid_from for month in months):
+            return True
+        if card.customer_id is None:
+            return False
+        later = [
+            each.valid_from
+            for each in self.cards
+            if each.customer_id == card.customer_id and each.valid_from > card.valid_from
+        ]
+        until = min(later, default=date.max)
+        return not any(
+            card.valid_from <= month < until for month in self._open_events(card.customer_id)
+        )
+
+    def dispute(
+        self, customer: str, lead_id: str, action: Action | None, is_late: bool = False
+    ) -> str:
+        """Disputes a lead's billed lines, or that of one action; says "open" or "refused".
+
+        `is_late`: the windows of all final reports are over.
+        """
+        taken = self._disputed(customer)
         lines = [
-            ((month, line.lead_id, line.action), line.billed)
-            for (owner, month), statement in sorted(self.final.items())
-            for _, line in statement.every_line(month)
-            if owner == customer
-            and line.lead_id == lead_id
+            (line.lead_id, line.action)
+            for month in sorted(self.months(customer))
+            if not (is_late and (customer, month) in self.final)
+            for _, line in self.statement(customer, month).every_line(month)
+            if line.lead_id == lead_id
             and action in {None, line.action}
             and line.billed
+            and (oracle.lead_uuid(customer, lead_id), line.action) not in taken
         ]
-        lines = [(key, billed) for key, billed in lines if key not in taken]
         if not lines:
             return "refused"
         self.disputes.append(Dispute(customer, lines))
         return "open"
 
-    def decide(self, number: int, status: str) -> str:
+    def void(self, customer: str, lead_id: str, action: Action | None) -> str:
+        """Voids what a lead has of open months, or one action of it; "voided" or "refused"."""
+        through = self.closed_through.get(customer, date.min)
+        own = oracle.lead_uuid(customer, lead_id)
+        wanted = {
+            _key(event): oracle.billing_period_of(event.action[2], self._zones[customer])
+            for event in oracle.events_of(self.leads, self._user_per_lead)
+            if event.lead_uuid == own
+            and action in {None, event.action}
+            and _key(event) not in self.voided
+        }
+        disputed = self._disputed(customer)
+        if any(month <= through or key in disputed for key, month in wanted.items()):
+            return "refused"
+        self.voided.update(wanted)
+        return "voided"
+
+    def _disputed(self, customer: str) -> set[EventKey]:
+        return {
+            (oracle.lead_uuid(customer, lead_id), action)
+            for dispute in self.disputes
+            if dispute.customer == customer and dispute.status != "rejected"
+            for lead_id, action in dispute.lines
+        }
+
+    def resolve(self, number: int, status: str) -> str:
         """Accepts or rejects a dispute by its number; says what it is then."""
         dispute = self.disputes[number]
         if dispute.status == "open":
@@ -122,8 +175,49 @@ class Ledger:
                 self._accepted.append(dispute)
         return dispute.status
 
-    def _waiting_credits(self, customer: str) -> list[tuple[LineKey, int]]:
-        return [line for each in self._accepted if each.customer == customer for line in each.lines]
+    def _of_final_lines(self, customer: str) -> list[tuple[LineKey, int]]:
+        """The credits of final lines that no final report has yet."""
+        credited = {
+            (lead_id, action)
+            for (owner, _), statement in self.final.items()
+            if owner == customer
+            for (_, lead_id, action), _ in statement.credits
+        }
+        return [
+            credit
+            for (owner, month), statement in self.final.items()
+            if owner == customer
+            for credit in self._of_draft_lines(customer, month, statement)
+            if credit[0][1:] not in credited
+        ]
+
+    def _of_draft_lines(
+        self, customer: str, month: date, statement: Statement
+    ) -> list[tuple[LineKey, int]]:
+        """The credits of the lines of a statement: what each is billed there."""
+        accepted = {
+            line
+            for dispute in self._accepted
+            if dispute.customer == customer
+            for line in dispute.lines
+        }
+        return [
+            ((month, line.lead_id, line.action), line.billed)
+            for _, line in statement.every_line(month)
+            if line.billed and (line.lead_id, line.action) in accepted
+        ]
+
+    def _in_order(
+        self, customer: str, credits: list[tuple[LineKey, int]]
+    ) -> list[tuple[LineKey, int]]:
+        """By when their disputes were accepted, then by report and line."""
+        accepted = {
+            line: number
+            for number, dispute in enumerate(self._accepted)
+            if dispute.customer == customer
+            for line in dispute.lines
+        }
+        return sorted(credits, key=lambda credit: (accepted[credit[0][1:]], credit[0][0]))
 
     def statement(self, customer: str, month: date) -> Statement:
         """A customer's month as it reads now."""
@@ -132,8 +226,11 @@ class Ledger:
             return self.final.get((customer, month), Statement("final"))
         is_first_open = through is not None and month == oracle.next_month(through)
         late = self._late_lines(customer) if is_first_open else {}
-        credits = self._waiting_credits(customer) if is_first_open else []
-        return Statement("draft", self._own_lines(customer, month), late, credits)
+        draft = Statement("draft", self._own_lines(customer, month), late)
+        credits = self._of_final_lines(customer) if is_first_open else []
+        credits += self._of_draft_lines(customer, month, draft)
+        draft.credits = self._in_order(customer, credits)
+        return draft
 
     def months(self, customer: str) -> set[date]:
         """The months a customer has something on: actions, a final report, or late lines."""
@@ -145,13 +242,15 @@ class Ledger:
 
     def _own_lines(self, customer: str, month: date) -> list[Line]:
         events = self._open_events(customer).get(month, [])
-        return oracle.decide(events, self._card(customer, month))
+        return oracle.rate_actions(events, self._card(customer, month))
 
     def _late_lines(self, customer: str) -> dict[date, list[Line]]:
         """What came too late for its month's report, judged behind all that is final of it."""
         through = self.closed_through.get(customer, date.min)
         return {
-            month: oracle.decide(events, self._card(customer, month), self._behind(customer, month))
+            month: oracle.rate_actions(
+                events, self._card(customer, month), self._behind(customer, month)
+            )
             for month, events in self._open_events(customer).items()
             if month <= through
         }
@@ -161,7 +260,7 @@ class Ledger:
         is_final = self._final_keys(customer)
         months = defaultdict(list)
         for event in oracle.events_of(self.leads, self._user_per_lead):
-            if event.lead["customer_id"] != customer or _key(event) in is_final:
+            if event.lead["customer_id"] != customer or _key(event) in is_final | self.voided:
                 continue
             months[oracle.billing_period_of(event.action[2], self._zones[customer])].append(event)
         return dict(months)

@@ -1,12 +1,14 @@
 """The billing rules once more, in plain Python: what the SQL is held against.
 
 Invariant: nothing here comes from the product's code, so that one mistake is not made twice.
-Leads go in as they are posted; every action comes out with what is to be decided about it.
+Leads go in as they are posted; every action comes out with its price and outcome.
 """
 
+import re
+import unicodedata
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -47,7 +49,7 @@ DEFAULT_CARD = Card((Rate("High", 1000), Rate("Medium", 500), Rate("Low", 200)))
 
 @dataclass(frozen=True)
 class Line:
-    """One action and what is to be decided about it. Amounts in cents."""
+    """One action and its price and outcome. Amounts in cents."""
 
     lead_id: str
     product_id: str
@@ -98,7 +100,7 @@ def bills(
         zone = ZoneInfo((zones or {}).get(customer, "UTC"))
         months[customer, billing_period_of(event.action[2], zone)].append(event)
     return {
-        (customer, month): decide(events, card_in_force(cards, customer, month))
+        (customer, month): rate_actions(events, card_in_force(cards, customer, month))
         for (customer, month), events in months.items()
     }
 
@@ -140,18 +142,50 @@ def price(card: Card, product: str, lead_type: str, level: str) -> tuple[int, st
     The price, and which of them gave it.
     """
     prices = {(r.product_id, r.lead_type): r.cents for r in card.rates if r.level == level}
-    for wanted, kind in (
+    for place, kind in (
         ((product, lead_type), "product_and_lead_type"),
         ((product, None), "product"),
         ((None, lead_type), "lead_type"),
     ):
-        if wanted in prices:
-            return prices[wanted], kind
+        if place in prices:
+            return prices[place], kind
     return prices[None, None], "level"
 
 
-def fold(action_type: str) -> str:
-    return " ".join(action_type.split()).casefold()
+_SHOWN_MARKS = (
+    "ARABIC NUMBER",
+    "ARABIC SIGN",
+    "ARABIC FOOT",
+    "ARABIC END",
+    "ARABIC DISPUTED",
+    "ARABIC POUND",
+    "ARABIC PIASTRE",
+    "SYRIAC",
+    "KAITHI",
+    "EGYPTIAN",
+)
+_HIDDEN = ("VARIATION SELECTOR", "FILLER", "GRAPHEME JOINER", "VOWEL INHERENT")
+_TAGS = "\U000e0000\U000e0fff"
+_RESERVED = ("\u2065", *map(chr, range(0xFFF0, 0xFFF9)))
+
+
+def shows_nothing(sign: str) -> bool:
+    name = unicodedata.name(sign, "")
+    if unicodedata.category(sign) == "Cc":
+        return not sign.isspace()
+    if unicodedata.category(sign) == "Cf":
+        return not name.startswith(_SHOWN_MARKS)
+    return _TAGS[0] <= sign <= _TAGS[1] or sign in _RESERVED or any(w in name for w in _HIDDEN)
+
+
+def visible(text: str) -> str:
+    return "".join(sign for sign in text if not shows_nothing(sign))
+
+
+def fold(label: str) -> str:
+    """Width, spaces, case and what shows nothing folded, until nothing changes any more."""
+    folded = " ".join(unicodedata.normalize("NFKC", visible(label)).casefold().split())
+    return folded if folded == label else fold(folded)
 
 
 def instant(text: str) -> datetime:
@@ -187,16 +221,54 @@ def actions_of(lead: Mapping[str, Any]) -> list[Action]:
     return actions
 
 
+def spellings(posts: Iterable[Mapping[str, Any]]) -> dict[tuple[uuid.UUID, Action], str]:
+    """Rule 5: how each action is shown, however often and in whatever spelling it was posted.
+
+    Equal actions of a lead are numbered by their spelling, and of the spellings of one the lowest
+    is shown.
+    """
+    shown: dict[tuple[uuid.UUID, Action], str] = {}
+    for lead in posts:
+        own = lead_uuid(lead["customer_id"], lead["lead_id"])
+        ordered = sorted(lead["actions"], key=lambda sent: str(sent["action_type"]))
+        for action, sent in zip(actions_of({"actions": ordered}), ordered, strict=True):
+            shown[own, action] = min(sent["action_type"], shown.get((own, action), "\U0010ffff"))
+    return shown
+
+
+def email(text: str) -> str:
+    """An email as it is compared, or "" if it could receive no mail."""
+    mailbox, *domains = unicodedata.normalize("NFC", visible(text)).strip().lower().split("@")
+    labels = domains[0].split(".") if len(domains) == 1 else []
+    if not mailbox or len(labels) < 2 or "" in labels or any(map(str.isspace, text.strip())):
+        return ""
+    ascii_labels = [
+        label if label.isascii() else "xn--" + label.encode("punycode").decode() for label in labels
+    ]
+    return f"{mailbox}@{'.'.join(ascii_labels)}"
+
+
+def phone(text: str) -> str:
+    """A phone number of no region as it is compared, or "" if it is none."""
+    number = unicodedata.normalize("NFKC", visible(text)).lower().removeprefix("tel:")
+    number = re.sub(r"(;ext=|ext|x).*", "", number)
+    digits = "".join(str(unicodedata.digit(sign)) for sign in number if sign.isdecimal())
+    starts = "".join(sign for sign in number if sign == "+" or sign.isdecimal())
+    if starts.startswith("00"):
+        starts, digits = "+", digits[2:]
+    return "+" * starts.startswith("+") + digits if 7 <= len(digits) <= 15 else ""
+
+
+def external_id(text: str) -> str:
+    return unicodedata.normalize("NFC", visible(text)).strip()
+
+
 def user_of(lead: Mapping[str, Any], user_per_lead: bool) -> tuple[str, str]:
-    """The first present of email, phone and external id; else the fallback user."""
+    """The first usable of email, phone and external id; else the fallback user."""
     user = lead.get("user") or {}
-    if user.get("email") is not None:
-        return "email", user["email"].strip().lower()
-    if user.get("phone") is not None:
-        digits = "".join(sign for sign in user["phone"] if sign in "0123456789")
-        return "phone", "+" * user["phone"].strip().startswith("+") + digits
-    if user.get("external_id") is not None:
-        return "external_id", user["external_id"].strip()
+    for kind, same in (("email", email), ("phone", phone), ("external_id", external_id)):
+        if user.get(kind) is not None and (value := same(user[kind])):
+            return kind, value
     if not user_per_lead:
         return "nobody", ""
     return "lead", str(lead_uuid(lead["customer_id"], lead["lead_id"]))
@@ -216,7 +288,11 @@ def events_of(leads: Iterable[Mapping[str, Any]], user_per_lead: bool) -> list[E
 Stored = dict[tuple[str, str], tuple[tuple[Any, ...], set[Action]]]
 
 
-def receive(stored: Stored, lead: Mapping[str, Any]) -> str:
+def receive(
+    stored: Stored,
+    lead: Mapping[str, Any],
+    voided: Collection[tuple[uuid.UUID, Action]] = (),
+) -> str:
     """Rule 8: what a lead that arrives is, beside what is stored of its customer's lead."""
     key = lead["customer_id"], lead["lead_id"]
     content = (
@@ -232,12 +308,13 @@ def receive(stored: Stored, lead: Mapping[str, Any]) -> str:
     if content != known_content:
         return "conflict"
     if known_actions.issuperset(actions_of(lead)):
-        return "unchanged"
+        own = lead_uuid(*key)
+        return "voided" if any((own, act) in voided for act in actions_of(lead)) else "unchanged"
     known_actions.update(actions_of(lead))
     return "updated"
 
 
-def decide(
+def rate_actions(
     events: list[Event], card: Card, behind: Iterable[tuple[Event, Line]] = ()
 ) -> list[Line]:
     """Rules 2 to 5 over one customer's month; `behind` is what of it is final already."""

@@ -3,11 +3,14 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from common.billing_period import Period
 from common.enums import ReportStatus
+from common.invoicing.details import StatementDetails
 from common.rating.line import Line, total_of
-from common.reports.model import CardName, Group, Parts, Report
+from common.rating.rate_cards import CardInForce
+from common.reports.model import Group, Parts, Report
 
 NOON = datetime(2024, 4, 2, 12, tzinfo=UTC)
 HASH = "0123456789abcdef" * 4
@@ -49,17 +52,22 @@ def report_of(lines: list[Line], **members: Any) -> Report:
         period=Period.parse("2024-04"),
         timezone="Europe/Berlin",
         issuer="Lead Billing Engine",
+        details=StatementDetails(),
         status=ReportStatus.FINAL,
-        rate_card=CardName("Default", 3),
+        rate_card=CardInForce(UUID(int=0), "Default", 3, True, False),
         totals=totals,
         parts=Parts(
             by_product=[Group({"product_id": "abc", "name": "Product ABC"}, totals)],
             by_lead_type=[Group({"lead_type": "Webinar"}, totals)],
-            by_user=[Group({"user": "a***@people.test", "user_key": "0a1b2c3d"}, totals)],
+            by_user=[
+                Group(
+                    {"user": "a***@people.test", "user_key": "0a1b2c3d", "has_user": True}, totals
+                )
+            ],
             by_lead=[],
+            user_count=1,
         ),
         lines=iter(lines),
-        notices=[],
         generated_at=CLOSED,
         finalized_at=CLOSED,
         content_hash=HASH,

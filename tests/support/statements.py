@@ -13,9 +13,15 @@ from typing import Any
 from pglast import ast, parse_sql
 from sqlalchemy import Engine, event
 
+from common.database.sql_loader import load_statement
 from common.final_reports.models import BillingReportLine
 from common.tables import Base
+from tests.support.api import PROJECT
 
+STATEMENTS = [
+    (path.parent.parent.relative_to(PROJECT / "common").as_posix(), path.stem)
+    for path in sorted((PROJECT / "common").glob("**/sql/*.sql"))
+]
 TABLES_OF_CUSTOMERS = {
     table.name
     for table in Base.metadata.tables.values()
@@ -40,10 +46,15 @@ def sent_statements(ignored: Iterable[str] = ()) -> Iterator[list[str]]:
         event.remove(Engine, "before_cursor_execute", note)
 
 
+def code_of(package: str, name: str) -> str:
+    """A statement of `common/*/sql` with what it includes, and without comments."""
+    return re.sub(r"--.*$", "", load_statement(package, name), flags=re.MULTILINE)
+
+
 def unnamed_tables(statement: str) -> list[str]:
     """The tables of customers' data that a statement uses without naming the customer."""
     numbers = count(1)
-    numbered = re.sub(r"%\(\w+\)s|%s", lambda _: f"${next(numbers)}", statement)
+    numbered = re.sub(r"%\(\w+\)s|%s|(?<!:):[a-z]\w*", lambda _: f"${next(numbers)}", statement)
     unnamed: list[str] = []
     for parsed in parse_sql(numbered.replace("%%", "%")):
         ctes = {node.ctename for node in _descendants(parsed) if _is(node, ast.CommonTableExpr)}
@@ -108,12 +119,12 @@ def _equalities(node: Any, tables: set[str]) -> Iterator[tuple[str | None, str |
         for one, other in pairs:
             for alias in _customer_of(one, tables) | _customer_of(other, tables):
                 rest = (_customer_of(one, tables) | _customer_of(other, tables)) - {alias}
-                yield from ((alias, each) for each in rest)
+                yield from ((alias, customer) for customer in rest)
                 if not rest:
                     yield alias, None
     elif _is(node, ast.SubLink) and node.testexpr is not None:
         tested = node.testexpr.args if _is(node.testexpr, ast.RowExpr) else [node.testexpr]
-        yield from ((alias, None) for each in tested for alias in _customer_of(each, tables))
+        yield from ((alias, None) for operand in tested for alias in _customer_of(operand, tables))
 
 
 def _customer_of(node: Any, tables: set[str]) -> set[str]:

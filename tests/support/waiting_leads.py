@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from common.settings import settings
 from functions.ingest import storage
 from functions.ingest.queue_worker import handler
 from functions.ingest.spill_queue import _client
@@ -118,9 +119,11 @@ def a_queue(patch: pytest.MonkeyPatch, most_receives: int = 3) -> Iterator[Queue
             Attributes={"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": "1"},
         )["QueueUrl"]
         patch.setenv("QUEUE_URL", url)
+        settings.cache_clear()
         patch.setattr(storage, "_away_until", 0.0)
         _client.cache_clear()
         try:
             yield Queue(url, dead_letters_url)
         finally:
             _client.cache_clear()
+            settings.cache_clear()

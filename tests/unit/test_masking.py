@@ -1,14 +1,18 @@
 """Users in files: nobody can be reached by what is left, and people stay apart by their key."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
 from common.billing_period import Period
 from common.enums import ReportStatus
-from common.rating.totals import Totals
-from common.reports.model import CardName, Group, Parts, Report
-from services.reports.render.masking import masked_user, with_masked_users
+from common.invoicing.details import StatementDetails
+from common.leads.masking import masked_user
+from common.rating.line import Totals
+from common.rating.rate_cards import CardInForce
+from common.reports.model import Group, Parts, Report
+from services.reports.render.masking import with_masked_users
 from tests.support.reports import line
 
 
@@ -40,12 +44,12 @@ def test_every_user_of_a_report_is_masked_and_nothing_else_changes() -> None:
         period=Period.parse("2024-04"),
         timezone="UTC",
         issuer="Lead Billing Engine",
+        details=StatementDetails(),
         status=ReportStatus.DRAFT,
-        rate_card=CardName("Default", 1),
+        rate_card=CardInForce(UUID(int=0), "Default", 1, True, False),
         totals=Totals(),
         parts=Parts([], [], [Group(members, Totals())], [Group(members, Totals())]),
         lines=iter([named, nameless]),
-        notices=[],
         generated_at=datetime(2024, 5, 1, tzinfo=UTC),
         prior_period=[named],
     )

@@ -43,7 +43,7 @@ def test_largest_batch_is_split_within_the_limit() -> None:
     bodies = list(messages(leads))
 
     assert max(sizes(bodies)) <= MAX_BYTES
-    assert [each for body in bodies for each in leads_of(body)] == leads
+    assert [item for body in bodies for item in leads_of(body)] == leads
 
 
 def test_lead_too_long_for_a_message_is_split_between_actions_that_differ() -> None:

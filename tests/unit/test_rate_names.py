@@ -38,38 +38,38 @@ def line(rate: str, billed: int = 1500, duplicate: int = 0, cap: int = 0) -> Lin
 @pytest.mark.parametrize(
     ("rate", "part"),
     [
-        (RateKind.LEVEL, "full price of 15.00 USD and "),
-        (RateKind.LEAD_TYPE, "full price of 15.00 USD at the rate for Email Campaign and "),
-        (RateKind.PRODUCT, "full price of 15.00 USD at the rate for abc and "),
+        (RateKind.LEVEL, ": 15.00 USD. "),
+        (RateKind.LEAD_TYPE, ": 15.00 USD at the rate for Email Campaign. "),
+        (RateKind.PRODUCT, ": 15.00 USD at the rate for abc. "),
         (
             RateKind.PRODUCT_AND_LEAD_TYPE,
-            "full price of 15.00 USD at the rate for Email Campaign of abc and ",
+            ": 15.00 USD at the rate for Email Campaign of abc. ",
         ),
     ],
 )
 def test_explanation_names_the_rate_that_gave_the_price(rate: RateKind, part: str) -> None:
-    assert line(rate).explanation.startswith(f"Reply (High) is charged its {part}")
+    assert line(rate).explanation("UTC").startswith(f"Charged in full{part}")
 
 
 @pytest.mark.parametrize(
-    ("decided", "part"),
+    ("rated", "part"),
     [
         (
             line("lead_type", billed=0, duplicate=1500),
-            "is not charged and saves 15.00 USD at the rate for Email Campaign",
+            "Not charged; you save 15.00 USD at the rate for Email Campaign",
         ),
         (
             line("lead_type", billed=500, cap=1000),
-            "is charged 5.00 of its price of 15.00 USD at the rate for Email Campaign",
+            "Charged in part: 5.00 of 15.00 USD at the rate for Email Campaign",
         ),
         (
             line("lead_type", billed=0, cap=1500),
-            "is not charged and saves 15.00 USD at the rate for Email Campaign",
+            "Not charged; you save 15.00 USD at the rate for Email Campaign",
         ),
     ],
 )
-def test_explanation_of_a_saving_names_the_rate_too(decided: Line, part: str) -> None:
-    assert part in decided.explanation
+def test_explanation_of_a_saving_names_the_rate_too(rated: Line, part: str) -> None:
+    assert part in rated.explanation("UTC")
 
 
 def test_line_document_says_which_kind_of_rate_won() -> None:

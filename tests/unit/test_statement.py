@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from pypdf import PdfReader
 
-from common.disputes.credit import Credit
+from common.billing_period import local
+from common.disputes.credits import Credit
 from common.enums import DisputeReason, ReportStatus
-from common.rating.line import Line, total_of
-from common.rating.totals import Totals
-from common.reports.model import Group, Report, notices_of
-from services.reports.render.formatting import local
+from common.rating.line import Line, Totals, total_of
+from common.reports.model import Group, Report
+from services.reports.render.formatting import cut
 from services.reports.render.pdf.statement import render, render_with_progress
 from tests.support.reports import CLOSED, HASH, line, lines_of, report_of
 
@@ -104,8 +104,8 @@ def test_line_says_why_it_is_not_charged() -> None:
 
     text = text_of(pages_of(report_of([repeat, split])))
 
-    assert "Call (High): repeats lead-before of 2024-04-01 14:00:00" in text
-    assert "Call (High): 94.00 of the cap of 100.00 was used" in text
+    assert "Call (High): duplicate of lead lead-before, 2024-04-01 14:00:00" in text
+    assert "Call (High): 94.00 of the cap of 100.00 were already used" in text
 
 
 def test_prior_period_lines_are_marked_with_their_month_and_are_due() -> None:
@@ -124,7 +124,7 @@ def test_credits_are_listed_and_taken_off_what_is_due() -> None:
     credit = Credit(
         dispute_id="d1",
         reason=DisputeReason.SPAM,
-        accepted_at=CLOSED,
+        accepted_at=datetime(2024, 4, 30, 22, 30, tzinfo=UTC),
         report_id="r",
         report_period=date(2024, 3, 1),
         line_number=7,
@@ -132,7 +132,7 @@ def test_credits_are_listed_and_taken_off_what_is_due() -> None:
         action_id="a",
         action_type="Call",
         engagement_level="High",
-        amount_cents=250,
+        amount_cents=-250,
     )
 
     text = text_of(pages_of(report_of(lines_of(2), credits=[credit])))
@@ -140,8 +140,45 @@ def test_credits_are_listed_and_taken_off_what_is_due() -> None:
     assert "1 credit \u22122.50" in text
     assert "USD 17.50" in text
     assert "March 2024, line 7" in text
-    assert credit.explanation in text
-    assert "Total of 1 credit 2.50" in text
+    assert credit.explanation("Europe/Berlin") in text
+    assert "was accepted on 2024-05-01." in text  # the day in the customer's zone
+    assert "Total of 1 credit \u22122.50" in text
+
+
+def test_credit_of_a_drafts_own_line_has_no_number_yet() -> None:
+    credit = Credit(
+        dispute_id="d1",
+        reason=DisputeReason.SPAM,
+        accepted_at=datetime(2024, 4, 30, 22, 30, tzinfo=UTC),
+        report_id="r",
+        report_period=date(2024, 4, 1),
+        line_number=None,
+        lead_id="lead-spam",
+        action_id="a",
+        action_type="Call",
+        engagement_level="High",
+        amount_cents=-250,
+    )
+
+    text = text_of(pages_of(report_of(lines_of(2), credits=[credit])))
+
+    assert "of lead lead-spam, the draft of April 2024, is credited" in text
+    assert "line None" not in text
+
+
+def test_final_statement_says_until_when_its_lines_can_be_disputed() -> None:
+    draft = text_of(pages_of(report_of(lines_of(1), status=ReportStatus.DRAFT)))
+    until = datetime(2024, 7, 5, 10, 0, tzinfo=UTC)
+    final = text_of(
+        pages_of(
+            report_of(
+                lines_of(1), status=ReportStatus.FINAL, finalized_at=CLOSED, dispute_until=until
+            )
+        )
+    )
+
+    assert "any billed line, from the day it arrives" in draft
+    assert "any billed line, until 2024-07-05" in final
 
 
 def test_month_without_actions_says_so() -> None:
@@ -162,7 +199,7 @@ def test_final_report_without_a_hash_says_why() -> None:
 def test_warnings_stand_in_the_summary() -> None:
     totals = Totals(leads=4)
 
-    text = text_of(pages_of(report_of(lines_of(1), notices=notices_of(totals, 3)))[:1])
+    text = text_of(pages_of(report_of(lines_of(1), totals=totals, leads_without_user=3))[:1])
 
     assert "3 of 4 leads have no user." in text
 
@@ -177,6 +214,17 @@ def test_long_breakdown_is_cut_and_still_adds_up() -> None:
     assert "Type 11" in text
     assert "Type 12" not in text
     assert "18 others 18 18 180.00" in text
+
+
+def test_breakdown_of_the_largest_alone_counts_the_others_too() -> None:
+    whole = total_of(lines_of(500))
+    groups = [Group({"user": f"User {n:02d}"}, total_of(lines_of(2))) for n in range(100)]
+
+    shown, count, others = cut(groups, 12, whole, 300)
+
+    assert shown == groups[:12]
+    assert count == 288
+    assert (others.actions, others.billed_cents) == (500 - 24, whole.billed_cents - 24_000)
 
 
 SCRIPTS = [

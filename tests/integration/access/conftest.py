@@ -53,8 +53,8 @@ def client_as(admin: httpx.Client) -> Iterator[As]:
         return made[-1]
 
     yield client_with
-    for each in made:
-        each.close()
+    for client in made:
+        client.close()
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from common.access.api_keys import has_admin
 from common.database.engine import get_engine
+from common.database.transactions import transaction
 from common.settings import settings
 from tests.integration.access.conftest import As
 from tests.support.api import (
@@ -24,7 +26,7 @@ def test_key_is_shown_once_and_stored_as_a_hash(admin: httpx.Client) -> None:
     secret = key.split("_", 2)[2]
     with get_engine().connect() as connection:
         stored = connection.execute(text("select api_keys::text from api_keys")).scalars().all()
-    assert made.headers["cache-control"] == "no-store"
+    assert made.headers["cache-control"] == "private, no-store"
     assert made.json()["name"] == "Billing"
     assert secret not in admin.get("/keys").text
     assert secret not in admin.get("/audit").text
@@ -104,3 +106,15 @@ def test_overlap_that_is_no_number_of_hours_is_refused(admin: httpx.Client, hour
 def test_unknown_key_cannot_be_rotated_or_revoked(admin: httpx.Client) -> None:
     assert admin.post("/keys/000000000000/rotate").status_code == 404
     assert admin.post("/keys/000000000000/revoke").status_code == 404
+
+
+def test_key_that_has_ended_is_no_admin_any_more(admin: httpx.Client) -> None:
+    with transaction() as session:
+        before = has_admin(session)
+    key_id = admin.headers["authorization"].split("_")[1]
+    admin.post(f"/keys/{key_id}/revoke").raise_for_status()
+
+    with transaction() as session:
+        after = has_admin(session)
+
+    assert (before, after) == (True, False)

@@ -21,7 +21,7 @@ def test_every_change_leaves_who_what_before_and_after(two_customers: httpx.Clie
 
     changed = entries(two_customers, subject="customer", action="changed")[0]
     made, ended = reversed(entries(two_customers, subject_id=key["key_id"]))
-    kinds = {(each["subject"], each["action"]) for each in entries(two_customers, limit=500)}
+    kinds = {(entry["subject"], entry["action"]) for entry in entries(two_customers, limit=500)}
 
     assert re.fullmatch(r"key [0-9a-f]{12} \(the admin\)", changed["actor"])
     assert (changed["before"]["name"], changed["after"]["name"]) == ("The acme", "Acme")
@@ -64,8 +64,8 @@ def test_change_that_fails_leaves_no_entry(admin: httpx.Client) -> None:
 
 def test_replay_is_audited_without_the_person(two_customers: httpx.Client) -> None:
     two_customers.put("/products/nowhere", json={"name": "Now here"}).raise_for_status()
-    held = two_customers.get("/leads/quarantined").json()["data"][0]
-    two_customers.post(f"/leads/quarantined/{held['quarantine_id']}/replay").raise_for_status()
+    waiting = two_customers.get("/leads/quarantined").json()["data"][0]
+    two_customers.post(f"/leads/quarantined/{waiting['quarantine_id']}/replay").raise_for_status()
 
     (entry,) = entries(two_customers, subject="quarantined_lead")
 
@@ -88,4 +88,4 @@ def test_audit_is_filtered_and_paged(two_customers: httpx.Client) -> None:
     assert entries(two_customers, actor="the admin", limit=500)[0]["actor"].endswith("(the admin)")
     assert entries(two_customers, actor="%") == []
     assert entries(two_customers, to="2020-01-01") == []
-    assert {each["subject"] for each in entries(two_customers, subject="product")} == {"product"}
+    assert {entry["subject"] for entry in entries(two_customers, subject="product")} == {"product"}

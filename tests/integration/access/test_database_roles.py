@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 from common.access.authentication import authenticator
 from common.catalog.customers import register_customer
 from common.catalog.products import register_product
-from common.database.engine import get_engine, in_role
+from common.database.engine import forget_engines, in_role
 from common.database.errors import StatementRefused
 from common.database.transactions import acting_as, snapshot, transaction
 from common.identifiers import customer_id
@@ -21,11 +22,9 @@ from functions.ingest.handler import handler
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.gateway import LambdaContext
 from scripts.migrate import upgrade_configured_database
-from tests.integration.ingest.test_function import event
-from tests.support.api import (
-    action,
-    lead,
-)
+from tests.integration.access.conftest import As
+from tests.support.api import action, lead
+from tests.support.function import event
 
 
 @pytest.fixture
@@ -41,6 +40,7 @@ FUNCTION_MAY_NOT = [
     "select * from billing_report_lines",
     "insert into billing_report_line_blocks (first_line) values (1)",
     "select user_email from leads",
+    "select email from customers",
     "update leads set customer_id = customer_id",
     "delete from leads",
     "delete from actions",
@@ -56,6 +56,9 @@ FUNCTION_MAY_NOT = [
     "select * from audit_log",
     "insert into audit_log (action, subject, subject_id) values ('x', 'x', 'x')",
     "select erase_users(null, null, null, null, null)",
+    "select void_actions(null, null, null, null)",
+    "select end_key('x', now())",
+    "select reason from voided_actions",
     "insert into erased_users (customer_id, user_key)"
     " values (gen_random_uuid(), gen_random_uuid())",
 ]
@@ -65,6 +68,8 @@ SERVICE_MAY_NOT = [
     "delete from leads",
     "update actions set engagement_level = 'Low'",
     "delete from actions",
+    "insert into voided_actions (reason) values ('x')",
+    "update voided_actions set reason = 'x'",
     "update billing_reports set due_cents = 0",
     "delete from billing_reports",
     "update billing_report_line_blocks set billed_cents = '{0}'",
@@ -75,6 +80,7 @@ SERVICE_MAY_NOT = [
     "delete from customers",
     "update customers set customer_id = gen_random_uuid()",
     "update api_keys set secret_hash = sha256('')",
+    "update api_keys set expires_at = null",
     "delete from api_keys",
     "update api_keys set role = 'admin'",
     "insert into audit_log (actor, action, subject, subject_id) values ('x', 'x', 'x', 'x')",
@@ -124,6 +130,41 @@ def test_no_role_changes_a_stored_lead_by_its_key_either(filled_engine: Engine, 
     assert "a stored lead is never changed" in words
 
 
+@pytest.mark.parametrize("role", ["lead_billing_function", "lead_billing_service"])
+@pytest.mark.parametrize("month", ["2024-04", "2024-05"])
+def test_role_lowers_the_spelling_of_an_action_in_an_open_month_alone(
+    filled_engine: Engine, role: str, month: str
+) -> None:
+    def respell(spelling: str) -> str:
+        where = f"to_char(timestamp at time zone 'UTC', 'YYYY-MM') = '{month}'"
+        change = f"update actions set action_type = {spelling} where {where}"
+        return refused_as(filled_engine, role, change)
+
+    assert "a stored action is never changed" in respell("lower(action_type)")
+    assert ("a stored action is never changed" in respell("upper(action_type)")) == (
+        month == "2024-04"  # it is closed
+    )
+
+
+def test_service_cannot_give_a_key_more_time(
+    admin: httpx.Client, client_as: As, configured_database: str
+) -> None:
+    client_as("viewer")
+    key_id = admin.get("/keys").json()["data"][0]["key_id"]
+    admin.post(f"/keys/{key_id}/rotate", json={"overlap_hours": 1}).raise_for_status()
+    engine = create_engine(configured_database, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    end_later = text("select end_key(:key_id, now() + interval '1 year')")
+
+    with engine.connect() as connection:
+        connection.exec_driver_sql("set role lead_billing_service")
+        kept = connection.scalar(end_later, {"key_id": key_id})
+        admin.post(f"/keys/{key_id}/revoke").raise_for_status()
+        revived = connection.scalar(end_later, {"key_id": key_id})
+
+    assert kept < datetime.now(UTC) + timedelta(hours=2)
+    assert revived is None
+
+
 def test_not_even_the_owner_changes_or_deletes_audit_entries(filled_engine: Engine) -> None:
     for statement in (
         "update audit_log set actor = 'x'",
@@ -158,7 +199,7 @@ def test_roles_own_nothing_and_bypass_nothing(filled_engine: Engine) -> None:
     assert (owned, mighty, unprotected) == (0, 0, [])
 
 
-def test_customers_role_sees_nothing_until_it_is_told_whose(filled_engine: Engine) -> None:
+def test_customers_role_sees_nothing_until_it_names_a_customer(filled_engine: Engine) -> None:
     with filled_engine.connect() as connection:
         connection.exec_driver_sql("set role lead_billing_customer")
         assert connection.exec_driver_sql("select * from leads").all() == []
@@ -174,8 +215,9 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
     def sign_in_as(role: str, password: str) -> None:
         url = server.set(username=role, password=password, database="lead_billing")
         monkeypatch.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
-        for cached in (settings, authenticator, get_engine):
+        for cached in (settings, authenticator):
             cached.cache_clear()
+        forget_engines()
 
     with EmbeddedPostgres(tmp_path, durable=False) as address:
         server = make_url(address)
@@ -191,7 +233,7 @@ def test_migrated_by_no_superuser_each_part_signs_in_with_its_own_password(
 
         sign_in_as("lead_billing_service", "second-s")
         with acting_as("a test"), transaction() as session:
-            register_customer(session, "acme", "Acme", "a@acme.test", None)
+            register_customer(session, "acme", "Acme", "a@acme.test")
             register_product(session, "abc", "abc", None)
         sign_in_as("lead_billing_function", "second-f")
         context = LambdaContext(aws_request_id="aws-1")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 import scripts.manage
+from common.access.authentication import authenticator
 from common.access.tokens import Token
 from common.enums import Role
 from common.settings import settings
@@ -190,20 +191,39 @@ def test_keys_are_made_and_ended_in_the_console_and_the_audit_shows_it(
     admin: httpx.Client, client_as: As
 ) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
-    made = admin.post(
-        "/console/keys", content="do=create&name=feed&role=viewer&customer_id=", headers=form
-    )
+
+    def changed(content: str) -> httpx.Response:
+        return admin.post("/console/keys", content=content, headers=form, follow_redirects=True)
+
+    made = changed("do=create&name=feed&role=viewer&customer_id=")
     found = re.search(r"lbk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}", made.text)
     assert found is not None
 
     works = client_as("", key=found[0]).get("/leads").status_code
-    rotated = admin.post("/console/keys", content=f"do=rotate&key_id={found[1]}", headers=form)
+    rotated = changed(f"do=rotate&key_id={found[1]}")
     another = re.search(r"lbk_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", rotated.text)
-    admin.post("/console/keys", content=f"do=revoke&key_id={found[1]}", headers=form)
+    revoked = changed(f"do=revoke&key_id={found[1]}")
 
     assert works == 200
+    assert made.request.method == "GET"  # to load the page again makes no second key
+    assert ">ended</span>" not in made.text
+    assert ">ended</span>" in revoked.text
     assert another is not None
     assert client_as("", key=another[0]).get("/leads").status_code == 200
     assert found[0] not in admin.get("/console/keys").text
     assert "ended" in admin.get("/console/audit").text
     assert client_as("viewer").get("/console/keys").status_code == 403
+
+
+def test_pages_of_a_session_count_to_the_limit_of_its_key(
+    admin: httpx.Client, client_as: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = client_as("", key="")
+    sign_in(browser, admin.headers["authorization"].removeprefix("Bearer "))
+    monkeypatch.setenv("RATE_LIMIT_PER_SECOND", "1")
+    authenticator.cache_clear()
+
+    answers = [browser.get("/console/leads", headers=PAGE).status_code for _ in range(5)]
+
+    assert answers[:2] == [200, 200]
+    assert 429 in answers[2:]

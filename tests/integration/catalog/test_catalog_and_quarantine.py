@@ -27,7 +27,7 @@ def held(client: httpx.Client) -> list[Wire]:
 
 
 def replay(client: httpx.Client, entry: Wire) -> httpx.Response:
-    return client.post(f"/leads/quarantined/{entry['quarantine_id']}/replay")
+    return client.post(f"/quarantine/{entry['quarantine_id']}/replay")
 
 
 # --- customers
@@ -87,7 +87,7 @@ def test_body_that_is_no_json_is_refused_not_an_error_of_ours(
 ) -> None:
     answer = api.put("/customers/acme", content=content, headers=JSON)
 
-    assert answer.status_code in {400, 422}
+    assert answer.status_code == (413 if content.startswith(b"[[") else 400)
 
 
 def test_missing_field_of_a_customer_is_named(api: httpx.Client) -> None:
@@ -136,7 +136,7 @@ def test_customers_are_listed_by_id_page_by_page(api: httpx.Client) -> None:
     query: Wire = {"limit": 2}
     while query.get("cursor", "") is not None:
         page = api.get("/customers", params=query).json()
-        found += [each["customer_id"] for each in page["data"]]
+        found += [row["customer_id"] for row in page["data"]]
         query["cursor"] = page["next_cursor"]
 
     assert found == ["C", "a", "a/b", "b", "é"]
@@ -148,7 +148,7 @@ def test_products_are_registered_changed_and_listed(api: httpx.Client) -> None:
 
     assert (first.status_code, again.status_code) == (201, 200)
     listed = api.get("/products").json()["data"]
-    assert [(each["name"], each["description"]) for each in listed] == [("A", None)]
+    assert [(product["name"], product["description"]) for product in listed] == [("A", None)]
 
 
 def test_id_in_uuid_form_is_the_customer_it_names(api: httpx.Client) -> None:
@@ -181,7 +181,7 @@ def test_quarantined_lead_is_kept_whole_with_its_reason(acme: httpx.Client) -> N
     assert {name: kept[name] for name in ("lead_id", "customer_id", "user", "lead_type")} == {
         name: sent[name] for name in ("lead_id", "customer_id", "user", "lead_type")
     }
-    assert [each["action_type"] for each in kept["actions"]] == [
+    assert [row["action_type"] for row in kept["actions"]] == [
         " Odd  Type ",
         "Form Submission",
         "Form Submission",
@@ -237,7 +237,7 @@ def test_replay_of_what_conflicts_by_now_is_409_and_the_lead_stays(acme: httpx.C
 
 
 @pytest.mark.parametrize(
-    ("entry", "status"), [(NOTHING, 404), ("nonsense", 422), (NOTHING.upper(), 404)]
+    ("entry", "status"), [(NOTHING, 404), ("nonsense", 404), (NOTHING.upper(), 404)]
 )
 def test_replay_of_what_is_not_held_is_refused(acme: httpx.Client, entry: str, status: int) -> None:
     assert replay(acme, {"quarantine_id": entry}).status_code == status
@@ -268,7 +268,7 @@ def test_quarantined_leads_are_listed_page_by_page_newest_first(acme: httpx.Clie
     query: Wire = {"limit": 2}
     while query.get("cursor", "") is not None:
         page = acme.get("/leads/quarantined", params=query).json()
-        found += [each["lead"]["lead_id"] for each in page["data"]]
+        found += [row["lead"]["lead_id"] for row in page["data"]]
         query["cursor"] = page["next_cursor"]
 
     assert found == ["l4", "l3", "l2", "l1", "l0"]

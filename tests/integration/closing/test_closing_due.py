@@ -12,8 +12,8 @@ import pytest
 from common.closing.runs import Closing
 from common.closing.schedule import close_due, last_due
 from services.reports.close_due import main
-from tests.integration.closing.test_closing import execute, forget_price
 from tests.support.api import PROJECT, action, lead, post, register, report
+from tests.support.closing import execute, forget_price
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.integration.closing.test_closing import close, closed, execute, forget_price
 from tests.support.api import action, amounts, lead, post, register
+from tests.support.closing import close, closed, execute, forget_price
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -41,7 +41,7 @@ def test_history_says_who_closed_what_and_who_still_waits(api: httpx.Client) -> 
     assert (oldest["prior_period_billed"], oldest["credits"]) == ("0.00", "0.00")
     assert (newest["totals"]["actions"], newest["due"]) == (0, "0.00")
     assert 0 <= oldest["duration_seconds"] < 60
-    assert [each["customer_id"] for each in oldest["parked"]] == ["beta"]
+    assert [result["customer_id"] for result in oldest["parked"]] == ["beta"]
     assert "no price" in oldest["parked"][0]["reason"]
     assert newest["parked"] == []
 
@@ -102,7 +102,7 @@ def test_every_action_is_on_exactly_one_line(api: httpx.Client) -> None:
         "misplaced": [],
     }
     assert (of_acme["actions"], of_acme["final_lines"], of_acme["draft_lines"]) == (5, 2, 0)
-    assert api.get("/billing/reconciliation", params={"customer_id": "x"}).status_code == 404
+    assert api.get("/billing/reconciliation", params={"customer_id": "x"}).status_code == 422
 
 
 def test_nothing_stored_is_reconciled(api: httpx.Client) -> None:

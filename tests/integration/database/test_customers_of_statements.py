@@ -11,11 +11,21 @@ import pytest
 from common.access.authentication import authenticator
 from common.settings import settings
 from tests.support.api import action, lead, post, register
-from tests.support.statements import sent_statements, unnamed_tables
+from tests.support.statements import STATEMENTS, code_of, sent_statements, unnamed_tables
 
 APRIL = "/billing/reports/acme/2024-04"
 MAY = "/billing/reports/acme/2024-05"
 OF_ACME = {"customer_id": "acme"}
+ABOUT_ALL_CUSTOMERS = {
+    ("delivery", "note_event"),
+    ("delivery", "take_delivery"),
+    ("events", "claim_deliveries"),
+    ("proof", "sealed_reports"),
+    ("proof", "unsealed_reports"),
+    ("rating", "active_periods_of_all"),
+    ("reports", "dashboard"),
+    ("reports", "gauges"),
+}
 USER = {"user": {"email": "ann@people.test"}}
 
 
@@ -55,7 +65,7 @@ def get(*addresses: str) -> Callable[[httpx.Client], None]:
 def dispute_a_line(client: httpx.Client) -> None:
     lines = client.get(APRIL).json()["lines"]
     body = {"lead_id": "late", "reason": "spam", **OF_ACME}
-    assert client.post("/billing/disputes", json=body).status_code == 409
+    assert client.post("/billing/disputes", json=body).status_code == 201
     body |= {"lead_id": "april", "action_id": lines[1]["action_id"]}
     assert client.post("/billing/disputes", json=body).status_code == 409
 
@@ -73,8 +83,15 @@ REQUESTS = {
         "/leads?customer_id=acme&user=ann@people.test", "/billing/reports?customer_id=acme"
     ),
     "lead": get("/leads/april?customer_id=acme", "/console/lead?id=april&customer_id=acme"),
-    "draft": get(MAY, f"{MAY}.csv", f"{MAY}.html"),
+    "draft": get(MAY, f"{MAY}.csv", f"{MAY}.ndjson", f"{MAY}.html"),
     "final report": get(APRIL, f"{APRIL}.csv", f"{APRIL}.html", f"{APRIL}?limit=1"),
+    "pages": get(
+        *(
+            f"{address}/{kind}"
+            for address in (APRIL, MAY)
+            for kind in ("lines?user=ann", "prior-lines", "users?user=ann", "leads?user=ann")
+        )
+    ),
     "verification": get(f"{APRIL}/verify"),
     "reconciliation": get("/billing/reconciliation?customer_id=acme"),
     "disputes": get("/billing/disputes?customer_id=acme"),
@@ -100,6 +117,13 @@ def test_statements_of_a_request_about_one_customer_name_it(
     assert sent
     unnamed = {statement: tables for statement in sent if (tables := unnamed_tables(statement))}
     assert unnamed == {}
+
+
+@pytest.mark.parametrize(("package", "name"), STATEMENTS)
+def test_statement_file_names_the_customer_unless_it_is_about_all(package: str, name: str) -> None:
+    tables = unnamed_tables(code_of(package, name))
+
+    assert bool(tables) == ((package, name) in ABOUT_ALL_CUSTOMERS), tables
 
 
 @pytest.mark.parametrize(

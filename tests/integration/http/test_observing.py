@@ -57,8 +57,8 @@ def test_sound_id_comes_back_and_an_unsound_one_is_replaced(
 ) -> None:
     answer = api.request("POST" if path == "/leads" else "GET", path, headers=sent)
 
-    told = answer.headers["x-correlation-id"]
-    assert told == used if used else re.fullmatch(r"[0-9a-f-]{32,36}", told)
+    correlation_id = answer.headers["x-correlation-id"]
+    assert correlation_id == used if used else re.fullmatch(r"[0-9a-f-]{32,36}", correlation_id)
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/leads"), ("GET", "/leads/none")])
@@ -306,9 +306,9 @@ def test_service_writes_its_metrics_for_cloudwatch(
     record(Metric.REQUESTS, 1, route="/leads", method="GET", status="200")
 
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = line["_aws"]["CloudWatchMetrics"][0]
-    assert told["Namespace"] == "LeadBilling"
-    assert {"route", "method", "status", "service"} == set(told["Dimensions"][0])
+    directive = line["_aws"]["CloudWatchMetrics"][0]
+    assert directive["Namespace"] == "LeadBilling"
+    assert {"route", "method", "status", "service"} == set(directive["Dimensions"][0])
     assert (line["Requests"], line["route"]) == ([1.0], "/leads")
 
 
@@ -319,7 +319,9 @@ def test_every_metric_is_recorded_somewhere() -> None:
         for path in (PROJECT / folder).rglob("*.py")
         if path.name != "metrics.py" or path.parent.name == "routes"
     )
-    by_status = {f"LEADS_{name}" for name in ("CREATED", "UPDATED", "UNCHANGED", "QUARANTINED")}
+    by_status = {
+        f"LEADS_{name}" for name in ("CREATED", "UPDATED", "UNCHANGED", "VOIDED", "QUARANTINED")
+    }
     by_status |= {"LEADS_CONFLICT", "LEADS_INVALID", "LEADS_QUEUED"}
 
     unused = {m.name for m in Metric if f"Metric.{m.name}" not in code} - by_status

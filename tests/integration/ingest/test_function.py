@@ -13,68 +13,16 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.orm import Session
 
-from common.catalog.customers import register_customer
-from common.catalog.products import register_product
 from common.database import engine as engine_module
-from common.database.engine import get_engine
+from common.database.engine import forget_engines
 from common.settings import Settings, settings
-from functions.ingest.handler import handler
 from scripts.gateway import LambdaContext
-from services.reports.api.schemas.leads import IngestionSummary
 from services.reports.api.schemas.reports import Report
 from tests.support import adapter
 from tests.support.api import Wire, action, check_problem, lead
+from tests.support.function import EMAIL, PHONE, event, invoke, posted, printed
 from tests.support.properties import examples
-
-EMAIL, PHONE = "ann.private@people.test", "+15550100777"
-
-
-def event(
-    body: str | None = None, method: str = "POST", path: str = "/leads", **headers: str
-) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "version": "2.0",
-        "routeKey": f"{method} {path}",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json"}
-        | {name.replace("_", "-"): value for name, value in headers.items()},
-        "requestContext": {
-            "http": {"method": method, "path": path, "sourceIp": "127.0.0.1"},
-            "requestId": "request-1",
-            "stage": "$default",
-        },
-        "isBase64Encoded": False,
-    }
-    return made if body is None else made | {"body": body}
-
-
-def invoke(sent: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = handler(sent, LambdaContext(aws_request_id="aws-1"))
-    return answer
-
-
-def posted(answer: dict[str, Any]) -> Any:
-    """The answer's document, held against its shape."""
-    document = json.loads(answer["body"])
-    if answer["statusCode"] >= 400:
-        headers = {name.lower(): value for name, value in answer["headers"].items()}
-        check_problem(answer["statusCode"], headers, document, "/leads")
-    else:
-        IngestionSummary.model_validate_json(answer["body"])
-    return document
-
-
-@pytest.fixture
-def ready(configured_database: str) -> Engine:
-    """The engine of a database that knows acme and abc, which the functions lead to."""
-    with get_engine().begin() as connection:
-        register_customer(Session(connection), "acme", "Acme", "a@acme.test", None)
-        register_product(Session(connection), "abc", "abc", None)
-    return get_engine()
-
 
 # --- events
 
@@ -103,6 +51,43 @@ def test_lone_surrogate_in_the_events_text_is_refused_not_an_error(ready: Engine
     assert invoke(event('{"lead_id": "\ud800"}'))["statusCode"] == 422
 
 
+PAYLOAD_1_0 = {
+    "version": "1.0",
+    "path": "/leads",
+    "httpMethod": "POST",
+    "headers": {"content-type": "application/json"},
+    "requestContext": {"requestId": "request-1", "httpMethod": "POST", "path": "/leads"},
+    "body": "[]",
+    "isBase64Encoded": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (PAYLOAD_1_0, "payload format 2.0"),
+        ({}, "payload format 2.0"),
+        ({"requestContext": None}, "payload format 2.0"),
+        ({"requestContext": {"http": "POST"}}, "payload format 2.0"),
+        (event("[]") | {"headers": ["content-type"]}, "headers"),
+        (event() | {"body": {"lead_id": "1"}}, "not text"),
+        (event() | {"body": 1}, "not text"),
+        (event("\u00e9") | {"isBase64Encoded": True}, "not base64"),
+        (event("e") | {"isBase64Encoded": True}, "not base64"),
+    ],
+)
+def test_event_of_another_form_is_a_clean_400(
+    ready: Engine, sent: dict[str, Any], words: str
+) -> None:
+    answer = invoke(sent)
+
+    assert answer["statusCode"] == 400
+    problem = json.loads(answer["body"])
+    assert problem["type"] == "urn:lead-billing:problem:malformed-request"
+    assert words in problem["detail"]
+    assert answer["headers"]["X-Correlation-Id"]
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/leads"), ("POST", "/other")])
 def test_route_that_is_not_the_functions_is_404(ready: Engine, method: str, path: str) -> None:
     answer = invoke(event("{}", method, path))
@@ -123,14 +108,6 @@ def test_hostile_correlation_id_is_replaced_by_the_requests_own(ready: Engine, s
     answer = invoke(event("[]", x_correlation_id=sent))
 
     assert answer["headers"]["X-Correlation-Id"] == "request-1"
-
-
-# --- logs and metrics
-
-
-def printed(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> str:
-    out, err = capfd.readouterr()
-    return out + err + caplog.text + "".join(map(str, caplog.records))
 
 
 def private_lead(**members: Any) -> Wire:
@@ -177,6 +154,7 @@ def test_no_log_line_holds_personal_data_when_the_database_is_away(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_module, "get_engine", lambda *_role: closed)
+        patch.setattr(engine_module, "get_autocommit_engine", lambda *_role: closed)
         answer = invoke(event(json.dumps(private_lead())))
 
     said = printed(capfd, caplog)
@@ -192,8 +170,12 @@ def test_metrics_count_leads_by_status_and_the_actions_added(
     invoke(event(json.dumps(batch)))
 
     lines = capsys.readouterr().out.splitlines()
-    (told,) = [json.loads(line) for line in lines if line.startswith('{"_aws"')]
-    assert (told["LeadsCreated"], told["LeadsInvalid"], told["ActionsAdded"]) == ([1], [1], [2])
+    (metrics,) = [json.loads(line) for line in lines if line.startswith('{"_aws"')]
+    assert (metrics["LeadsCreated"], metrics["LeadsInvalid"], metrics["ActionsAdded"]) == (
+        [1],
+        [1],
+        [2],
+    )
 
 
 # --- hostile bodies
@@ -321,12 +303,12 @@ def test_missing_user_hash_key_is_an_error_where_it_is_needed() -> None:
 def test_changed_user_hash_key_is_not_billed_with(ready: Engine) -> None:
     invoke(event(json.dumps(lead("l1", action()))))
     settings.cache_clear()
-    get_engine.cache_clear()
+    forget_engines()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("USER_HASH_KEY", "another-key-of-at-least-32-characters!")
         answer = invoke(event(json.dumps(lead("l2", action()))))
-        get_engine().dispose()
+        forget_engines()
 
     assert answer["statusCode"] == 500
     with ready.connect() as connection:
@@ -346,6 +328,22 @@ def test_secrets_come_from_secrets_manager_where_one_is_named(
 
     url = read.sqlalchemy_url()
     assert (url.username, url.password, url.host) == ("role", "p@ss/word", "db.internal")
+    assert read.user_secret == b"k" * 40
+
+
+def test_last_known_secret_serves_while_secrets_manager_is_away(
+    fresh_settings: Callable[..., Settings],
+) -> None:
+    secret = {"username": "role", "password": "known", "user_hash_key": "k" * 40}
+    with mock_aws():
+        client = boto3.client("secretsmanager")
+        made = client.create_secret(Name="lead-billing", SecretString=json.dumps(secret))
+        fresh_settings(DATABASE_SECRET_ARN=made["ARN"])
+        client.delete_secret(SecretId=made["ARN"], ForceDeleteWithoutRecovery=True)
+
+        read = fresh_settings(DATABASE_SECRET_ARN=made["ARN"])
+
+    assert read.database_password.get_secret_value() == "known"
     assert read.user_secret == b"k" * 40
 
 

@@ -1,4 +1,4 @@
-"""Many senders at once: nothing is lost, doubled or mixed, and nobody waits for ever."""
+"""Many senders at once: nothing is lost, doubled or mixed, and nobody waits without end."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from common.catalog.products import register_product
 from common.database.engine import get_engine
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import read_leads
-from common.leads.results import Result, Status
+from common.leads.results import STORED, Result, Status
 from common.reports.draft import draft_report
 from common.reports.months import find_month
 from common.settings import settings
@@ -32,7 +32,7 @@ CLIENTS = 16
 
 def register_all(connection: Connection) -> None:
     for name in CUSTOMERS:
-        register_customer(Session(connection), name, name, f"{name}@partner.test", None)
+        register_customer(Session(connection), name, name, f"{name}@partner.test")
     register_product(Session(connection), "abc", "abc", None)
 
 
@@ -60,19 +60,19 @@ def overlapping_batches(leads: list[Wire], seed: int) -> list[list[Wire]]:
     """Every lead whole once, and parts of it again, shuffled over batches."""
     chance = random.Random(seed)  # noqa: S311
     pieces = leads + [
-        each | {"actions": chance.sample(each["actions"], chance.randint(0, len(each["actions"])))}
-        for each in leads
+        item | {"actions": chance.sample(item["actions"], chance.randint(0, len(item["actions"])))}
+        for item in leads
     ]
     chance.shuffle(pieces)
     return [pieces[start : start + 20] for start in range(0, len(pieces), 20)]
 
 
 def store(engine: Engine, batch: list[Wire]) -> list[Result]:
-    posted = read_leads(json.dumps(batch), datetime.now(UTC))
+    posted = read_leads(json.dumps(batch), datetime.now(UTC), settings())
     assert not posted.refused
     with engine.begin() as connection:
         connection.exec_driver_sql("set local deadlock_timeout = '100ms'")
-        return ingest_leads(Session(connection), posted.leads, settings())
+        return ingest_leads(connection, posted.leads, settings())
 
 
 def bill(engine: Engine) -> list[Any]:
@@ -126,13 +126,13 @@ def test_sixteen_clients_lose_and_double_nothing(
             engine.dispose()
 
     with ThreadPoolExecutor(CLIENTS) as pool:
-        results = [each for found in pool.map(client, range(CLIENTS)) for each in found]
+        results = [result for found in pool.map(client, range(CLIENTS)) for result in found]
 
-    assert all(result.status.is_stored for result in results)
+    assert all(result.status in STORED for result in results)
     created = [result.lead_id for result in results if result.status is Status.CREATED]
-    assert sorted(map(str, created)) == sorted(each["lead_id"] for each in leads)
+    assert sorted(map(str, created)) == sorted(item["lead_id"] for item in leads)
     added = sum(result.actions_added for result in results)
-    assert added == sum(len(each["actions"]) for each in leads)
+    assert added == sum(len(item["actions"]) for item in leads)
     assert bill(ready) == expected_bill(server, template, leads)
 
 
@@ -178,13 +178,13 @@ def test_four_functions_at_once_give_the_report_of_one_client(
         return answers
 
     with ThreadPoolExecutor(4) as pool:
-        answers = [each for found in pool.map(function, range(4)) for each in found]
+        answers = [answer for found in pool.map(function, range(4)) for answer in found]
 
     assert {answer["statusCode"] for answer in answers} <= {200, 201}
     bodies = [json.loads(answer["body"]) for answer in answers]
     assert sum(body["created"] for body in bodies) == len(leads)
     added = sum(result["actions_added"] for body in bodies for result in body["results"])
-    assert added == sum(len(each["actions"]) for each in leads)
+    assert added == sum(len(item["actions"]) for item in leads)
     assert bill(ready) == expected_bill(server, template, leads)
 
 
@@ -223,11 +223,11 @@ def test_of_two_racing_versions_of_a_lead_one_wins_and_nothing_of_the_other_is_k
 def test_version_that_waits_for_a_conflicting_one_says_conflict(ready: Engine) -> None:
     first = lead("lead-1", action("Call"))
     second = lead("lead-1", action("Chat"), lead_type="Webinar")
-    posted = read_leads(json.dumps([first]), datetime.now(UTC))
+    posted = read_leads(json.dumps([first]), datetime.now(UTC), settings())
 
     with ThreadPoolExecutor(1) as pool:
         with ready.begin() as connection:
-            ingest_leads(Session(connection), posted.leads, settings())
+            ingest_leads(connection, posted.leads, settings())
             waiting = pool.submit(store, ready, [second])
         (result,) = waiting.result(timeout=30)
 
@@ -238,11 +238,11 @@ def test_version_that_waits_for_a_conflicting_one_says_conflict(ready: Engine) -
 def test_rolled_back_rival_leaves_the_lead_to_the_one_that_waited(ready: Engine) -> None:
     first = lead("lead-1", action("Call"))
     second = lead("lead-1", action("Chat"), lead_type="Webinar")
-    posted = read_leads(json.dumps([first]), datetime.now(UTC))
+    posted = read_leads(json.dumps([first]), datetime.now(UTC), settings())
 
     with ThreadPoolExecutor(1) as pool:
         with ready.connect() as connection:
-            ingest_leads(Session(connection), posted.leads, settings())
+            ingest_leads(connection, posted.leads, settings())
             waiting = pool.submit(store, ready, [second])
             connection.rollback()
         (result,) = waiting.result(timeout=30)

@@ -14,7 +14,7 @@ from common.database.transactions import transaction
 from common.leads.erasure import erase_user
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import validate_lead
-from common.leads.schemas import Lead
+from common.leads.schemas import Lead, with_keys
 from common.settings import settings
 from tests.support.api import Wire, action, lead, post, register, report, statuses
 from tests.support.locks import wait_until_one_waits
@@ -81,7 +81,7 @@ def without_people(document: Any) -> Any:
             if name not in {"user", "generated_at"}
         }
     if isinstance(document, list):
-        return [without_people(each) for each in document]
+        return [without_people(item) for item in document]
     return document
 
 
@@ -121,7 +121,7 @@ def test_user_is_erased_by_whatever_names_them(
     erase(billed, names[named_by])
 
     left = everything(database)
-    assert not any(told in left for told in (ANN, PHONE, "crm-15550100888"))
+    assert not any(identifier in left for identifier in (ANN, PHONE, "crm-15550100888"))
     # Neither somebody whose phone number has the digits of that id, nor anybody else.
     assert billed.get("/leads/somebody").json()["user"]["phone"] == "15550100888"
     assert "bob@people.test" in left
@@ -153,7 +153,7 @@ def test_lead_that_is_being_stored_when_its_user_is_erased_loses_them(
     assert isinstance(under_way, Lead)
 
     with ThreadPoolExecutor(1) as background, transaction() as storing:
-        ingest_leads(storing, {0: under_way}, settings())
+        ingest_leads(storing.connection(), {0: with_keys(under_way, settings())}, settings())
         erasing = background.submit(erase, billed, ANN)
         wait_until_one_waits()
 
@@ -230,9 +230,9 @@ def test_erased_lead_in_quarantine_is_replayed_under_its_user(
 ) -> None:
     erase(billed, ANN)
     register(billed, products="abc later")
-    (held,) = billed.get("/leads/quarantined").json()["data"]
+    (quarantined,) = billed.get("/leads/quarantined").json()["data"]
 
-    replayed = billed.post(f"/leads/quarantined/{held['quarantine_id']}/replay")
+    replayed = billed.post(f"/leads/quarantined/{quarantined['quarantine_id']}/replay")
 
     keys = {
         line["lead_id"]: line["user_key"] for line in report(billed, "acme", "2024-05")["lines"]
@@ -252,8 +252,8 @@ def test_user_of_another_customer_stays(billed: httpx.Client) -> None:
     erase(billed, theirs["lines"][0]["user_key"])
     post(billed, anns("theirs-later", customer_id="beta"))
 
-    for each in ("theirs", "theirs-later"):
-        assert billed.get(f"/leads/{each}").json()["user"]["email"] == ANN
+    for lead_id in ("theirs", "theirs-later"):
+        assert billed.get(f"/leads/{lead_id}").json()["user"]["email"] == ANN
 
 
 def test_erasing_again_or_nobody_changes_nothing(billed: httpx.Client) -> None:

@@ -80,7 +80,7 @@ def test_fifty_leads_of_fifty_people_cost_500(acme: httpx.Client) -> None:
 
 
 def test_fifty_leads_of_nobody_cost_10_and_the_report_says_why(acme: httpx.Client) -> None:
-    answer = post(acme, [without(each, "user") for each in fifty()])
+    answer = post(acme, [without(item, "user") for item in fifty()])
 
     bill = report(acme, "acme", "2024-04")
 
@@ -88,9 +88,9 @@ def test_fifty_leads_of_nobody_cost_10_and_the_report_says_why(acme: httpx.Clien
     (warning,) = bill["warnings"]
     assert warning["code"] == "leads_without_user"
     assert "50 of 50 leads have no user" in warning["detail"]
-    assert "fallback user" in warning["detail"]
+    assert "as one user of this customer" in warning["detail"]
     for result in answer.json()["results"]:
-        assert [told["code"] for told in result["warnings"]] == ["missing_user"]
+        assert [warning["code"] for warning in result["warnings"]] == ["missing_user"]
 
 
 def test_action_that_crosses_the_cap_is_split(acme: httpx.Client) -> None:
@@ -114,7 +114,7 @@ def test_action_that_crosses_the_cap_is_split(acme: httpx.Client) -> None:
     last = bill["lines"][-1]
     assert (last["gross"], last["billed"], last["savings"]["cap"]) == ("10.00", "6.00", "4.00")
     assert (last["outcome"], last["cap_used_before"]) == ("partially_capped", "94.00")
-    assert "6.00 of its price of 10.00 USD" in last["explanation"]
+    assert "6.00 of 10.00 USD" in last["explanation"]
 
 
 def test_action_behind_a_spent_cap_is_saved_whole(acme: httpx.Client) -> None:
@@ -196,9 +196,9 @@ def test_repeat_of_an_action_is_saved_not_billed_however_it_is_spelt(acme: httpx
     [
         ({"email": "Ann@X.test "}, {"email": "ann@x.test"}, True),
         ({"email": "ann@x.test", "phone": "1"}, {"email": "ann@x.test", "phone": "2"}, True),
-        ({"phone": "+1 (555) 01"}, {"phone": "+155501"}, True),
-        ({"phone": "+155501"}, {"phone": "155501"}, False),
-        ({"phone": "155501"}, {"external_id": "155501"}, False),
+        ({"phone": "+1 (555) 0100"}, {"phone": "+15550100"}, True),
+        ({"phone": "+15550100"}, {"phone": "15550100"}, False),
+        ({"phone": "15550100"}, {"external_id": "15550100"}, False),
         ({"external_id": " A "}, {"external_id": "A"}, True),
         ({"external_id": "A"}, {"external_id": "a"}, False),
     ],
@@ -232,9 +232,9 @@ def test_same_person_at_two_customers_is_two_users(api: httpx.Client) -> None:
 def test_amounts_are_strings_of_exact_cents_in_every_answer(sample: httpx.Client) -> None:
     def numbers(value: object) -> list[float]:
         if isinstance(value, dict):
-            return [found for each in value.values() for found in numbers(each)]
+            return [found for member in value.values() for found in numbers(member)]
         if isinstance(value, list):
-            return [found for each in value for found in numbers(each)]
+            return [found for item in value for found in numbers(item)]
         return [value] if isinstance(value, float) else []
 
     for path in ("/billing/reports", "/billing/reports/customer-123/2024-04", "/leads/uuid-1"):

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from common.billing_period import Period
+from common.rating.line import Totals
 from common.rating.schemas import ProposedCard
 from common.rating.simulation import simulate
-from common.rating.totals import Totals
 from common.tables import Base
-from tests.property.test_rating import Example, World, rate_cards, world, worlds
 from tests.support import oracle
 from tests.support.api import Wire, action, amounts, lead, path_of, post, register, report
 from tests.support.properties import examples
+from tests.support.worlds import Example, World, rate_cards, world, worlds
 
 LEVELS = [("High", "10.00"), ("Medium", "5.00"), ("Low", "2.00")]
 
@@ -62,10 +62,10 @@ def two(api: httpx.Client) -> httpx.Client:
     return api
 
 
-def test_difference_is_told_per_customer_and_in_total(two: httpx.Client) -> None:
+def test_difference_is_shown_per_customer_and_in_total(two: httpx.Client) -> None:
     found = answered(two, proposed(FIFTEEN))
 
-    assert [each["customer_id"] for each in found["customers"]] == ["acme", "beta"]
+    assert [customer["customer_id"] for customer in found["customers"]] == ["acme", "beta"]
     acme = found["customers"][0]
     assert amounts(acme["current"]) == ("20.00", "10.00", "10.00", "0.00")
     assert amounts(acme["proposed"]) == ("30.00", "15.00", "15.00", "0.00")
@@ -92,9 +92,9 @@ def test_only_named_customers_are_simulated(two: httpx.Client) -> None:
     one = answered(two, proposed(FIFTEEN), customer_id="beta")
     several = answered(two, proposed(FIFTEEN), customer_ids=["gamma", "acme", "acme"])
 
-    assert [each["customer_id"] for each in one["customers"]] == ["beta"]
+    assert [customer["customer_id"] for customer in one["customers"]] == ["beta"]
     assert amounts(one["totals"]["difference"]) == ("5.00", "5.00", "0.00", "0.00")
-    assert [each["customer_id"] for each in several["customers"]] == ["acme", "gamma"]
+    assert [customer["customer_id"] for customer in several["customers"]] == ["acme", "gamma"]
     assert several["customers"][1]["proposed"]["actions"] == 0
 
 
@@ -160,7 +160,8 @@ def test_who_has_an_own_card_stays_on_it_unless_named(two: httpx.Client, engine:
         )
 
     by_default = {
-        each["customer_id"]: each for each in answered(two, proposed(FIFTEEN))["customers"]
+        customer["customer_id"]: customer
+        for customer in answered(two, proposed(FIFTEEN))["customers"]
     }
     named = answered(two, proposed(FIFTEEN), customer_id="acme")["customers"][0]
 
@@ -243,7 +244,7 @@ def test_customer_is_named_by_either_form_of_its_id(api: httpx.Client) -> None:
 
     found = answered(api, proposed(), customer_id=name.upper())
 
-    assert [each["customer_id"] for each in found["customers"]] == [name]
+    assert [customer["customer_id"] for customer in found["customers"]] == [name]
 
 
 @examples(20)
@@ -253,15 +254,15 @@ def test_simulation_of_the_card_in_force_is_the_draft_report(
 ) -> None:
     batch, cards, zones = example
 
-    with world(connection, zones, cards) as decided:
-        decided.post(batch)
+    with world(connection, zones, cards) as rated:
+        rated.post(batch)
 
         for name, month in oracle.bills(batch, cards, zones):
             card = oracle.card_in_force(cards, name, month)
             (found,) = simulate(
-                Session(decided.connection), Period(month), _wire(card), [(name, "/customer_id")]
+                Session(rated.connection), Period(month), _wire(card), [(name, "/customer_id")]
             )
-            drafted, _ = decided.report(name, month)
+            drafted, _ = rated.report(name, month)
             assert found.current == found.proposed == drafted.totals
             assert (found.rate_card.name, found.rate_card.version) == (
                 drafted.rate_card.name,
@@ -287,25 +288,25 @@ def test_simulation_of_another_card_is_what_the_oracle_says_of_it(
     )
     expected = oracle.bills(batch, [everywhere], zones)
 
-    with world(connection, zones, cards) as decided:
-        decided.post(batch)
+    with world(connection, zones, cards) as rated:
+        rated.post(batch)
 
         named = simulate(
-            Session(decided.connection),
+            Session(rated.connection),
             Period(month),
             _wire(everywhere),
             [(name, "/customer_ids/0") for name in zones],
         )
-        assert {each.customer_id: each.proposed for each in named} == {
+        assert {customer.customer_id: customer.proposed for customer in named} == {
             name: _totals(expected.get((name, month), [])) for name in zones
         }
-        as_default = simulate(Session(decided.connection), Period(month), _wire(everywhere), None)
-        assert {each.customer_id: each.proposed for each in as_default} == {
+        as_default = simulate(Session(rated.connection), Period(month), _wire(everywhere), None)
+        assert {customer.customer_id: customer.proposed for customer in as_default} == {
             name: _totals((expected if _is_on_default(cards, name, month) else bills)[name, month])
             for name in zones
             if (name, month) in bills
         }
-        _check_unchanged(decided, bills)
+        _check_unchanged(rated, bills)
 
 
 def _wire(card: oracle.Card) -> ProposedCard:
@@ -345,5 +346,5 @@ def _totals(lines: list[oracle.Line]) -> Totals:
     )
 
 
-def _check_unchanged(decided: World, bills: oracle.Bills) -> None:
-    assert decided.lines() == bills
+def _check_unchanged(rated: World, bills: oracle.Bills) -> None:
+    assert rated.lines() == bills

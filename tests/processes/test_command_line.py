@@ -15,7 +15,7 @@ import pytest
 
 from scripts.seed import MAX_BATCH, STATUSES, campaign
 
-PROJECT = Path(__file__).resolve().parents[3]
+PROJECT = Path(__file__).resolve().parents[2]
 UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
 
 
@@ -107,7 +107,7 @@ def test_report_is_printed_with_its_explanations(gateway: httpx.Client) -> None:
     printed = run_module("scripts.report", "acme", "2024-04", "--api", gateway.base_url)
 
     assert printed.returncode == 0, printed.stderr
-    for figure in ("Acme", "April 2024", "[2J[red]", "20.00", "10.00", "duplicate"):
+    for figure in ("Acme", "April 2024", "[2J[red]", "20.00", "10.00", "Duplicate of"):
         assert figure in printed.stdout
     assert "\x1b" not in printed.stdout
 

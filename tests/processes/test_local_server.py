@@ -1,14 +1,11 @@
 """The server that `make run` and `make demo` start, as a process of its own."""
 
 import json
-import os
 import signal
 import socket
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,69 +13,19 @@ import httpx
 import pytest
 
 from scripts import demo
+from scripts.api_client import api_client
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.local_server import PortTakenError
+from tests.support.api import PROJECT
+from tests.support.processes import command, running
 
-PROJECT = Path(__file__).resolve().parents[3]
 SAMPLE = (PROJECT / "docs" / "samples" / "sample_leads.json").read_bytes()
 JSON = {"content-type": "application/json"}
-SLOW_SERVER = """
-import asyncio
-from scripts.cli import handle_exit
-from scripts.local_server import address_of, listen_on, serve_in_thread
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-
-async def answer(request):
-    print("asked", flush=True)
-    await asyncio.sleep(1)
-    return PlainTextResponse("answered")
-
-app = Starlette(routes=[Route("/", answer)])
-with handle_exit(), listen_on("127.0.0.1", 0) as listener, serve_in_thread(app, listener) as ended:
-    print(address_of(listener), flush=True)
-    ended.wait()
-"""
-
-
-def command(module: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"DATABASE_URL", "USER_HASH_KEY", "OPEN_ACCESS"}
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=PROJECT,
-        env=inherited | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     output, errors = process.communicate(timeout=60)
     return process.returncode, output, errors
-
-
-@contextmanager
-def running(
-    data_dir: Path, module: str = "scripts.local_server", port: int = 0, **environment: str
-) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """A server that has said it is ready, and a client of it."""
-    process = command(module, "--port", port, "--data-dir", data_dir, **environment)
-    assert process.stdout is not None
-    try:
-        lines = iter(process.stdout.readline, "")
-        ready = next((line for line in lines if line.startswith("ready ")), None)
-        assert ready is not None, (process.communicate()[1], process.returncode)
-        with httpx.Client(base_url=ready.split()[1], timeout=30, trust_env=False) as client:
-            yield process, client
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
 
 
 def register_the_sample(client: httpx.Client) -> None:
@@ -112,23 +59,6 @@ def test_asked_to_stop_it_stops_its_database_too(
 
         assert process.wait(timeout=60) == status
         assert EmbeddedPostgres(tmp_path).running_url() is None
-
-
-def test_request_under_way_is_answered_when_the_server_is_asked_to_stop() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_SERVER], cwd=PROJECT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    address = process.stdout.readline().strip()
-    with ThreadPoolExecutor() as pool:
-        answer = pool.submit(httpx.get, address, trust_env=False, timeout=30)
-        assert process.stdout.readline() == "asked\n"
-
-        process.terminate()
-
-        assert answer.result().text == "answered"
-    process.communicate(timeout=30)
-    assert process.returncode == 0
 
 
 def test_acknowledged_leads_survive_a_killed_server(tmp_path: Path) -> None:
@@ -231,16 +161,76 @@ def test_demo_moves_to_the_next_port_unless_one_was_asked_for(
     assert said[0].startswith(f"Port {port} is taken: using ")
 
 
-def test_server_that_others_reach_does_not_start_without_keys(tmp_path: Path) -> None:
+def test_server_that_others_reach_does_not_start_open(tmp_path: Path) -> None:
     serve = ("--host", "0.0.0.0", "--port", 0, "--data-dir", tmp_path)  # noqa: S104
 
-    without_key = outcome(command("scripts.local_server", *serve, OPEN_ACCESS="false"))
-    though_open = outcome(command("scripts.local_server", *serve, OPEN_ACCESS="true"))
+    status, _, errors = outcome(command("scripts.local_server", *serve, OPEN_ACCESS="true"))
 
-    assert without_key[0] == 1
-    assert "no admin key exists" in without_key[2]
-    assert though_open[0] == 1
-    assert "OPEN_ACCESS is allowed on loopback only" in though_open[2]
+    assert status == 1
+    assert "OPEN_ACCESS is allowed on loopback only" in errors
+
+
+@contextmanager
+def started(data_dir: Path, *arguments: object, **environment: str) -> Iterator[tuple[str, str]]:
+    """A server as `make run` starts it: what it says until it is ready, and its address."""
+    serve = ("--port", 0, "--workers", 1, "--data-dir", data_dir, *arguments)
+    process = command("scripts.local_server", *serve, **environment)
+    assert process.stdout is not None
+    try:
+        said = ""
+        while not (line := process.stdout.readline()).startswith("ready "):
+            assert line, (said, process.communicate()[1])
+            said += line
+        yield said, line.split()[1]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def test_first_start_makes_an_admin_key_and_prints_it_once(tmp_path: Path) -> None:
+    kept = tmp_path / "admin_key"
+    with started(tmp_path) as (said, address):
+        key = kept.read_text()
+        headers = {"authorization": f"Bearer {key}"}
+
+        assert said.count(key) == 1
+        assert f"Sign in at {address}/console/sign-in with the admin key in {kept}" in said
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert httpx.get(f"{address}/customers").status_code == 401
+        assert httpx.post(f"{address}/leads", content=b"[]", headers=JSON).status_code == 401
+        assert httpx.get(f"{address}/customers", headers=headers).status_code == 200
+
+    with started(tmp_path) as (said, address):
+        assert key not in said
+        assert str(kept) in said
+        assert httpx.get(f"{address}/customers", headers=headers).status_code == 200
+
+
+def test_open_access_is_a_choice_and_is_said(tmp_path: Path) -> None:
+    with started(tmp_path, OPEN_ACCESS="true") as (said, address):
+        assert f"Open access: every program on this machine is admin at {address}" in said
+        assert httpx.get(f"{address}/customers").status_code == 200
+    assert not (tmp_path / "admin_key").exists()
+
+
+def test_commands_find_the_key_of_the_server_they_call_and_send_it_nowhere_else(
+    tmp_path: Path, gateway_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("API_KEY", raising=False)
+    with started(tmp_path) as (_, address):
+        key = f"Bearer {(tmp_path / 'admin_key').read_text()}"
+        seeded = command("scripts.seed", "--leads", 20, "--api", address)
+        status, output, errors = outcome(seeded)
+        with api_client(address.replace("127.0.0.1", "localhost")) as client:
+            assert client.headers.get("authorization") == key
+        for other in (gateway_address, "http://evil.example:" + address.rpartition(":")[2]):
+            with api_client(other) as client:
+                assert "authorization" not in client.headers
+
+    assert (status, errors) == (0, ""), output
+    with api_client(address) as client:  # the server has ended: another one may be there
+        assert "authorization" not in client.headers
 
 
 def test_demo_that_needs_keys_creates_one_and_keeps_it_private(tmp_path: Path) -> None:
@@ -271,7 +261,7 @@ def test_keys_are_made_by_command_and_open_the_server(tmp_path: Path) -> None:
         entry = client.get("/audit", params={"subject": "api_key"}).json()["data"][0]
 
     assert refused.status_code == 401
-    assert [each["name"] for each in listed] == ["me"]
+    assert [key["name"] for key in listed] == ["me"]
     assert entry["actor"].startswith("command key-create by ")
 
 

@@ -17,20 +17,19 @@ from sqlalchemy import Engine, create_engine, text
 from common.billing_period import Period
 from common.catalog.customers import get_customer as stored_customer
 from common.closing.close_period import close_period
-from common.database.engine import get_engine
+from common.database.engine import forget_engines
 from common.database.transactions import transaction
 from common.leads.ingestion import ingest_leads
 from common.leads.parsing import validate_lead
-from common.leads.schemas import Lead
+from common.leads.schemas import Lead, with_keys
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
 from scripts.verify_report import cents
-from tests.integration.closing.test_closing import by_customer, close, closed
-from tests.integration.scripts.test_embedded_postgres import owner_process, run_sql, server_pid
-from tests.integration.scripts.test_local_server import running
 from tests.support.api import Wire, action, lead, post, register, report
+from tests.support.closing import by_customer, close, closed
 from tests.support.locks import wait_until_one_waits
+from tests.support.processes import owner_process, run_sql, running, server_pid
 
 CUSTOMERS = {"acme": "Asia/Kolkata", "beta": "America/St_Johns"}
 MONTHS = ("2024-04", "2024-05")
@@ -62,7 +61,7 @@ def test_posters_and_closers_at_once_lose_nothing_and_bill_nothing_twice(
         batches = list(traffic(sender))
         for batch in [*batches, batches[3]]:
             post(api, batch).raise_for_status()
-        return sum(len(each["actions"]) for batch in batches for each in batch)
+        return sum(len(item["actions"]) for batch in batches for item in batch)
 
     def close_again_and_again(_: int) -> list[int]:
         return [close(api, month).status_code for month in MONTHS * 4]
@@ -104,7 +103,7 @@ def test_close_waits_for_a_lead_that_is_being_stored(acme: httpx.Client) -> None
     request = acme.build_request("POST", "/billing/periods/2024-04/close")
 
     with ThreadPoolExecutor(1) as background, transaction() as storing:
-        ingest_leads(storing, {0: under_way}, settings())
+        ingest_leads(storing.connection(), {0: with_keys(under_way, settings())}, settings())
         run = background.submit(acme.send, request)
         wait_until_one_waits()
 
@@ -124,8 +123,8 @@ def test_lead_that_is_stored_while_its_month_is_closed_is_late(acme: httpx.Clien
                 "returning run_id"
             )
         ).scalar_one()
-        whose = stored_customer(closing, "acme").customer_id
-        close_period(closing, whose, Period.parse("2024-04"), run_id)
+        customer_id = stored_customer(closing, "acme").customer_id
+        close_period(closing, customer_id, Period.parse("2024-04"), run_id)
         answer = background.submit(acme.send, request)
         wait_until_one_waits()
 
@@ -142,11 +141,10 @@ def pointed_at(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patch.setenv("DATABASE_URL", url)
         patch.setenv("CUSTOMERS_CLOSED_AT_ONCE", "1")
         settings.cache_clear()
-        get_engine.cache_clear()
+        forget_engines()
         yield
-        get_engine().dispose()
     settings.cache_clear()
-    get_engine.cache_clear()
+    forget_engines()
 
 
 SLEEP_IN_BETA = """
@@ -194,8 +192,8 @@ def test_killed_database_in_the_middle_of_a_close_is_completed_by_the_next_close
         with EmbeddedPostgres(tmp_path) as url, pointed_at(url, monkeypatch):
             run_sql(url, "drop trigger wait_in_beta on billing_reports")
             half: dict[str, Any] = {
-                each["customer_id"]: each["status"]
-                for each in client.get("/billing/reports").json()["data"]
+                entry["customer_id"]: entry["status"]
+                for entry in client.get("/billing/reports").json()["data"]
             }
             again = closed(client, "2024-04")
             cut_short = client.get("/billing/runs").json()["data"][-1]
@@ -262,8 +260,8 @@ def test_killed_server_in_the_middle_of_a_close_is_completed_by_the_next_close(
 
     with running(tmp_path, DATABASE_URL=database_url, CUSTOMERS_CLOSED_AT_ONCE="1") as (_, client):
         half = {
-            each["customer_id"]: each["status"]
-            for each in client.get("/billing/reports").json()["data"]
+            entry["customer_id"]: entry["status"]
+            for entry in client.get("/billing/reports").json()["data"]
         }
         again = closed(client, "2024-04")
         cut_short = client.get("/billing/runs").json()["data"][-1]

@@ -1,6 +1,6 @@
 """compose.yaml without Docker: its commands run on the files of its image and bill the sample.
 
-The workflow `packages` starts it in Docker, with its base images, network and volumes.
+`make test-compose` and the workflow `packages` start it in Docker, with its network and volumes.
 """
 
 import re
@@ -45,7 +45,7 @@ def ours(services: dict[str, Any]) -> dict[str, Any]:
 def copied(stage: str) -> list[tuple[str, str]]:
     """The sources and targets that a stage of the Dockerfile copies from the project."""
     stages = re.split(r"^FROM \S+", DOCKERFILE, flags=re.MULTILINE)
-    (text,) = (each for each in stages if each.startswith(f" AS {stage}\n"))
+    (text,) = (stage_text for stage_text in stages if stage_text.startswith(f" AS {stage}\n"))
     return re.findall(r"^COPY (?!--from)(\S+) (\S+)$", text, re.MULTILINE)
 
 
@@ -55,7 +55,7 @@ def app(tmp_path: Path) -> Path:
     sent = re.findall(r"^!(.*)$", (PROJECT / ".dockerignore").read_text(), re.MULTILINE)
     folder = tmp_path / "app"
     for source, target in [*copied("reports"), *copied("demo")]:
-        assert any(f"{source}/".startswith(f"{each}/") for each in sent), source
+        assert any(f"{source}/".startswith(f"{path}/") for path in sent), source
         place = folder / target
         if (PROJECT / source).is_dir():
             shutil.copytree(
@@ -93,7 +93,9 @@ def started(
     arguments = command or service["command"]
     for volume in service.get("volumes", []):
         name, _, target = volume.partition(":")
-        arguments = [each.replace(f"={target}", f"={app.with_name(name)}") for each in arguments]
+        arguments = [
+            argument.replace(f"={target}", f"={app.with_name(name)}") for argument in arguments
+        ]
     assert arguments[0] == "python"
     return subprocess.Popen(
         [sys.executable, *arguments[1:]],
@@ -217,7 +219,7 @@ def test_every_name_is_declared() -> None:
     services, volumes = read["services"], read["volumes"]
 
     for service in services.values():
-        assert {each.partition(":")[0] for each in service.get("volumes", [])} <= volumes.keys()
+        assert {volume.partition(":")[0] for volume in service.get("volumes", [])} <= volumes.keys()
         for name, wait in service.get("depends_on", {}).items():
             if wait["condition"] == "service_healthy":
                 assert "healthcheck" in services[name]
@@ -232,6 +234,6 @@ def test_every_name_is_declared() -> None:
 def test_deployed_image_holds_nothing_of_the_demo() -> None:
     assert copied("reports") == [
         ("pyproject.toml", "./"),
-        *((each, each) for each in ("common", "services", "alembic")),
+        *((folder, folder) for folder in ("common", "services", "alembic")),
     ]
     assert '"--target", "reports"' in (PROJECT / "scripts" / "stack" / "images.py").read_text()

@@ -5,7 +5,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,57 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import NullPool, create_engine, make_url
+from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
 from scripts.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from tests.support.processes import is_running
-
-PROJECT = Path(__file__).resolve().parents[3]
-# A shell's background job ignores SIGINT, and what it starts inherits that.
-OWNER = """
-import signal, sys, time
-from pathlib import Path
-from scripts.embedded_postgres import EmbeddedPostgres
-signal.signal(signal.SIGINT, signal.default_int_handler)
-with EmbeddedPostgres(Path(sys.argv[1])) as url:
-    print(url, flush=True)
-    time.sleep(600)
-"""
+from tests.support.processes import is_running, owner_process, run_sql, server_pid
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="about being started by root")
-
-
-def run_sql(url: str, statement: str) -> list[Any]:
-    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        result = connection.exec_driver_sql(statement)
-        return list(result.scalars()) if result.returns_rows else []
-
-
-def server_pid(data_dir: Path) -> int:
-    return int((data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
-
-
-@contextmanager
-def owner_process(
-    data_dir: Path, **environment: str
-) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Another process that owns a server, and that server's URL."""
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, data_dir],
-        cwd=PROJECT,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert owner.stdout is not None
-    with owner:
-        try:
-            yield owner, owner.stdout.readline().strip()
-        finally:
-            owner.send_signal(signal.SIGINT)
 
 
 @contextmanager
