@@ -17,9 +17,12 @@ SEED ?= 1
 # Options of the commands below, if they are set.
 port := $(if $(PORT),--port "$(PORT)")
 data_dir := $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+workers := $(if $(WORKERS),--workers "$(WORKERS)")
 
 # CUSTOMER if the user sets it, but not the default of `make report`.
 given_customer := $(if $(filter-out file,$(origin CUSTOMER)),$(CUSTOMER))
+# Not empty if `make import` uses a database and no API.
+given_database := $(if $(filter-out file,$(origin API)),,$(DATA_DIR)$(DATABASE_URL))
 # Not empty if scripts.manage calls the API: if API= is set or a stack is running. Else it uses the database.
 over_http := $(or $(filter-out file,$(origin API)),$(if $(DATA_DIR)$(DATABASE_URL),,$(stack_is_up)))
 manage = $(PY) -m scripts.manage $(if $(over_http),--api "$(API)",$(data_dir))
@@ -32,14 +35,25 @@ help: ## List the targets
 	@echo "usage: make TARGET [NAME=value ...]"
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MADE_OF)
 
-demo: $(VENV)/demo ## Start the API, bill the sample leads, serve until Ctrl-C (PORT=, DATA_DIR=, ONCE=1)
-	@$(PY) -m scripts.demo $(port) $(data_dir) $(if $(ONCE),--once)
+demo: $(VENV)/demo ## Start the API, bill the sample leads, serve until Ctrl-C (PORT=, DATA_DIR=, WORKERS=, ONCE=1)
+	@$(PY) -m scripts.demo $(port) $(data_dir) $(workers) $(if $(ONCE),--once)
 
-run: $(VENV)/demo ## Serve the API until Ctrl-C (PORT=8080, HOST=127.0.0.1, DATA_DIR=.data/run or DATABASE_URL)
-	@exec $(PY) -m scripts.local_server $(if $(HOST),--host "$(HOST)") $(port) $(data_dir)
+run: $(VENV)/demo ## Serve the API until Ctrl-C (PORT=8080, HOST=127.0.0.1, WORKERS= or one per core, DATA_DIR=.data/run or DATABASE_URL, OPEN_ACCESS=true for no key)
+	@exec $(PY) -m scripts.local_server $(if $(HOST),--host "$(HOST)") $(port) $(data_dir) $(workers)
 
 seed: $(VENV)/demo ## Send invented leads to a running API (LEADS=2000, SEED=1, UNTIL=2024-07-01, API=)
 	@$(PY) -m scripts.seed --leads "$(LEADS)" --seed "$(SEED)" $(if $(UNTIL),--until "$(UNTIL)") --api "$(API)"
+
+import: $(VENV)/demo ## Import a file of leads (FILE=leads.csv, MAP=a preset, a stored mapping or mapping.json, DRY_RUN=1, FROM_ROW=1; API=, DATA_DIR= or DATABASE_URL)
+	@$(if $(FILE),,echo "Name the file: make import FILE=leads.csv" >&2; exit 2;)\
+		$(PY) -m scripts.import_leads "$(FILE)" $(if $(MAP),--map "$(MAP)") $(if $(DRY_RUN),--dry-run) \
+		$(if $(FROM_ROW),--from-row "$(FROM_ROW)") $(if $(given_database),$(data_dir),--api "$(API)")
+
+export: $(VENV)/demo ## Export a month (KIND=lines|reports|invoices|verification, FORMAT=csv, PERIOD=2024-04, CUSTOMERS="acme,beta" or all, OUT=, API=)
+	@$(PY) -m scripts.export_file "$(or $(KIND),lines)" "$(PERIOD)" \
+		$(if $(FORMAT),--format "$(FORMAT)",$(if $(filter verification,$(KIND)),,--format csv)) \
+		$(if $(CUSTOMERS),--customers "$(CUSTOMERS)") $(if $(DELIMITER),--delimiter "$(DELIMITER)") \
+		$(if $(DECIMAL),--decimal "$(DECIMAL)") $(if $(OUT),--out "$(OUT)") --api "$(API)"
 
 report: $(VENV)/demo ## Print a customer's report of a month (CUSTOMER=customer-123, PERIOD=2024-04, API=)
 	@$(PY) -m scripts.report "$(CUSTOMER)" "$(PERIOD)" --api "$(API)"
@@ -55,7 +69,7 @@ close-due: $(VENV)/demo ## Close every month that ended GRACE_DAYS=3 days ago or
 add-lead-type: $(VENV)/demo ## Add a lead type (NAME="Podcast", DATA_DIR= or DATABASE_URL)
 	@$(PY) -m scripts.add_lead_type "$(NAME)" $(data_dir)
 
-key-create: $(VENV)/demo ## Create an API key and show it once (NAME=, ROLE=ingest|viewer|admin, CUSTOMER= or all; DATA_DIR=)
+key-create: $(VENV)/demo ## Create an API key and show it once (NAME=, ROLE=ingest|viewer|viewer+people|admin, CUSTOMER= or all; DATA_DIR=)
 	@$(manage) key-create --name "$(NAME)" --role "$(ROLE)" $(if $(given_customer),--customer "$(CUSTOMER)")
 
 key-list: $(VENV)/demo ## List the API keys (a running stack, DATA_DIR= or DATABASE_URL)
@@ -66,6 +80,9 @@ key-rotate: $(VENV)/demo ## Replace an API key by a new one (KEY=its id, OVERLAP
 
 key-revoke: $(VENV)/demo ## Revoke an API key (KEY=its id)
 	@$(manage) key-revoke "$(KEY)"
+
+verify-all: $(VENV)/demo ## Check every final report, signed head and audit entry; exits with 1 and names what is wrong (DATA_DIR= or DATABASE_URL)
+	@$(PY) -m scripts.verify_all $(data_dir)
 
 erase: $(VENV)/demo ## Erase a user and keep all totals (CUSTOMER=acme, USER=an email, phone or external id)
 	@$(if $(and $(given_customer),$(filter command,$(firstword $(origin USER)))),\
@@ -83,19 +100,32 @@ test: $(VENV)/dev ## Run the tests on two processes (ARGS= for pytest)
 test-unit: $(VENV)/dev ## Run the tests that need no database, in seconds (ARGS= for pytest)
 	@$(PY) -m pytest tests/unit tests/spec -k "not with_sql" $(ARGS)
 
+test-processes: $(VENV)/dev ## Test servers and commands as processes, killed ones too, two minutes (ARGS= for pytest)
+	@$(PY) -m pytest -n 2 tests/processes $(ARGS)
+
+test-property: $(VENV)/dev ## Look for examples that break a rule, each time others (EXAMPLES=60, ARGS= for pytest)
+	@HYPOTHESIS_EXAMPLES="$(or $(EXAMPLES),60)" $(PY) -m pytest -n 2 --timeout 1800 -m hypothesis $(ARGS)
+
 test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium and npm; ARGS= for pytest)
 	@$(install_axe)
 	@$(PY) -m pytest tests/console $(ARGS)
+
+test-types: $(VENV)/dev ## Check that the TypeScript types of clients/ are current and compile (needs npm)
+	@$(PY) -m scripts.clients --types
 
 screenshots: $(VENV)/dev ## Take the pictures of docs/screenshots again (needs chromium, poppler-utils)
 	@$(PY) -m tests.console.screenshots
 
 test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes (WRITE=1 for docs/reliability.md, ARGS=)
 	@echo "Breaking things in the middle of batches"
-	@$(PY) -m pytest -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
+	@$(PY) -m pytest --timeout 900 -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
 	$(if $(WRITE),@$(PY) -m tests.faults.document)
 
-check: $(VENV)/dev ## Check style, types, imports, migrations, shell scripts, make targets and generated docs
+mutants: $(VENV)/dev ## Break lines of the rules, access, ingestion, closing and Terraform, and see that tests notice (COUNT=100, SEED=1, KINDS=, WITHIN= seconds, WRITE=1)
+	@$(PY) -m tests.mutants --count "$(or $(COUNT),100)" --seed "$(or $(SEED),1)" $(if $(KINDS),--kinds "$(KINDS)") \
+		$(if $(WITHIN),--within "$(WITHIN)") $(if $(WRITE),--write)
+
+check: $(VENV)/dev ## Check style, types, imports, migrations, shell scripts, make targets, generated docs and clients
 	@echo "ruff: style and format"
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -112,12 +142,14 @@ check: $(VENV)/dev ## Check style, types, imports, migrations, shell scripts, ma
 	@echo "docs: generated files are current"
 	@$(PY) -m scripts.generate_docs --check
 	@$(PY) -m scripts.schema_diagram --check
+	@echo "clients: generated files are current"
+	@$(PY) -m scripts.clients --check
 
 format: $(VENV)/dev ## Rewrite the code in the project's format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets and the image; write the SBOM
+audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets, the image and the workflows; write the SBOM
 	@$(PY) -m scripts.supply_chain
 
 sbom: $(VENV)/dev ## Write a CycloneDX bill of materials per deployable to .data/sbom
@@ -135,6 +167,9 @@ bench: $(VENV)/dev ## Measure ingestion and reports, as ratios within one run
 samples: $(VENV)/dev ## Generate docs/samples, docs/database.dbml and the tables of the docs
 	@$(PY) -m scripts.generate_docs
 	@$(PY) -m scripts.schema_diagram
+
+clients: $(VENV)/dev ## Generate what is generated of clients/ from the API's description
+	@$(PY) -m scripts.clients
 
 lock: $(VENV)/dev ## Generate every requirements.txt from pyproject.toml
 	@$(call lock,dev,tests)

@@ -4,14 +4,12 @@ import argparse
 from typing import Any
 
 import httpx
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from scripts.api_client import add_api_argument, api_client, json_of
 from scripts.cli import CommandError, handle_exit
-from scripts.report import terminal
+from scripts.report import plain_table, terminal
 from services.reports.cli import account
 
 _STYLES = {"closed": "green", "already_closed": "dim", "failed": "red"}
@@ -48,7 +46,7 @@ def require_all_closed(failed: int) -> None:
 
 def print_run(console: Console, run: dict[str, Any]) -> None:
     """Print the result of each customer, then the totals."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = plain_table()
     table.add_column("Customer", overflow="fold")
     table.add_column("Result", no_wrap=True)
     table.add_column("Due", justify="right", no_wrap=True)

@@ -8,19 +8,20 @@ import httpx
 from rich.console import Console
 
 from common.settings import settings
-from scripts.api_client import api_client, json_of
-from scripts.cli import CommandError, handle_exit
+from scripts.api_client import ADMIN_KEY, api_client, json_of
+from scripts.cli import handle_exit
 from scripts.database import Say, add_data_dir_argument
 from scripts.local_server import (
     DEFAULT_PORT,
     PortTakenError,
-    address_of,
     listen_on,
     local_api,
+    own_address_of,
 )
 from scripts.report import fetch_report, print_report, terminal
 from scripts.sample_data import CUSTOMERS, LEADS, PRODUCTS, REPORTS
 from scripts.seed import JSON, STATUSES
+from scripts.workers import add_workers_argument
 
 _PORTS_TRIED = 20
 
@@ -34,10 +35,11 @@ def main() -> None:
         "--port", type=int, help=f"port to listen on ({DEFAULT_PORT}, or the next free one)"
     )
     add_data_dir_argument(parser, ".data/demo")
+    add_workers_argument(parser)
     parser.add_argument("--once", action="store_true", help="stop after printing the reports")
     args = parser.parse_args()
     console = terminal()
-    admin_key = args.data_dir / "admin_key"
+    admin_key = args.data_dir / ADMIN_KEY
 
     def say(step: str) -> None:
         console.print(f"[bold blue]>[/] {step}")
@@ -45,10 +47,9 @@ def main() -> None:
     with (
         handle_exit(),
         open_listener(args.host, args.port, say) as listener,
-        local_api(listener, args.data_dir, say, admin_key) as ended,
+        local_api(listener, args.data_dir, say, args.workers, is_open=True) as workers,
     ):
-        # A server on every address also listens on loopback.
-        address = address_of(listener).replace("//0.0.0.0:", "//127.0.0.1:")
+        address = own_address_of(listener)
         needs_key = not settings().open_access
         key = admin_key.read_text() if needs_key and admin_key.exists() else None
         with api_client(address, key) as client:
@@ -61,10 +62,11 @@ def main() -> None:
         say(f"The API: {address}/docs")
         if key:
             say(f"Sign in with the key {key}")
+        else:
+            say("Open access: on this machine, every program is admin without a key")
         say("Press Ctrl-C to stop")
         console.print(f"ready {address}")
-        ended.wait()
-        raise CommandError("the server stopped unexpectedly; the log above says why.")
+        workers.watch()
 
 
 def post_sample(client: httpx.Client) -> Any:

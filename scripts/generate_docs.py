@@ -22,6 +22,7 @@ from common.settings import Settings
 from scripts.api_client import api_client, json_of
 from scripts.cli import CommandError, handle_exit
 from scripts.demo import post_sample
+from scripts.doc_sections import replace_section
 from scripts.local_server import address_of, listen_on, local_api
 from scripts.report import fetch_report, print_report
 from scripts.sample_data import REPORTS
@@ -64,14 +65,14 @@ def _generate() -> dict[Path, str]:
     with (
         tempfile.TemporaryDirectory() as directory,
         listen_on("127.0.0.1", 0) as listener,
-        local_api(listener, Path(directory) / "data", lambda step: None),
+        local_api(listener, Path(directory) / "data", lambda step: None, is_open=True),
         api_client(address_of(listener)) as client,
     ):
         files = {_SAMPLES / name: text for name, text in _samples(client).items()}
         return files | {
-            _ERRORS: _replace_section(_ERRORS, "errors", _error_table(client)),
-            _SETTINGS: _replace_section(_SETTINGS, "settings", _settings_table()),
-            _ACCESS: _replace_section(_ACCESS, "rules", _rules_table()),
+            _ERRORS: replace_section(_ERRORS, "errors", _error_table(client)),
+            _SETTINGS: replace_section(_SETTINGS, "settings", _settings_table()),
+            _ACCESS: replace_section(_ACCESS, "rules", _rules_table()),
         }
 
 
@@ -152,6 +153,11 @@ _SCENARIOS = [
     _Scenario("Unknown customer's report", method="GET", path="/billing/reports/nobody/2024-04"),
     _Scenario("Invalid month", method="GET", path="/billing/reports/customer-123/2024-13"),
     _Scenario("Unknown format", method="GET", path="/billing/reports/customer-123/2024-04.docx"),
+    _Scenario(
+        "A page that is too large",
+        method="GET",
+        path="/billing/reports/customer-123/2024-04/lines?limit=1001",
+    ),
     _Scenario("Month that is not over", path="/billing/periods/2999-01/close"),
     _Scenario(
         "Nothing final to verify",
@@ -159,8 +165,8 @@ _SCENARIOS = [
         path="/billing/reports/customer-123/2024-04/verify",
     ),
     _Scenario(
-        "A line that is still a draft",
-        {"lead_id": "uuid-1", "reason": "spam"},
+        "A lead without a billed line",
+        {"lead_id": "uuid-10", "reason": "spam"},
         path="/billing/disputes",
     ),
     _Scenario(
@@ -244,7 +250,7 @@ def _rules_table() -> str:
     from services.reports.http.authorization import RULES  # noqa: PLC0415 - reads the settings
 
     roles = [role.value for role in Role]
-    rows = [f"| address | no key | {' | '.join(roles)} |", "|---|---|---|---|---|"]
+    rows = [f"| address | no key | {' | '.join(roles)} |", "|---|---" + "|---" * len(roles) + "|"]
     for (method, path), rule in RULES.items():
         template = re.sub(r":\w+}", "}", path)
         cells = ["" if rule.roles else "yes"]
@@ -259,16 +265,6 @@ def _default(value: object) -> str:
     if isinstance(value, bool):
         value = str(value).lower()
     return "none" if value in {None, ""} else _code(str(value))
-
-
-def _replace_section(page: Path, name: str, text: str) -> str:
-    """The page with `text` between the two markers of this name."""
-    start, end = f"<!-- {name}: made by `make samples` -->", f"<!-- end of {name} -->"
-    before, start_found, rest = page.read_text(encoding="utf-8").partition(start)
-    _, end_found, after = rest.partition(end)
-    if not (start_found and end_found):
-        raise CommandError(f"{page.name} lacks the markers of {name}: {start} … {end}")
-    return f"{before}{start}\n{text}\n{end}{after}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The whole API on this machine, in one process: gateway, Lambda function, service, PostgreSQL.
+"""The whole API on this machine: PostgreSQL, and workers with gateway, function and service each.
 
 Invariant: this process stops everything that it starts, unless SIGKILL ends it.
 """
@@ -9,30 +9,29 @@ import os
 import secrets
 import socket
 import sys
-import threading
-import time
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
-import uvicorn
-from starlette.types import ASGIApp
-
 from common.access.api_keys import create_key, has_admin
 from common.database.deployment import require_known_hash_key
 from common.database.grants import FUNCTION, SERVICE
 from common.database.transactions import acting_as, transaction
 from common.enums import Role
+from common.imports.inbox import make_inbox
+from common.proof.signing import make_key_file
 from common.settings import settings
+from scripts.api_client import ADMIN_KEY, SERVER_URL
 from scripts.cli import CommandError, handle_exit
-from scripts.database import Say, add_data_dir_argument, owned_database
+from scripts.database import Say, add_data_dir_argument, owned_database, shared_connections
 from scripts.gateway import LocalGateway
 from scripts.migrate import upgrade_configured_database
+from scripts.workers import Workers, add_workers_argument, cores, serving
 
 DEFAULT_PORT = 8080
-_GRACE_SECONDS = 10
 _FALSE = {"", "0", "false", "no", "off", "f", "n"}
 
 
@@ -42,32 +41,60 @@ class PortTakenError(CommandError):
 
 @contextmanager
 def local_api(
-    listener: socket.socket, data_dir: Path, say: Say, admin_key: Path | None = None
-) -> Iterator[threading.Event]:
-    """Serve the API on `listener` until the context ends; gives the event of the server's end.
+    listener: socket.socket,
+    data_dir: Path,
+    say: Say,
+    workers: int | None = None,
+    *,
+    is_open: bool = False,
+) -> Iterator[Workers]:
+    """Serve the API on `listener` until the context ends, with a worker per core by default.
 
-    Sets DATABASE_URL and USER_HASH_KEY if the environment lacks them, and OPEN_ACCESS if only
-    this machine reaches the listener: call it before anything reads the settings. If callers need
-    a key and no admin key exists, creates one and keeps it in `admin_key`. Discards standard
-    output, except for streams that the caller opened before. Raises EmbeddedPostgresError, and
+    Sets DATABASE_URL and USER_HASH_KEY if the environment lacks them: call it before anything
+    reads the settings. With `is_open`, and without OPEN_ACCESS in the environment, callers need no
+    key if only this machine reaches the listener. If callers need a key and no admin key exists,
+    creates one and keeps it in ADMIN_KEY of `data_dir`. Raises EmbeddedPostgresError, and
     CommandError if other machines could call the API without a key or if USER_HASH_KEY is not the
     key of the database.
     """
-    with _open_to_this_machine(listener), owned_database(data_dir, say):
+    with _access_of(listener, is_open), owned_database(data_dir, say):
         if not os.environ.get("USER_HASH_KEY"):
             os.environ["USER_HASH_KEY"] = load_or_create_key(data_dir / "user_hash_key")
         os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
+        os.environ.setdefault("BACKGROUND_WORK", "true")
+        os.environ.setdefault("FILE_STORE_DIR", str((data_dir / "files").resolve()))
+        inbox = (data_dir / "inbox").resolve()
+        make_inbox(Path(os.environ.setdefault("INBOX_DIR", str(inbox))))
+        os.environ.setdefault("MAIL_TRANSPORT", "folder")
+        os.environ.setdefault("MAIL_FOLDER", str(data_dir / "mail"))
+        signing_key = Path(
+            os.environ.setdefault("SIGNING_KEY_FILE", str((data_dir / "signing_key.pem").resolve()))
+        )
+        if not signing_key.exists():
+            make_key_file(signing_key)
+        os.environ.setdefault("HEADS_DIR", str((data_dir / "heads").resolve()))
         say("Bringing the schema up to date")
         upgrade_configured_database()
         _require_hash_key(data_dir)
-        _require_admin_key(listener, admin_key)
+        _require_admin_key(data_dir / ADMIN_KEY)
         with (
-            # The function prints its metrics, and nothing collects them here.
-            open(os.devnull, "w", encoding="utf-8") as nowhere,
-            redirect_stdout(nowhere),
-            serve_in_thread(load_gateway(), listener) as ended,
+            shared_connections(workers, cores()) as count,
+            _shared_counts(),
+            serving(load_gateway(), listener, count) as started,
+            _announced(data_dir / SERVER_URL, own_address_of(listener)),
         ):
-            yield ended
+            yield started
+
+
+@contextmanager
+def _shared_counts() -> Iterator[None]:
+    """Has Prometheus's client, which reads this on import, share the counts of all workers."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+        try:
+            yield
+        finally:
+            del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
 
 def load_gateway() -> LocalGateway:
@@ -83,29 +110,36 @@ def load_gateway() -> LocalGateway:
 
 
 @contextmanager
-def _open_to_this_machine(listener: socket.socket) -> Iterator[None]:
-    """Require no keys if only this machine reaches the listener, unless OPEN_ACCESS is false.
+def _access_of(listener: socket.socket, is_open: bool) -> Iterator[None]:
+    """Require keys as OPEN_ACCESS says; else none if `is_open` and only this machine calls.
+
+    Then webhooks may lead to this machine, too, unless WEBHOOKS_TO_LOOPBACK is false.
 
     Raises CommandError if OPEN_ACCESS is true for an address that other machines reach.
     """
     host = listener.getsockname()[0]
     is_loopback = ip_address(host).is_loopback
     setting = os.environ.get("OPEN_ACCESS")
+    to_loopback = os.environ.get("WEBHOOKS_TO_LOOPBACK")
     if not is_loopback and setting is not None and setting.lower() not in _FALSE:
         raise CommandError(f"OPEN_ACCESS is allowed on loopback only; other machines reach {host}.")
-    if setting is None and is_loopback:
+    if setting is None and is_open and is_loopback:
         os.environ["OPEN_ACCESS"] = "true"
+    if to_loopback is None and is_loopback:
+        os.environ["WEBHOOKS_TO_LOOPBACK"] = "true"
     try:
         yield
     finally:
         if setting is None:
             os.environ.pop("OPEN_ACCESS", None)
+        if to_loopback is None:
+            os.environ.pop("WEBHOOKS_TO_LOOPBACK", None)
 
 
 def _require_hash_key(data_dir: Path) -> None:
     with transaction() as session:
         try:
-            require_known_hash_key(session, settings())
+            require_known_hash_key(session.connection(), settings())
         except RuntimeError as error:
             raise CommandError(
                 f"{error}. Set USER_HASH_KEY to the database's key: if `make run` created it, the "
@@ -113,52 +147,26 @@ def _require_hash_key(data_dir: Path) -> None:
             ) from error
 
 
-def _require_admin_key(listener: socket.socket, admin_key: Path | None) -> None:
+@contextmanager
+def _announced(file: Path, address: str) -> Iterator[None]:
+    """Leave the address for commands while the server runs: they send its key there alone."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.write_text(address, encoding="ascii")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _require_admin_key(admin_key: Path) -> None:
     if settings().open_access:
         return
     with acting_as("local server"), transaction() as session:
         if has_admin(session):
             return
-        if admin_key is None:
-            raise CommandError(
-                f"other machines reach {address_of(listener)}, and no admin key exists: create one "
-                "with `make key-create NAME=... ROLE=admin` and the same DATA_DIR or DATABASE_URL."
-            )
-        _, token = create_key(session, "demo", Role.ADMIN, None)
+        _, token = create_key(session, "first admin", Role.ADMIN, None)
         # Write the file before the commit: otherwise a crash could lose the only admin key.
         _keep(admin_key, token.text)
-
-
-@contextmanager
-def serve_in_thread(app: ASGIApp, listener: socket.socket) -> Iterator[threading.Event]:
-    """Serve `app` in another thread, so that this module handles signals in the main thread.
-
-    Gives an event instead of the thread: if a signal interrupts Thread.join, Python takes the
-    thread for ended, and the next join does not wait for the last requests.
-    """
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
-    )
-    server = uvicorn.Server(config)
-    ended = threading.Event()
-
-    def serve() -> None:
-        try:
-            server.run([listener])
-        finally:
-            ended.set()
-
-    thread = threading.Thread(target=serve, name="server")
-    thread.start()
-    try:
-        while not server.started:
-            if ended.is_set():
-                raise CommandError("the server did not start; the log above says why.")
-            time.sleep(0.01)
-        yield ended
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 def listen_on(host: str, port: int) -> socket.socket:
@@ -182,6 +190,11 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def own_address_of(listener: socket.socket) -> str:
+    """The same for a client on this machine: a server on every address listens on loopback too."""
+    return address_of(listener).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.local_server", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
@@ -189,16 +202,29 @@ def main() -> None:
         "--port", type=int, default=DEFAULT_PORT, help="port, or 0 for any free one (%(default)s)"
     )
     add_data_dir_argument(parser)
+    add_workers_argument(parser)
     args = parser.parse_args()
     say = partial(print, file=sys.stdout, flush=True)
+    admin_key = args.data_dir / ADMIN_KEY
+    had_key = admin_key.exists()
     with (
         handle_exit(),
         listen_on(args.host, args.port) as listener,
-        local_api(listener, args.data_dir, say) as ended,
+        local_api(listener, args.data_dir, say, args.workers) as workers,
     ):
+        _say_who_is_let_in(own_address_of(listener), admin_key, had_key, say)
         say(f"ready {address_of(listener)}")
-        ended.wait()
-        raise CommandError("the server stopped unexpectedly; the log above says why.")
+        workers.watch()
+
+
+def _say_who_is_let_in(address: str, admin_key: Path, had_key: bool, say: Say) -> None:
+    if settings().open_access:
+        say(f"Open access: every program on this machine is admin at {address}, without a key")
+        return
+    if not had_key and admin_key.exists():
+        say(f"Admin key, printed this once: {admin_key.read_text(encoding='ascii')}")
+    kept = f" with the admin key in {admin_key}" if admin_key.exists() else " with a key"
+    say(f"Sign in at {address}/console/sign-in{kept}")
 
 
 def load_or_create_key(path: Path) -> str:

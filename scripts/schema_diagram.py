@@ -1,24 +1,35 @@
-"""Generate docs/database.dbml (for dbdiagram.io) from the models; part of `make samples`."""
+"""Generate docs/database.dbml (for dbdiagram.io) from a new database; part of `make samples`."""
 
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sqlalchemy import CheckConstraint, Column, Enum, Table, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Enum,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects import postgresql
 
 from common.tables import Base
 from scripts.cli import CommandError, handle_exit
+from scripts.migrate import migrated_database
 
 _TARGET = Path(__file__).resolve().parent.parent / "docs" / "database.dbml"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
-def diagram() -> str:
-    """The schema in DBML."""
-    tables = Base.metadata.sorted_tables
+def diagram(connection: Connection) -> str:
+    """The schema of a database in DBML, with what the models say of each table."""
+    metadata = MetaData()
+    metadata.reflect(connection, only=list(Base.metadata.tables))
+    tables = metadata.sorted_tables
     parts = [
-        "// Generated from the models by `make samples`; paste it into dbdiagram.io.",
+        "// Generated from a migrated database by `make samples`; paste it into dbdiagram.io.",
         *(_enum(enum) for enum in _enums(tables)),
         *(_table(table) for table in tables),
         "\n".join(reference for table in tables for reference in _references(table)),
@@ -31,9 +42,11 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only check that the file is current")
     args = parser.parse_args()
     with handle_exit():
+        with migrated_database() as connection:
+            current = diagram(connection)
         if not args.check:
-            _TARGET.write_text(diagram(), encoding="utf-8")
-        elif _TARGET.read_text(encoding="utf-8") != diagram():
+            _TARGET.write_text(current, encoding="utf-8")
+        elif _TARGET.read_text(encoding="utf-8") != current:
             raise CommandError("docs/database.dbml is out of date: run `make samples`.")
 
 
@@ -63,13 +76,14 @@ def _column(column: Column[object]) -> str:
     settings = []
     if column.primary_key and len(column.table.primary_key) == 1:
         settings.append("pk")
-    if column.unique:
+    if any(list(unique.columns) == [column] for unique in _uniques(column.table)):
         settings.append("unique")
     if not column.nullable and not column.primary_key:
         settings.append("not null")
-    if column.server_default is not None:
-        default = getattr(column.server_default, "arg", "")
-        settings.append(f"default: `{default}`")
+    if column.identity is not None:
+        settings.append("increment")
+    elif column.server_default is not None:
+        settings.append(f"default: `{getattr(column.server_default, 'arg', '')}`")
     if column.comment:
         settings.append(f"note: {_quoted(column.comment)}")
     type_name = column.type.compile(dialect=_DIALECT).lower().removesuffix(' collate "c"')
@@ -80,12 +94,15 @@ def _column(column: Column[object]) -> str:
 def _indexes(table: Table) -> Iterator[str]:
     if len(table.primary_key) > 1:
         yield f"{_names(table.primary_key.columns)} [pk]"
-    uniques = [item for item in table.constraints if isinstance(item, UniqueConstraint)]
-    for constraint in sorted(uniques, key=lambda unique: str(unique.name)):
+    for constraint in sorted(_uniques(table), key=lambda unique: str(unique.name)):
         if len(constraint.columns) > 1:
             yield f"{_names(constraint.columns)} [unique]"
     for index in sorted(table.indexes, key=lambda index: str(index.name)):
         yield _names(index.columns)
+
+
+def _uniques(table: Table) -> list[UniqueConstraint]:
+    return [item for item in table.constraints if isinstance(item, UniqueConstraint)]
 
 
 def _names(columns: object) -> str:
@@ -93,7 +110,10 @@ def _names(columns: object) -> str:
 
 
 def _note(table: Table) -> str:
-    model = next(mapper.class_ for mapper in Base.registry.mappers if mapper.local_table is table)
+    described = Base.metadata.tables[table.name]
+    model = next(
+        mapper.class_ for mapper in Base.registry.mappers if mapper.local_table is described
+    )
     checks = sorted(
         str(constraint.sqltext)
         for constraint in table.constraints
@@ -111,7 +131,7 @@ def _references(table: Table) -> Iterator[str]:
         target = _columns([element.column.name for element in key.elements])
         columns = _columns(key.column_keys)
         yield f"Ref: {table.name}.{columns} > {key.referred_table.name}.{target}{rule}"
-    for column in table.columns:
+    for column in Base.metadata.tables[table.name].columns:
         if "refers_to" in column.info:
             yield f"Ref: {table.name}.{column.name} > {column.info['refers_to']} // no foreign key"
 

@@ -252,24 +252,18 @@ def _attempts(chance: random.Random, lead: Lead, products: list[str]) -> tuple[L
 
 def _invalid(chance: random.Random, lead: Lead) -> Lead:
     """The lead with one of the mistakes that senders make."""
-    match chance.randrange(6):
-        case 0:
-            return {**lead, "lead_type": "Carrier Pigeon"}
-        case 1:
-            return {**lead, "created_at": lead["created_at"].removesuffix("Z")}
-        case 2:
-            return {**lead, "customer_id": "seed-unknown-customer"}
-        case 3:
-            return {**lead, "product_id": "seed-unknown-product"}
-        case 4:
-            return {name: value for name, value in lead.items() if name != "product_id"}
-        case _:
-            action = {
-                "action_type": "Page View",
-                "timestamp": lead["created_at"],
-                "engagement_level": "Very High",
-            }
-            return {**lead, "actions": [*lead["actions"], action]}
+    action = {"action_type": "Page View", "timestamp": lead["created_at"]}
+    mistake = chance.choice(
+        [
+            {"lead_type": "Carrier Pigeon"},
+            {"created_at": lead["created_at"].removesuffix("Z")},
+            {"customer_id": "seed-unknown-customer"},
+            {"product_id": "seed-unknown-product"},
+            {"product_id": None},
+            {"actions": [*lead["actions"], action | {"engagement_level": "Very High"}]},
+        ]
+    )
+    return {name: value for name, value in (lead | mistake).items() if value is not None}
 
 
 def _timestamp(moment: datetime, offset: str) -> str:

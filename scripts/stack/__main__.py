@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from scripts.stack import (
     aws,
@@ -21,7 +20,7 @@ from scripts.stack import (
     tasks,
     terraform,
 )
-from scripts.stack.processes import run
+from scripts.stack.processes import run, write_private
 from scripts.stack.report import StackError, fail, say, step
 from scripts.stack.settings import ROOT, Stack, stack
 
@@ -88,24 +87,17 @@ def invoke(this: Stack) -> None:
             f"There is no event {event.stem}.", f"make invoke EVENT=NAME, with one of {known}"
         )
     payload = this.state / "invoke-event.json"
-    with open(os.open(payload, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        content = json.loads(event.read_bytes())
-        header = keys.authorization(this)["Authorization"]
-        json.dump(content | {"headers": content["headers"] | {"authorization": header}}, file)
+    content = json.loads(event.read_bytes())
+    content["headers"]["authorization"] = keys.authorization(this)["Authorization"]
+    write_private(payload, json.dumps(content))
     answer = this.state / "invoke.json"
     name = str(terraform.outputs(this)["ingest_function_name"])
     run(
         [
-            *(this.venv / "bin" / "aws", "--endpoint-url", this.url, "--region", this.region),
-            *("lambda", "invoke", "--function-name", name),
-            *("--payload", f"fileb://{payload}", str(answer)),
+            *(this.venv / "bin" / "aws", "lambda", "invoke", "--function-name", name),
+            *("--payload", f"fileb://{payload}", answer),
         ],
-        environment={
-            **os.environ,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_PAGER": "",
-        },
+        environment=os.environ | emulator.client_environment(this) | {"AWS_PAGER": ""},
         remedy="make logs PART=ingest",
     )
     response = json.loads(answer.read_text())
@@ -123,13 +115,7 @@ def replay_dead_letters(this: Stack) -> None:
             *(str(deployed["dead_letters_url"]), str(deployed["queue_url"])),
         ],
         cwd=ROOT,
-        environment={
-            **os.environ,
-            "AWS_ENDPOINT_URL": this.url,
-            "AWS_DEFAULT_REGION": this.region,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-        },
+        environment=os.environ | emulator.client_environment(this),
         remedy="make logs PART=queue",
     )
 
@@ -250,7 +236,7 @@ def perform(name: str, this: Stack) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the named steps in order."""
-    os.chdir(Path(ROOT))
+    os.chdir(ROOT)
     if not arguments or any(name not in STEPS for name in arguments):
         print(f"usage: python3 -m scripts.stack {{{'|'.join(STEPS)}}} ...", file=sys.stderr)
         return 2

@@ -5,6 +5,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +34,10 @@ def request(
 ) -> Answer:
     """Send a request and return the answer, whatever its status. Raises ConnectionError."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    prepared = urllib.request.Request(url, data=data, method=method)  # noqa: S310 (always http)
-    if data is not None:
-        prepared.add_header("Content-Type", "application/json")
-    for key, value in (headers or {}).items():
-        prepared.add_header(key, value)
+    content_type = {} if data is None else {"Content-Type": "application/json"}
+    prepared = urllib.request.Request(  # noqa: S310 (always http)
+        url, data, content_type | (headers or {}), method=method
+    )
     try:
         with urllib.request.urlopen(prepared, timeout=timeout_seconds) as response:  # noqa: S310
             return Answer(response.status, response.read())
@@ -82,17 +82,13 @@ def ecs(stack: Stack, operation: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def log_lines(stack: Stack, group: str, limit: int = 10_000) -> list[tuple[str, str]]:
     """The lines of a log group in time order, each with its stream."""
-    page = call(
-        stack,
-        "logs",
-        "Logs_20140328.FilterLogEvents",
-        {"logGroupName": group, "limit": limit},
-    )
+    query = {"logGroupName": group, "limit": limit}
+    page = call(stack, "logs", "Logs_20140328.FilterLogEvents", query)
     events = sorted(page.get("events", []), key=lambda event: event["timestamp"])
     return [(event["logStreamName"], event["message"].rstrip()) for event in events]
 
 
-def wait_for(event: str, seconds: float, ready: Any, remedy: str) -> None:
+def wait_for(event: str, seconds: float, ready: Callable[[], bool], remedy: str) -> None:
     """Call `ready()` twice a second until it is true. Raises StackError after `seconds`."""
     end = time.monotonic() + seconds
     while not ready():

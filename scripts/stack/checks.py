@@ -30,14 +30,8 @@ def test_infra(stack: Stack) -> None:
             test_module(stack, module)
     with step("The MiniStack extension"):
         emulator.install(stack)
-        run(
-            [
-                stack.venv / "bin" / "python",
-                ROOT / "tests" / "infra" / "check_ministack_extension.py",
-            ],
-            remedy=remedy,
-            quiet=True,
-        )
+        extension_tests = ROOT / "tests" / "infra" / "check_ministack_extension.py"
+        run([stack.venv / "bin" / "python", extension_tests], remedy=remedy, quiet=True)
     with step("checkov"):
         checkov(stack)
     with step("READMEs of the modules"):
@@ -113,24 +107,10 @@ def readme(module: Path) -> str:
         f"| `{name}` | {description(body)} |"
         for name, body in blocks(module / "outputs.tf", "output")
     ]
-    return "\n".join(
-        [
-            introduction or f"# {module.name}",
-            "",
-            "## Variables",
-            "",
-            "| name | type | default | meaning |",
-            "|---|---|---|---|",
-            *variables,
-            "",
-            "## Outputs",
-            "",
-            "| name | meaning |",
-            "|---|---|",
-            *outputs,
-            "",
-        ]
-    )
+    lines = [introduction or f"# {module.name}", "", "## Variables", ""]
+    lines += ["| name | type | default | meaning |", "|---|---|---|---|", *variables, ""]
+    lines += ["## Outputs", "", "| name | meaning |", "|---|---|", *outputs, ""]
+    return "\n".join(lines)
 
 
 def blocks(file: Path, kind: str) -> list[tuple[str, str]]:

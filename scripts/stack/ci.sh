@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Test the infrastructure as far as this machine allows, and name each test that is skipped. In CI
 # a skipped test is a failure, unless CI_MAY_SKIP names the missing program: terraform, docker.
-#   ci.sh           make test-infra, then make test-e2e
+#   ci.sh           make test-infra, then make test-e2e and make test-compose
 #   ci.sh docker    only install Docker and start its daemon
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -60,17 +60,55 @@ have_docker() {
     start_docker
 }
 
+# Docker's `compose`, from Debian 13 if it is missing: Debian 12 has only its predecessor. It stands in a
+# folder of this project's, so nothing else on this machine sees it.
+have_compose() {
+    if docker compose version >/dev/null 2>&1; then
+        return
+    fi
+    export DOCKER_CONFIG="$PWD/.data/stack/docker"
+    if docker compose version >/dev/null 2>&1; then
+        return
+    fi
+    if ((EUID != 0)) || ! command -v apt-get >/dev/null; then
+        return 1
+    fi
+    echo "Fetching docker-compose from Debian 13"
+    local work
+    work="$(mktemp -d)"
+    chmod 755 "$work"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$DOCKER_CONFIG/cli-plugins"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+        "http://deb.debian.org/debian trixie main" >"$work/sources.list"
+    (
+        cd "$work"
+        options=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
+            -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
+        apt-get "${options[@]}" update >/dev/null
+        apt-get "${options[@]}" download docker-compose >/dev/null
+        dpkg-deb --extract docker-compose_*.deb files
+    )
+    cp "$work/files/usr/libexec/docker/cli-plugins/docker-compose" "$DOCKER_CONFIG/cli-plugins/"
+    rm -rf "$work"
+    docker compose version
+}
+
 if [[ "${1:-}" == docker ]]; then
     have_docker
     exit
 fi
 
 if ! command -v terraform >/dev/null; then
-    skip "test-infra and test-e2e" terraform "terraform is not installed"
+    skip "test-infra, test-e2e and test-compose" terraform "terraform is not installed"
 fi
 make test-infra
 
 if ! have_docker; then
-    skip test-e2e docker "no Docker daemon answers, and only root could install one"
+    skip "test-e2e and test-compose" docker "no Docker daemon answers, and only root could install one"
 fi
 make test-e2e
+
+if ! have_compose; then
+    skip test-compose docker "docker has no compose, and only root could install it"
+fi
+make test-compose

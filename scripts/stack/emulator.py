@@ -214,6 +214,16 @@ def accepts_token(stack: Stack) -> bool:
     return answers(stack)
 
 
+def client_environment(stack: Stack) -> dict[str, str]:
+    """The variables with which a client of AWS calls the emulator."""
+    return {
+        "AWS_ENDPOINT_URL": stack.url,
+        "AWS_DEFAULT_REGION": stack.region,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
 def functions_python(stack: Stack) -> str:
     """The version of Python that runs the functions, for example 3.11: MiniStack uses its own."""
     if stack.emulator == "localstack":

@@ -17,12 +17,14 @@ from scripts.stack.report import StackError, say
 from scripts.stack.settings import BASE_IMAGE, ROOT, Stack
 
 REPORTS = "lead-billing-reports"
-HERE = Path(__file__).parent / "images"
+# Starts the PostgreSQL stand-in as the official image starts.
+ENTRYPOINT = Path(__file__).parent / "images" / "docker-entrypoint.sh"
 
 STAND_IN_PYTHON = "lead-billing-standin/python3-debian:bookworm"
-STAND_IN_POSTGRES = "lead-billing-standin/postgres15-debian:bookworm"
 
 DEBIAN = "bookworm"
+# The release of Debian that has each major version of PostgreSQL that is used here.
+POSTGRES_IN_DEBIAN = {15: "bookworm", 17: "trixie"}
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -60,42 +62,45 @@ def base_image() -> str:
         return BASE_IMAGE
     say(f"no registry answers for {BASE_IMAGE}: using a stand-in")
     build_stand_in(
-        STAND_IN_PYTHON, ["ca-certificates", "python3", "python3-venv"], python_settings()
+        STAND_IN_PYTHON,
+        ["ca-certificates", "python3", "python3-venv"],
+        [
+            "ENV LANG=C.UTF-8 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore",
+            # pip has its own certificates; on a network that inspects TLS it needs this machine's.
+            f"ENV PIP_CERT={CERTIFICATES}",
+            'CMD ["python3"]',
+        ],
     )
     return STAND_IN_PYTHON
 
 
 def postgres_image(major_version: int) -> str | None:
-    """None if the emulator can fetch the official PostgreSQL image, else a stand-in."""
+    """None if Docker can fetch the official PostgreSQL image, else a stand-in."""
     if docker.pull(f"postgres:{major_version}-alpine"):
         return None
+    debian = POSTGRES_IN_DEBIAN[major_version]
+    programs = f"/usr/lib/postgresql/{major_version}/bin"
+    name = f"lead-billing-standin/postgres{major_version}-debian:{debian}"
     build_stand_in(
-        STAND_IN_POSTGRES,
-        ["ca-certificates", "postgresql-15"],
+        name,
+        ["ca-certificates", f"postgresql-{major_version}"],
         [
-            "ENV PATH=/usr/lib/postgresql/15/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            f"ENV PATH={programs}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "ENV PGDATA=/var/lib/postgresql/data",
             'ENTRYPOINT ["docker-entrypoint.sh"]',
             'CMD ["postgres"]',
         ],
+        debian,
     )
-    return STAND_IN_POSTGRES
+    return name
 
 
-def python_settings() -> list[str]:
-    """The settings that make Debian's Python behave like the official image on this network."""
-    return [
-        "ENV LANG=C.UTF-8 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore",
-        # pip has its own certificates; on a network that inspects TLS it needs this machine's.
-        f"ENV PIP_CERT={CERTIFICATES}",
-        'CMD ["python3"]',
-    ]
-
-
-def build_stand_in(name: str, packages: list[str], settings: list[str]) -> None:
+def build_stand_in(
+    name: str, packages: list[str], settings: list[str], debian: str = DEBIAN
+) -> None:
     """Build an image of Debian's packages, unless one with the same recipe exists."""
     recipe = hashlib.sha256(
-        "\n".join([DEBIAN, *packages, *settings, entrypoint().read_text()]).encode()
+        "\n".join([debian, *packages, *settings, ENTRYPOINT.read_text()]).encode()
     ).hexdigest()[:12]
     label = '{{index .Config.Labels "recipe"}}'
     if (output(["docker", "image", "inspect", name, "--format", label]) or "").strip() == recipe:
@@ -114,18 +119,13 @@ def build_stand_in(name: str, packages: list[str], settings: list[str]) -> None:
         run(
             [
                 *("debootstrap", "--variant=minbase", f"--include={','.join(packages)}"),
-                *(DEBIAN, str(root), *debian_mirror()),
+                *(debian, str(root), *debian_mirror()),
             ],
             remedy="check that apt-get update works, then make image",
             quiet=True,
         )
         clean(root)
         import_root(root, name, [*settings, f"LABEL recipe={recipe}"])
-
-
-def entrypoint() -> Path:
-    """The script that starts the PostgreSQL stand-in as the official image starts."""
-    return HERE / "docker-entrypoint.sh"
 
 
 def debian_mirror() -> list[str]:
@@ -145,16 +145,19 @@ def clean(root: Path) -> None:
     """Delete what no container needs, and add this machine's certificates and the entrypoint."""
     for folder in (
         *("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man"),
-        *("usr/share/locale", "var/lib/postgresql/15", "etc/postgresql/15"),
+        "usr/share/locale",
     ):
         shutil.rmtree(root / folder, ignore_errors=True)
+    for cluster in ("var/lib/postgresql", "etc/postgresql"):  # made when the package is installed
+        for version in (root / cluster).glob("[0-9]*"):
+            shutil.rmtree(version)
     for source in (root / "etc/apt").glob("sources.list*"):
         if source.is_file():
             source.unlink()
     if CERTIFICATES.exists():
         shutil.copyfile(CERTIFICATES, root / CERTIFICATES.relative_to("/"))
-    script = root / "usr/local/bin" / entrypoint().name
-    shutil.copyfile(entrypoint(), script)
+    script = root / "usr/local/bin" / ENTRYPOINT.name
+    shutil.copyfile(ENTRYPOINT, script)
     script.chmod(0o755)
 
 

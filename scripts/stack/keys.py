@@ -3,10 +3,9 @@
 As a program, print a key, its id and its hash for another deployment.
 """
 
-import os
-
 from common.access.tokens import Token
 from scripts.stack import tasks
+from scripts.stack.processes import write_private
 from scripts.stack.report import StackError, say
 from scripts.stack.settings import Stack
 
@@ -27,9 +26,7 @@ def create_admin_key(stack: Stack) -> None:
             *("--key-id", token.key_id, "--key-hash", token.hash.hex()),
         ],
     )
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as key_file:
-        key_file.write(token.text)
+    write_private(file, token.text)
 
 
 def authorization(stack: Stack) -> dict[str, str]:

@@ -4,6 +4,7 @@ Invariant: the same sources and the same lock give the same bytes.
 """
 
 import hashlib
+import re
 import shutil
 import sys
 import tempfile
@@ -28,8 +29,11 @@ WASTE_FOLDERS = {"__pycache__", "bin", "tests", "test"}
 WASTE_SUFFIXES = {".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".txt"}
 WASTE_NAMES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
+# For the background worker, which is no function: too large for a zip, and imported when used.
+NOT_IN_A_ZIP = {"pyarrow", "xlsxwriter"}
+
 # boto3 brings the description of every AWS service. Our code calls only these services.
-AWS_SERVICES = {"secretsmanager", "sqs", "sts", "xray"}
+AWS_SERVICES = {"lambda", "s3", "secretsmanager", "sqs", "sts", "xray"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,13 @@ INGEST = Package(
     "ingest",
     ROOT / "functions" / "ingest" / "requirements.txt",
     ("common", "functions"),
-    ("functions.ingest.handler", "functions.ingest.queue_worker", "functions.ingest.spill_queue"),
+    (
+        "functions.ingest.handler",
+        "functions.ingest.queue_worker",
+        "functions.ingest.spill_queue",
+        "functions.webhooks.handler",
+        "functions.ingest.webhooks",
+    ),
 )
 REPORTS = Package(
     "reports",
@@ -85,17 +95,25 @@ def install(stack: Stack, package: Package, contents: Path) -> None:
     """Install the locked packages, as wheels for the function's Python and processor."""
     python = emulator.functions_python(stack)
     platforms = wheel_platforms(python, stack.architecture)
+    lock = stack.state / f"{package.name}-requirements.txt"
+    lock.write_text(without(NOT_IN_A_ZIP, package.lock.read_text()))
     run(
         [
             *(stack.venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check"),
             *("install", "--quiet", "--target", contents, "--no-compile", "--no-deps"),
             *("--only-binary=:all:", "--implementation=cp", f"--python-version={python}"),
             *(f"--platform={platform}" for platform in platforms),
-            *("--require-hashes", "--requirement", package.lock),
+            *("--require-hashes", "--requirement", lock),
         ],
         remedy="read the lines above (no network? no wheel for this Python?), then make package",
         quiet=True,
     )
+
+
+def without(names: set[str], lock: str) -> str:
+    """A lock without some packages; the lines of a package are its name and what is indented."""
+    entries = re.split(r"^(?=[^\s#])", lock, flags=re.MULTILINE)
+    return "".join(entry for entry in entries if re.split("[=;@ ]", entry)[0] not in names)
 
 
 def add(source: Path, contents: Path) -> None:

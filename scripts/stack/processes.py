@@ -23,7 +23,7 @@ def run(
     """
     try:
         result = subprocess.run(
-            [str(part) for part in command],
+            command,
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -60,6 +60,12 @@ def install_locked(name: str, venv: Path, lock: Path, *, remedy: str) -> None:
     installed_from.write_text(lock.read_text())
 
 
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only this account can read."""
+    file.touch(mode=0o600)
+    file.write_text(text)
+
+
 def succeeds(command: Sequence[str | Path]) -> bool:
     """Whether a command exists and exits with 0. Prints nothing."""
     return output(command) is not None
@@ -68,14 +74,8 @@ def succeeds(command: Sequence[str | Path]) -> bool:
 def output(command: Sequence[str | Path]) -> str | None:
     """The standard output of a command, or None if the command is missing or fails."""
     try:
-        result = subprocess.run(
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            check=False,
-        )
-    except (FileNotFoundError, PermissionError):
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+        ).stdout
+    except (FileNotFoundError, PermissionError, subprocess.CalledProcessError):
         return None
-    return result.stdout if result.returncode == 0 else None

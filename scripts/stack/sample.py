@@ -66,8 +66,9 @@ def table(report: dict[str, Any]) -> list[str]:
     lines = ["", f"{report['customer_name']}  {report['period']}  ({report['status']})", rule]
     for line in report["lines"]:
         lines.append(
-            f"{line['timestamp'][:16]:<18}{line['product_id']:<14}{line['action_type']:<18}"
-            f"{line['engagement_level']:<8}{line['gross']:>9}{line['billed']:>9}  {line['outcome']}"
+            f"{line['timestamp'][:16]:<17} {line['product_id']:<13} {line['action_type']:<17} "
+            f"{line['engagement_level']:<7} {line['gross']:>8} {line['billed']:>8}  "
+            f"{line['outcome']}"
         )
     savings = totals["savings"]
     lines += [

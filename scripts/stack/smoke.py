@@ -10,7 +10,7 @@ from typing import Any
 from common.version import VERSION
 from scripts.sample_data import CUSTOMERS, LEADS, PRODUCTS
 from scripts.stack import aws, keys, sample
-from scripts.stack.report import StackError
+from scripts.stack.report import StackError, say
 from scripts.stack.settings import Stack
 
 QUARANTINED_LEAD = {
@@ -21,6 +21,7 @@ QUARANTINED_LEAD = {
     "created_at": "2024-04-01T09:55:00Z",
     "actions": [],
 }
+DISPUTE = {"lead_id": "smoke-stray-lead", "reason": "spam"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,7 @@ def probes() -> list[Probe]:
         Probe("POST", "/leads", (401,), "unauthenticated", leads, has_key=False),
         Probe("GET", "/keys", (200,), "make up"),
         Probe("GET", "/audit", (200,), "api_key"),
-        Probe(
-            "PUT",
-            "/customers/customer-123",
-            (200,),
-            "customer-123",
-            CUSTOMERS["customer-123"],
-        ),
+        Probe("PUT", "/customers/customer-123", (200,), "customer-123", CUSTOMERS["customer-123"]),
         Probe("GET", "/customers", (200,), "customer-123"),
         Probe("PUT", "/products/product-abc", (200,), "product-abc", PRODUCTS["product-abc"]),
         Probe("GET", "/products", (200,), "product-abc"),
@@ -66,7 +61,7 @@ def probes() -> list[Probe]:
         Probe("GET", "/leads/uuid-1", (200,), "uuid-1"),
         Probe("GET", "/leads/no-such-lead", (404,), "status"),
         Probe("GET", "/leads?limit=0", (422,), "errors"),
-        Probe("GET", "/leads/quarantined", (200,), "smoke-stray-lead"),
+        Probe("GET", "/quarantine", (200,), "smoke-stray-lead"),
         Probe("GET", "/billing/reports?customer_id=customer-123", (200,), "12.00"),
         Probe("GET", report, (200,), '"12.00"'),
         Probe("GET", f"{report}.csv", (200,), "uuid-1"),
@@ -78,13 +73,7 @@ def probes() -> list[Probe]:
         Probe("GET", "/billing/runs", (200,), "next_cursor"),
         Probe("GET", "/billing/reconciliation", (200,), '"reconciled":true'),
         Probe("GET", "/billing/disputes?status=open", (200,), "next_cursor"),
-        Probe(
-            "POST",
-            "/billing/disputes",
-            (422,),
-            "unknown_lead",
-            {"lead_id": "smoke-stray-lead", "reason": "spam"},
-        ),
+        Probe("POST", "/billing/disputes", (422,), "unknown_lead", DISPUTE),
         Probe("GET", "/rate-cards", (200,), "follows_default"),
         Probe("GET", "/docs", (200,), "openapi"),
         Probe("GET", "/openapi.json", (200,), "/billing/reports"),
@@ -109,13 +98,10 @@ def passes(url: str, probe: Probe, headers: dict[str, str]) -> bool:
     try:
         answer = aws.request(probe.method, url + probe.path, probe.body, headers)
     except ConnectionError as error:
-        print(f"    FAIL {probe.method:<6} {probe.path}: {error}", flush=True)
+        say(f"FAIL {probe.method:<6} {probe.path}: {error}")
         return False
     correct = answer.status in probe.statuses and probe.text.encode() in answer.body
-    print(
-        f"    {'ok  ' if correct else 'FAIL'} {probe.method:<6} {probe.path} {answer.status}",
-        flush=True,
-    )
+    say(f"{'ok  ' if correct else 'FAIL'} {probe.method:<6} {probe.path} {answer.status}")
     if not correct:
-        print(f"         {answer.body.decode(errors='replace')[:300]}", flush=True)
+        say(f"     {answer.body.decode(errors='replace')[:300]}")
     return correct

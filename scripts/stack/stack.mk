@@ -8,7 +8,8 @@ export TF_PLUGIN_MIRROR LOCALSTACK_AUTH_TOKEN EVENT PART
 stack := @python3 -m scripts.stack
 
 STACK_TARGETS := up down preflight emulator image package tf-init tf-plan tf-apply tf-destroy replay-dlq \
-	stack-migrate stack-seed stack-report address smoke invoke logs test-infra test-e2e module-readmes
+	stack-migrate stack-seed stack-report address smoke invoke logs test-infra test-e2e test-compose \
+	module-readmes
 .PHONY: $(STACK_TARGETS)
 
 up: ## Deploy everything on this machine, bill the sample, print the addresses (EMULATOR=, REPORTS_RUNTIME=)
@@ -70,7 +71,10 @@ test-infra: ## Test the Terraform code without a cloud: format, validity, module
 	$(stack) test-infra
 
 test-e2e: $(VENV)/dev ## Test a whole stack: up, every route, a killed task, an empty plan, down
-	@$(PY) -m pytest -p no:cacheprovider -p no:xdist -x -v tests/e2e
+	@$(PY) -m pytest --timeout 1800 -p no:cacheprovider -p no:xdist -x -v tests/e2e/test_stack.py
+
+test-compose: $(VENV)/dev ## Test `docker compose up`: the demo bills and answers, and nothing is left after down
+	@$(PY) -m pytest --timeout 1800 -p no:cacheprovider -p no:xdist -x -v tests/e2e/test_compose.py
 
 module-readmes: ## Generate the tables in the Terraform modules' READMEs
 	$(stack) module-readmes

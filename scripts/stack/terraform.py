@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from scripts.stack.processes import run
+from scripts.stack.processes import run, write_private
 from scripts.stack.report import StackError, say
 from scripts.stack.settings import Stack
 
@@ -124,16 +124,9 @@ def change(stack: Stack, verb: str, remedy: str) -> None:
 
 def init(stack: Stack) -> None:
     """Install the provider and the modules."""
-    terraform(
-        stack,
-        "init",
-        "-input=false",
-        "-no-color",
-        "-reconfigure",
-        f"-backend-config=path={state_file(stack)}",
-        remedy="make preflight, then make tf-init",
-        quiet=True,
-    )
+    arguments = ["-input=false", "-no-color", "-reconfigure"]
+    arguments += [f"-backend-config=path={state_file(stack)}"]
+    terraform(stack, "init", *arguments, remedy="make preflight, then make tf-init", quiet=True)
 
 
 def require_init(stack: Stack) -> None:
@@ -145,9 +138,8 @@ def require_init(stack: Stack) -> None:
 def plan(stack: Stack) -> None:
     """Show the changes that `apply` would make."""
     require_init(stack)
-    terraform(
-        stack, "plan", "-input=false", *variables(stack), remedy="make tf-init, then make tf-plan"
-    )
+    remedy = "make tf-init, then make tf-plan"
+    terraform(stack, "plan", "-input=false", *variables(stack), remedy=remedy)
 
 
 def apply(stack: Stack) -> None:
@@ -204,9 +196,10 @@ def set_variables(stack: Stack, **values: Any) -> None:
         "architecture": stack.architecture,
         # MiniStack has no Application Auto Scaling.
         "autoscaling": stack.emulator == "localstack",
+        # MiniStack listens on loopback only, so no container reaches its S3.
+        "exports": stack.emulator == "localstack",
     }
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(variables | values, indent=2))
+    write_private(file, json.dumps(variables | values, indent=2))
 
 
 def outputs(stack: Stack) -> dict[str, Any]:
