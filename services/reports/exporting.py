@@ -19,7 +19,6 @@ from common.database.transactions import acting_as, snapshot
 from common.enums import ReportStatus
 from common.exports.accounting import quickbooks_table, xero_table
 from common.exports.entries import entries_of, report_table
-from common.exports.file_store import FileStore, StoredFile, file_store
 from common.exports.invoices import invoice_table, invoices_of
 from common.exports.jobs import (
     MAX_ATTEMPTS,
@@ -43,6 +42,7 @@ from common.exports.kinds import (
 from common.exports.lines import line_table
 from common.exports.models import Export
 from common.exports.table import Table
+from common.file_store.store import FileStore, StoredFile, file_store
 from common.leads.masking import masked_user
 from common.problems import DatabaseUnavailable, Problem
 from common.rating.periods import PeriodTotals

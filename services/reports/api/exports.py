@@ -10,9 +10,9 @@ from uuid import UUID
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse, StreamingResponse
 
-from common.exports.file_store import file_store
 from common.exports.jobs import get_export, list_exports, order_export
 from common.exports.kinds import MEDIA_TYPES, ExportStatus
+from common.file_store.store import file_store
 from common.problems import Conflict, NotFound
 from common.settings import settings
 from services.reports.api.dependencies import Cursor, PageSize, Snapshot

@@ -5,9 +5,9 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
 from common.database.transactions import snapshot
-from common.exports.file_store import file_store
 from common.exports.jobs import list_exports, order_export
 from common.exports.kinds import DELIMITERS, FORMATS_OF, ExportFormat, ExportKind
+from common.file_store.store import file_store
 from common.problems import Problem
 from common.reports.dashboard import active_months
 from common.settings import settings

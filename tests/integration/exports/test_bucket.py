@@ -10,7 +10,7 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from common.exports import file_store
+from common.file_store import store
 from common.settings import settings
 from tests.support.api import action, lead, post
 from tests.support.closing import execute
@@ -25,11 +25,11 @@ def bucket(monkeypatch: pytest.MonkeyPatch, acme: httpx.Client) -> Iterator["S3C
     monkeypatch.setenv("FILE_STORE_BUCKET", "files-of-tests")
     settings.cache_clear()
     with mock_aws():
-        file_store._client.cache_clear()
+        store._client.cache_clear()
         client = boto3.client("s3")
         client.create_bucket(Bucket="files-of-tests")
         yield client
-    file_store._client.cache_clear()
+    store._client.cache_clear()
 
 
 def test_file_is_encrypted_in_the_bucket_and_has_an_address_for_minutes(
