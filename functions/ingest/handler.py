@@ -125,13 +125,16 @@ def _read(event: dict[str, Any]) -> tuple[Posted, Settings]:
 def _read_webhook(event: dict[str, Any], query: list[tuple[str, str]]) -> tuple[Posted, Settings]:
     from functions.ingest import webhooks  # noqa: PLC0415 - most instances never see one
 
-    current, sender = known_settings(), None
+    current, body, sender = known_settings(), None, None
     if "authorization" not in (event.get("headers") or {}):
-        sender = webhooks.principal_by_google_key(body_of(event), current)
+        body = body_of(event)
+        sender = webhooks.principal_by_google_key(body, current)
     principal = sender or _principal(event)
     require_known([name for name, _ in query], ("mapping",))
+    if body is None:
+        body = body_of(event)
     name, now = dict(query)["mapping"], datetime.now(UTC)
-    return webhooks.read_mapped_leads(body_of(event), name, principal, current, now), current
+    return webhooks.read_mapped_leads(body, name, principal, current, now), current
 
 
 def _stored_or_queued(

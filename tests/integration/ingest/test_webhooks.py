@@ -1,5 +1,7 @@
 """POST /leads?mapping=: the JSON of lead forms, as Google and Meta send it."""
 
+import base64
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,7 @@ from common.enums import Role
 from common.imports.presets import choose_mapping
 from common.imports.stored_mappings import put_mapping
 from common.settings import Settings, settings
+from functions.ingest import bodies
 from tests.support.function import event, invoke, posted
 from tests.support.imports import DATA
 
@@ -151,6 +154,22 @@ def test_other_google_key_is_unauthenticated(closed: Engine, key: object) -> Non
     assert answer["statusCode"] == 401
     with closed.connect() as connection:
         assert connection.scalar(text("select count(*) from leads")) == 0
+
+
+def test_packed_body_is_unpacked_once(closed: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpack, sizes = bodies._unpacked, []
+
+    def counted(content: bytes) -> bytes:
+        sizes.append(len(content))
+        return unpack(content)
+
+    monkeypatch.setattr(bodies, "_unpacked", counted)
+    packed = gzip.compress(json.dumps(GOOGLE | {"google_key": KEY}).encode())
+    sent = event(base64.b64encode(packed).decode(), content_encoding="gzip")
+
+    answer = invoke(sent | {"isBase64Encoded": True, "rawQueryString": "mapping=forms"})
+
+    assert (answer["statusCode"], sizes) == (201, [len(packed)])
 
 
 def test_google_key_opens_nothing_else(closed: Engine) -> None:
