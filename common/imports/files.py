@@ -13,6 +13,7 @@ from io import SEEK_SET, TextIOWrapper
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
+from common.formulas import with_formula
 from common.imports.mapping import Mapping
 from common.problems import MalformedRequest, TooLarge
 
@@ -156,7 +157,7 @@ def _csv_rows(text: TextIOWrapper, form: FileForm) -> Iterator[Row]:
         if not names:
             if (len(cells) == 2 and cells[0] == "sep=") or re.fullmatch("sep=.?", cells[0]):
                 continue  # by which some programs name their separator
-            names = tuple(name.strip() for name in cells)
+            names = tuple(with_formula(name.strip()) for name in cells)
             kept = len(names)
             while kept and names[kept - 1] in REFUSAL_COLUMNS:
                 kept -= 1
@@ -323,17 +324,3 @@ def _delimiter(text: str, quote: str) -> str:
         elif not is_quoted and character in counts:
             counts[character] += 1
     return max(counts, key=lambda delimiter: counts[delimiter])
-
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-
-
-def without_formula(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; `with_formula` gives back what it was."""
-    return f"'{cell}" if cell.lstrip("'").startswith(_FORMULA_STARTS) else cell
-
-
-def with_formula(cell: str) -> str:
-    """The cell as it was before `without_formula`."""
-    is_marked = cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA_STARTS)
-    return cell[1:] if is_marked else cell

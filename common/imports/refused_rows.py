@@ -8,7 +8,8 @@ import csv
 import io
 from collections.abc import Iterable
 
-from common.imports.files import REFUSAL_COLUMNS, FileForm, Row, without_formula
+from common.formulas import without_formula
+from common.imports.files import REFUSAL_COLUMNS, FileForm, Row
 from common.imports.importing import Refusal
 from common.imports.mapped_rows import RowMapper
 from common.problems import FieldError

@@ -1,15 +1,17 @@
-"""No cell of a report's CSV file becomes a formula, whatever separates cells for who opens it."""
+"""No cell of a CSV file becomes a formula, whatever separates cells for who opens it."""
 
 # ruff: noqa: RUF001 - full-width signs are what is tested
 
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reports.render.as_csv import without_formula
+from common.formulas import with_formula, without_formula
 
+MIB = 1024 * 1024
 _SIGNS = "=+-@＝＋－＠﹢﹣﹦﹫−"
 _IGNORED = " \t\r\n\u00a0\u200b\ufeff\"'"
 
@@ -30,6 +32,17 @@ def test_no_text_becomes_a_formula_after_any_separator(text: str) -> None:
 
     assert not _begins_a_formula(cell)
     assert cell.replace("'", "") == text.replace("'", "")
+    assert with_formula(cell) == text
+
+
+@pytest.mark.parametrize("piece", ["\t", "\n", ";", " ", "'", "\t ", ";'=", "-"])
+def test_long_cell_costs_little_time(piece: str) -> None:
+    text = (piece * MIB)[:MIB]
+    began = time.monotonic()
+
+    assert with_formula(without_formula(text)) == text
+
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from common.imports.files import form_of, read_rows, survey, with_formula, without_formula
+from common.imports.files import form_of, read_rows, survey
 from common.imports.mapping import Mapping
 from common.problems import MalformedRequest, Problem, TooLarge
 from tests.support.imports import csv_of, rows_of
@@ -243,11 +243,3 @@ def test_memory_does_not_grow_with_the_rows() -> None:
 
 def iterate(rows: Iterator[Any]) -> int:
     return sum(1 for _ in rows)
-
-
-@given(st.text("'=+-@\t\r\n＝a", max_size=6))  # noqa: RUF001
-def test_cell_that_begins_a_formula_is_marked_and_read_as_it_was(cell: str) -> None:
-    marked = without_formula(cell)
-
-    assert with_formula(marked) == cell
-    assert not marked.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))  # noqa: RUF001

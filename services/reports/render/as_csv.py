@@ -2,11 +2,11 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 
 from common.billing_period import Period, instant
 from common.disputes.credits import Credit
+from common.formulas import without_formula
 from common.money import CURRENCY, amount
 from common.rating.line import Line
 from common.reports.lines import LineFile
@@ -45,13 +45,6 @@ COLUMNS = [
 ]
 _LINES_AT_ONCE = 500
 BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets do not recognise UTF-8
-# Where a spreadsheet sees a formula: at the start of a cell, and after what the spreadsheet of
-# another country takes for the end of a cell. Full-width signs count; spaces before them do not.
-_AMOUNT_BELOW_ZERO = re.compile("-[0-9]+[.][0-9]{2}")
-_FORMULA = re.compile(
-    "^(?=[\t\r\n])|(^|[;,|\t\r\n])(?=[\\s\"'\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
-    "[-=+@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212])"
-)
 
 
 def render(file: LineFile) -> Iterator[bytes]:
@@ -142,13 +135,3 @@ def _signature_row(file: LineFile) -> list[str]:
 def _statement_cells(file: LineFile) -> list[str]:
     """Number and dates of the statement, which a draft does not have."""
     return [str(cell or "") for cell in (file.number, file.issue_date, file.due_date)]
-
-
-def without_formula(cell: str) -> str:
-    """The cell as text, never as a formula: an apostrophe before each sign that begins one.
-
-    An amount below zero is a number and no formula, and stays one, so that a column can be summed.
-    """
-    if _AMOUNT_BELOW_ZERO.fullmatch(cell):
-        return cell
-    return _FORMULA.sub(r"\1'", cell)

@@ -11,7 +11,7 @@ from common.imports import imported_files
 from common.imports.importing import import_rows
 from common.problems import DatabaseUnavailable
 from tests.support.api import action, lead, post, refusals, report
-from tests.support.imports import DATA, csv_of, generic_csv, generic_row
+from tests.support.imports import DATA, GENERIC_HEADER, csv_of, generic_csv, generic_row
 
 MIB = 1024 * 1024
 ZERO = dict.fromkeys(
@@ -135,6 +135,18 @@ def test_refused_rows_mended_and_sent_again_are_imported(acme: httpx.Client) -> 
     assert answer.json()["counts"] == ZERO | {"created": 1}
     gone = acme.get(f"/imports/{answer.json()['import_id']}/refused.csv")
     assert (gone.status_code, gone.json()["detail"]) == (404, "this import has no refused rows")
+
+
+def test_refused_rows_are_no_formulas_and_are_read_as_they_were(acme: httpx.Client) -> None:
+    rows = [["=Nr", *GENERIC_HEADER[1:]], generic_row("x;=1", engagement_level="Huge")]
+    mapping = {"columns": {"lead_id": "=Nr"}}
+    refused = refused_csv(acme, send(acme, csv_of(rows), mapping))
+    assert [line.split(",")[0] for line in refused.splitlines()] == ["'=Nr", "x;'=1"]
+
+    answer = send(acme, refused.replace("Huge", "High").encode(), mapping)
+
+    assert answer.json()["counts"] == ZERO | {"created": 1}
+    assert [lead["lead_id"] for lead in acme.get("/leads").json()["data"]] == ["x;=1"]
 
 
 def test_import_that_stopped_goes_on_with_the_same_file(

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from common.billing_period import instant
 from common.exports.table import Column, Kind, Table
+from common.formulas import without_formula
 from common.money import amount
-from services.reports.render.as_csv import BYTE_ORDER_MARK, without_formula
+from services.reports.render.as_csv import BYTE_ORDER_MARK
 
 _ROWS_AT_ONCE = 1_000
 _ROWS_OF_A_GROUP = 20_000
