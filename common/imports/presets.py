@@ -26,6 +26,7 @@ class Preset(StrEnum):
     GOOGLE_ADS = "google_ads"
     HUBSPOT = "hubspot"
     SALESFORCE = "salesforce"
+    LINES = "lines"
 
 
 _FORM = {"action_type": "Form Submission", "engagement_level": "High"}
@@ -93,6 +94,20 @@ PRESETS = {
         },
         constants={"action_type": "Lead Created"},
         date_order="mdy",
+    ),
+    # Lines that were exported here. Their users are masked, and told apart by their keys.
+    Preset.LINES: Mapping(
+        columns={
+            "lead_id": "lead_id",
+            "customer_id": "customer_id",
+            "product_id": "product_id",
+            "lead_type": "lead_type",
+            "created_at": "lead_created_at",
+            "user.external_id": "user_key",
+            "action_type": "action_type",
+            "timestamp": "timestamp",
+            "engagement_level": "engagement_level",
+        },
     ),
 }
 

@@ -66,6 +66,7 @@ class Line(NamedTuple):
     rate: str = RateKind.LEVEL
     has_user: bool = True  # also where the user was erased since, and `user` is None
     caps_each_product: bool = False  # the cap is of its product alone, not of all of the user's
+    lead_created_at: datetime | None = None  # of a line in a file
 
     @property
     def outcome(self) -> Outcome:
@@ -149,9 +150,17 @@ def _moment(moment: datetime | None, timezone: str) -> str:
     return f"{local(moment, ZoneInfo(timezone))} {timezone}"
 
 
+_COLUMNS = len(Line._fields) - 1
+
+
 def line_of(row: Sequence[Any]) -> Line:
-    """The line of a row of a statement, whose first columns are the members of a Line."""
-    return Line._make(row[: len(Line._fields)])
+    """The line of a row of a statement, whose first columns are the members of a Line but one."""
+    return Line(*row[:_COLUMNS])
+
+
+def line_of_file(row: Row[Any]) -> Line:
+    """The line of a row of a statement that also says when the line's lead was created."""
+    return line_of(row)._replace(lead_created_at=row.lead_created_at)
 
 
 def line_key_parameters(key: LineKey | None) -> dict[str, Any]:

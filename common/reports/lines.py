@@ -21,7 +21,14 @@ from common.disputes.credits import Credit, final_credits
 from common.enums import EngagementLevel, ReportStatus
 from common.final_reports.models import BillingReport
 from common.leads.models import Action
-from common.rating.line import LINES_AT_ONCE, Line, LineKey, line_of, require_prices
+from common.rating.line import (
+    LINES_AT_ONCE,
+    Line,
+    LineKey,
+    line_of,
+    line_of_file,
+    require_prices,
+)
 from common.rating.periods import RatingScope
 from common.rating.rated_lines import rated_lines
 from common.reports.draft import draft_credits, draft_lines
@@ -190,13 +197,13 @@ def _draft_stream(session: Session, month: Month) -> Iterator[Line]:
         )
     )
     require_prices(next(rows).unpriced)
-    return map(line_of, rows)
+    return map(line_of_file, rows)
 
 
 def _final_stream(session: Session, report: BillingReport) -> Iterator[Line]:
     for part in (prior_lines_of(report), own_lines_of(report)):
         if part.after < part.last:
-            yield from map(line_of, lines_in(session, part, ALL_LINES, None))
+            yield from map(line_of_file, lines_in(session, part, ALL_LINES, None))
 
 
 def _final_page(session: Session, part: FinalLines, search: LineSearch, limit: int) -> FoundLines:

@@ -302,4 +302,5 @@ def test_examples_of_the_page_of_imports_hold() -> None:
         "google_ads",
         "hubspot",
         "salesforce",
+        "lines",
     ]

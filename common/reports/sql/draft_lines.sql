@@ -13,7 +13,7 @@ select
     null as duplicate_of_lead, null as duplicate_of_action_id,
     null::timestamptz as duplicate_of_timestamp, null as rate, null::boolean as has_user,
     null::boolean as caps_each_product, count(*) as unpriced, 0 as section,
-    null::bigint as line_number
+    null::bigint as line_number, null::timestamptz as lead_created_at
 from named_lines
 where gross_cents is null
 union all
@@ -22,6 +22,7 @@ select
     engagement_level, timestamp, gross_cents, billed_cents, duplicate_cents, cap_cents,
     cap_limit_cents, cap_used_before_cents, duplicate_of_lead, duplicate_of_action_id,
     duplicate_of_timestamp, rate, has_user, caps_each_product, 0,
-    case when period = :period then 2 else 1 end, line_number
+    case when period = :period then 2 else 1 end, line_number,
+    lead_created_at
 from named_lines
 order by section, period, line_number

@@ -58,7 +58,8 @@ select
     page.cap_limit_cents, page.cap_used_before_cents,
     coalesce(originals.external_id, page.duplicate_of_lead_id::text) as duplicate_of_lead,
     page.duplicate_of_action_id::text, page.duplicate_of_timestamp, page.rate,
-    coalesce(leads.has_user, true) as has_user, months.caps_each_product, page.line_number
+    coalesce(leads.has_user, true) as has_user, months.caps_each_product, page.line_number,
+    leads.created_at as lead_created_at
 from page
 join months on months.period = page.period
 join products on products.product_id = page.product_id

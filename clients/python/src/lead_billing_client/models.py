@@ -750,6 +750,7 @@ class Preset(OpenEnum):
     google_ads = "google_ads"
     hubspot = "hubspot"
     salesforce = "salesforce"
+    lines = "lines"
 
 
 class Problem(Model):
