@@ -196,7 +196,7 @@ class _Line(NamedTuple):
 
 def _lines(session: Session, lead: Lead) -> list[_Line]:
     """The lines of a lead, the final ones first."""
-    periods = lead_periods(session, lead.customer_id, lead.lead_id)
+    periods = lead_periods(session, lead.customer_id, [lead.lead_id])
     final = _final_lines(session, lead, periods)
     disputed = select(DisputeLine.action_id, DisputeLine.status).where(
         DisputeLine.customer_id == lead.customer_id,
@@ -207,7 +207,7 @@ def _lines(session: Session, lead: Lead) -> list[_Line]:
     # In a closed period, only late actions are rated.
     pairs = [(lead.customer_id, period) for period in periods]
     scope = RatingScope(pairs, user_keys=[lead.user_key] * len(pairs))
-    for line, _ in rated_lines(session, scope, lead_id=lead.lead_id):
+    for line, _ in rated_lines(session, scope, lead_ids=[lead.lead_id]):
         action_id = UUID(line.action_id)
         final.append(_Line(action_id, line.billed_cents or 0, statuses.get(action_id)))
     return final

@@ -89,9 +89,9 @@ def active_periods(
     return [(row.customer_id, row.period) for row in rows]
 
 
-def lead_periods(session: Session, customer_id: UUID, lead_id: UUID) -> list[date]:
-    """The billing periods that a lead's actions belong to."""
-    parameters = {"customer_id": str(customer_id), "lead_id": str(lead_id)}
+def lead_periods(session: Session, customer_id: UUID, lead_ids: Sequence[UUID]) -> list[date]:
+    """The billing periods that the actions of a customer's leads belong to."""
+    parameters = {"customer_id": str(customer_id), "lead_ids": [str(each) for each in lead_ids]}
     return list(session.scalars(_LEAD_PERIODS, parameters))
 
 

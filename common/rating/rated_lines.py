@@ -4,7 +4,7 @@ Invariant: every amount comes from the rating statement; part of a period is sel
 whole of it was rated (docs/billing-rules.md, Part of a period).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from sqlalchemy import text
@@ -21,16 +21,17 @@ def rated_lines(
     session: Session,
     scope: RatingScope,
     *,
-    lead_id: UUID | None = None,
+    lead_ids: Sequence[UUID] | None = None,
     action_ids: list[str] | None = None,
 ) -> Iterator[tuple[Line, LineKey]]:
     """The lines that `scope` shows, in canonical order, as they arrive from the database.
 
-    Of one lead or of some actions, or all of them.
+    Of some leads or of some actions, or all of them.
     """
+    named = None if lead_ids is None else [str(lead_id) for lead_id in lead_ids]
     rows = session.execute(
         _RATED_LINES,
-        scope.parameters() | {"lead_id": lead_id and str(lead_id), "action_ids": action_ids},
+        scope.parameters() | {"lead_ids": named, "action_ids": action_ids},
         execution_options={"stream_results": True, "yield_per": LINES_AT_ONCE},
     )
     return ((line_of(row), line_key_of(row)) for row in rows)

@@ -1,5 +1,6 @@
-"""What every action of one lead cost, and on which report."""
+"""What every action of a lead cost, and on which report; of a person, those of their leads."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -32,7 +33,16 @@ class LineOnReport(NamedTuple):
 
 def lead_lines(session: Session, lead: Lead) -> list[LineOnReport]:
     """The line of each action of a lead, in the order in which the actions happened."""
-    ids = {"customer_id": str(lead.customer_id), "lead_id": str(lead.lead_id)}
+    return lines_of_leads(session, [lead])
+
+
+def lines_of_leads(session: Session, leads: Sequence[Lead]) -> list[LineOnReport]:
+    """The line of each action of some leads of one user, in the order in which they happened."""
+    if not leads:
+        return []
+    customer_id, user_key = leads[0].customer_id, leads[0].user_key
+    lead_ids = [lead.lead_id for lead in leads]
+    ids = {"customer_id": str(customer_id), "lead_ids": [str(lead_id) for lead_id in lead_ids]}
     periods = session.execute(_PERIODS, ids).all()
     if unpriced := [row.period for row in periods if row.name is None]:
         raise no_rate_card(Period(unpriced[0]))
@@ -53,9 +63,9 @@ def lead_lines(session: Session, lead: Lead) -> list[LineOnReport]:
     # Of a closed month, only the late actions are rated.
     to_rate = [row.period for row in periods if row.period not in closed or row.has_late_actions]
     if to_rate:
-        pairs = [(lead.customer_id, period) for period in to_rate]
-        scope = RatingScope(pairs, user_keys=[lead.user_key] * len(pairs))
-        for line, _ in rated_lines(session, scope, lead_id=lead.lead_id):
+        pairs = [(customer_id, period) for period in to_rate]
+        scope = RatingScope(pairs, user_keys=[user_key] * len(pairs))
+        for line, _ in rated_lines(session, scope, lead_ids=lead_ids):
             lines.append((line, max(line.period, first_open), ReportStatus.DRAFT, None))
     lines.sort(key=lambda entry: entry[0].timestamp)
     return [

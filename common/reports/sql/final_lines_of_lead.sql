@@ -1,11 +1,11 @@
--- params: customer_id uuid, lead_id uuid, periods date[]
+-- params: customer_id uuid, lead_ids uuid[], periods date[]
 --
--- The lines of a lead on final reports, given the periods that its actions belong to; behind each
+-- The lines of leads on final reports, given the periods that their actions belong to; behind each
 -- the period of its report, and what says when the report's dispute window ends.
 with bounds as materialized (
     select min(timestamp) as first, max(timestamp) as last
     from actions
-    where customer_id = :customer_id and lead_id = :lead_id
+    where customer_id = :customer_id and lead_id = any(cast(:lead_ids as uuid[]))
 )
 
 select
@@ -29,7 +29,7 @@ left join leads as originals
 cross join lateral rate_card_in_force(line.customer_id, line.period) as card
 where line.customer_id = :customer_id
     and line.period = any(cast(:periods as date[]))
-    and line.lead_id = :lead_id
+    and line.lead_id = any(cast(:lead_ids as uuid[]))
     and line.block_last_timestamp >= (select first from bounds)
     and line.block_first_timestamp <= (select last from bounds)
 order by reports.period, line.line_number

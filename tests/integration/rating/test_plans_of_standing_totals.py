@@ -106,7 +106,7 @@ def test_page_names_its_lines_alone_and_rates_nothing_behind_them(connection: Co
     search = LineSearch(page=10)
     page = find_page(Session(connection), LARGE, MONTH, search, after=None, limit=None)
     scope = page.scope_of_lines(LARGE, MONTH).parameters()
-    shown = {"lead_id": None, "action_ids": page.action_ids}
+    shown = {"lead_ids": None, "action_ids": page.action_ids}
 
     read = rows_read(connection, load_statement("rating", "rated_lines"), scope | shown)
 
