@@ -139,9 +139,16 @@ def list_disputes(
 
 def disputes_of_lead(session: Session, customer_id: UUID, lead_id: UUID) -> list[FoundDispute]:
     """All disputes of a lead and of its lines, oldest first."""
+    return disputes_of_leads(session, customer_id, [lead_id])
+
+
+def disputes_of_leads(
+    session: Session, customer_id: UUID, lead_ids: Collection[UUID]
+) -> list[FoundDispute]:
+    """All disputes of some leads of a customer and of their lines, oldest first."""
     query = (
         select(Dispute)
-        .where(Dispute.customer_id == customer_id, Dispute.lead_id == lead_id)
+        .where(Dispute.customer_id == customer_id, Dispute.lead_id.in_(lead_ids))
         .order_by(Dispute.opened_at, Dispute.dispute_id)
     )
     return _with_lines(session, query)

@@ -105,6 +105,13 @@ def find_lead(
     return _lead_of(session, owners[0], external_id) if owners else None
 
 
+def leads_named(session: Session, external_id: str) -> list[Lead]:
+    """The lead of that id at each customer that has one: the tenant's, or anybody's."""
+    owner = tenant()
+    owners = _owners(session, external_id) if owner is None else [owner]
+    return [lead for owner in owners if (lead := _lead_of(session, owner, external_id))]
+
+
 def _lead_of(session: Session, customer_id: UUID, external_id: str) -> Lead | None:
     as_sent, *ours = identifiers.lead_ids(customer_id, external_id)
     query = (

@@ -72,6 +72,8 @@ admin viewer viewer+people:
     POST /console/webhooks
     GET /console/webhook
     POST /console/webhook
+    GET /console/search
+    GET /console/person
     GET /console/reports
     GET /console/report-users
     GET /console/report-leads
@@ -116,6 +118,7 @@ admin:
     GET /console/keys
     POST /console/keys
     GET /console/audit
+    POST /console/person
     GET /console/void
     POST /console/void
     GET /console/imports

@@ -59,6 +59,11 @@ class Frame:
         return self.principal is not None and self.principal.sees_people
 
     @property
+    def may_search(self) -> bool:
+        """Whether to show the search box: to whom the pages are for, once signed in."""
+        return self.principal is not None and self.principal.role is not Role.INGEST
+
+    @property
     def navigation(self) -> list[tuple[str, str]]:
         return [entry for entry in _NAVIGATION if self.may_change or entry[0] not in _FOR_ADMINS]
 

@@ -91,3 +91,15 @@ def test_database_masks_as_files_do(configured_database: str) -> None:
         ]
 
     assert masked == [masked_user(user) for user in USERS_TO_MASK]
+
+
+def test_masked_people_are_searched_for_by_the_whole_of_what_they_are_known_by_alone(
+    two_customers: httpx.Client, client_as: As
+) -> None:
+    def found(role: str, words: str) -> str:
+        answer = client_as(role).get("/console/search", params={"q": words})
+        return answer.raise_for_status().text
+
+    assert ">acme-april@people.test</a>" in found("viewer+people", "e-april@")
+    assert "People are found by their whole email" in found("viewer", "e-april@")
+    assert ">a***@people.test</a>" in found("viewer", "ACME-april@people.test")

@@ -124,7 +124,25 @@
     }
   };
 
+  // "/" leads to the search box; the arrows go through what it found.
+  const findByKeys = (event) => {
+    const box = document.querySelector("[data-search]");
+    if (!box || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "/" && !event.target.closest("input, select, textarea")) {
+      event.preventDefault();
+      box.select();
+      box.focus();
+    }
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const results = [...document.querySelectorAll("[data-results] li > a:first-child")];
+    const place = results.indexOf(document.activeElement);
+    if (!step || !results.length || (place < 0 && document.activeElement !== box)) return;
+    event.preventDefault();
+    (results[place + step] || (place + step < 0 ? box : results[place])).focus();
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
+    document.addEventListener("keydown", findByKeys);
     for (const form of document.querySelectorAll("[data-tries]")) form.addEventListener("submit", tryFile);
     for (const form of document.querySelectorAll("[data-imports]")) {
       form.addEventListener("submit", (event) => {
