@@ -15,7 +15,9 @@ from datetime import datetime
 from uuid import UUID
 
 from . import models
-from .calls import AsyncCaller, Caller, path_part
+from .async_caller import AsyncCaller
+from .caller import Caller
+from .calls import path_part
 '''
 # Written by hand, because more than one request or another kind of body belongs to them.
 _BY_HAND = {"downloadExport", "importFile", "postLeads"}

@@ -18,7 +18,8 @@ from lead_billing_client import (
     Client,
     NotVerified,
     Retries,
-    calls,
+    async_caller,
+    caller,
     models,
     verify_webhook,
 )
@@ -60,8 +61,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(seconds)
 
     # In this module alone: a server of other tests may sleep in its thread.
-    monkeypatch.setattr(calls, "time", SimpleNamespace(sleep=made.append))
-    monkeypatch.setattr(calls, "asyncio", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr(caller, "time", SimpleNamespace(sleep=made.append))
+    monkeypatch.setattr(async_caller, "asyncio", SimpleNamespace(sleep=pause))
     return made
 
 

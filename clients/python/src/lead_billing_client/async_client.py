@@ -1,4 +1,4 @@
-"""The client of coroutines: each method is that of `Client`, with `await`."""
+"""The client of coroutines; `client.py`, whose methods wait, is made of it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -123,9 +123,9 @@ class AsyncClient(AsyncOperations):
 
         `to`: a file, or a folder in which the file keeps its own name.
         """
-        export_id = (await self.order_export(body)).export_id
-        await self.wait_for_export(export_id, progress=progress)
-        return await self.download_export(export_id, to)
+        ordered = await self.order_export(body)
+        await self.wait_for_export(ordered.export_id, progress=progress)
+        return await self.download_export(ordered.export_id, to)
 
     async def wait_for_export(
         self, export_id: UUID | str, *, progress: Progress = nothing
@@ -145,11 +145,9 @@ class AsyncClient(AsyncOperations):
         async def fetch() -> httpx.Response:
             asked = self._http.build_request("GET", f"/exports/{path_part(export_id)}/file")
             answer = await self._saved(asked, part)
-            return (
-                await self._saved(elsewhere(answer), part)
-                if answer.has_redirect_location
-                else answer
-            )
+            if answer.has_redirect_location:
+                answer = await self._saved(elsewhere(answer), part)
+            return answer
 
         try:
             await self._tried(fetch)
@@ -163,14 +161,14 @@ class AsyncClient(AsyncOperations):
     ) -> bytes:
         """A report as a file. A very large one is an export instead: `export_file`."""
         path = f"/billing/reports/{path_part(customer_id)}/{path_part(period)}"
-        return (
-            await self._send(request("GET", path, headers={"Accept": MEDIA_TYPES[kind]}))
-        ).content
+        answer = await self._send(request("GET", path, headers={"Accept": MEDIA_TYPES[kind]}))
+        return answer.content
 
     async def whole_report(self, customer_id: str, period: str) -> dict[str, Any]:
         """A report with all of its pages, as one JSON document to keep and to verify."""
         path = f"/billing/reports/{path_part(customer_id)}/{path_part(period)}"
-        report: dict[str, Any] = (await self._send(request("GET", path))).json()
+        first = await self._send(request("GET", path))
+        report: dict[str, Any] = first.json()
         while following := report_checks.next_page(report):
             kind, cursor = following
             page = await self._send(request("GET", f"{path}/{kind}", query={"cursor": cursor}))

@@ -1,12 +1,6 @@
-"""Sending requests: one way that waits, and one of coroutines.
+"""What is sent and read, whether one waits or uses coroutines."""
 
-Invariant: every request carries the key and is repeated by one rule (`Retries`), and every answer
-of 400 or above is raised as an `ApiError`.
-"""
-
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, TypeVar
 from urllib.parse import quote, urlencode
@@ -16,10 +10,8 @@ import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from .errors import NoAnswer, error_of
-from .retries import Retries
 from .version import VERSION
 
-Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
 Answer = TypeVar("Answer")
 Query = Mapping[str, object]
@@ -86,103 +78,6 @@ def settings_of(base_url: str, api_key: str | None, timeout: float | None) -> di
 def read(kind: type[Answer], response: httpx.Response) -> Answer:
     """The JSON of an answer as a model, or as one of several."""
     return TypeAdapter(kind).validate_json(response.content)
-
-
-class Caller:
-    """Sends requests and waits for the answers."""
-
-    def __init__(self, http: httpx.Client, retries: Retries) -> None:
-        self._http, self._retries = http, retries
-
-    def _send(self, asked: Request) -> httpx.Response:
-        """The answer. Raises ApiError and NoAnswer."""
-        parts: dict[str, Any] = {"content": asked.content, "headers": asked.headers}
-        return self._tried(lambda: self._http.request(asked.method, asked.path, **parts))
-
-    def _tried(self, once: Callable[[], httpx.Response]) -> httpx.Response:
-        tried = 0
-        while True:
-            tried += 1
-            try:
-                answer: httpx.Response | httpx.TransportError = once()
-            except httpx.TransportError as error:
-                answer = error
-            if isinstance(answer, httpx.Response) and answer.status_code < 400:
-                return answer
-            pause = self._retries.pause(tried, answer)
-            if pause is None:
-                raise_failure(answer)
-            time.sleep(pause)
-
-    def _call(self, kind: type[Answer], method: str, path: str, **parts: Any) -> Answer:
-        return read(kind, self._send(request(method, path, **parts)))
-
-    def _content(self, method: str, path: str, **parts: Any) -> bytes:
-        headers = {"Accept": "*/*"}
-        return self._send(request(method, path, headers=headers, **parts)).content
-
-    def _nothing(self, method: str, path: str, **parts: Any) -> None:
-        self._send(request(method, path, **parts))
-
-    @staticmethod
-    def _entries(page_at: Callable[[str | None], Page[Item]]) -> Iterator[Item]:
-        cursor: str | None = None
-        while True:
-            page = page_at(cursor)
-            yield from page.data
-            cursor = page.next_cursor
-            if cursor is None:
-                return
-
-
-class AsyncCaller:
-    """Sends requests in coroutines."""
-
-    def __init__(self, http: httpx.AsyncClient, retries: Retries) -> None:
-        self._http, self._retries = http, retries
-
-    async def _send(self, asked: Request) -> httpx.Response:
-        """The answer. Raises ApiError and NoAnswer."""
-        parts: dict[str, Any] = {"content": asked.content, "headers": asked.headers}
-        return await self._tried(lambda: self._http.request(asked.method, asked.path, **parts))
-
-    async def _tried(self, once: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        tried = 0
-        while True:
-            tried += 1
-            try:
-                answer: httpx.Response | httpx.TransportError = await once()
-            except httpx.TransportError as error:
-                answer = error
-            if isinstance(answer, httpx.Response) and answer.status_code < 400:
-                return answer
-            pause = self._retries.pause(tried, answer)
-            if pause is None:
-                raise_failure(answer)
-            await asyncio.sleep(pause)
-
-    async def _call(self, kind: type[Answer], method: str, path: str, **parts: Any) -> Answer:
-        return read(kind, await self._send(request(method, path, **parts)))
-
-    async def _content(self, method: str, path: str, **parts: Any) -> bytes:
-        headers = {"Accept": "*/*"}
-        return (await self._send(request(method, path, headers=headers, **parts))).content
-
-    async def _nothing(self, method: str, path: str, **parts: Any) -> None:
-        await self._send(request(method, path, **parts))
-
-    @staticmethod
-    async def _entries(
-        page_at: Callable[[str | None], Awaitable[Page[Item]]],
-    ) -> AsyncIterator[Item]:
-        cursor: str | None = None
-        while True:
-            page = await page_at(cursor)
-            for entry in page.data:
-                yield entry
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
 
 def raise_failure(answer: httpx.Response | httpx.TransportError) -> NoReturn:

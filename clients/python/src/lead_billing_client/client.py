@@ -1,4 +1,4 @@
-"""The client that waits for each answer."""
+"""Generated from `async_client.py` by `make clients`; do not edit."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -123,9 +123,9 @@ class Client(Operations):
 
         `to`: a file, or a folder in which the file keeps its own name.
         """
-        export_id = self.order_export(body).export_id
-        self.wait_for_export(export_id, progress=progress)
-        return self.download_export(export_id, to)
+        ordered = self.order_export(body)
+        self.wait_for_export(ordered.export_id, progress=progress)
+        return self.download_export(ordered.export_id, to)
 
     def wait_for_export(
         self, export_id: UUID | str, *, progress: Progress = nothing
@@ -145,7 +145,9 @@ class Client(Operations):
         def fetch() -> httpx.Response:
             asked = self._http.build_request("GET", f"/exports/{path_part(export_id)}/file")
             answer = self._saved(asked, part)
-            return self._saved(elsewhere(answer), part) if answer.has_redirect_location else answer
+            if answer.has_redirect_location:
+                answer = self._saved(elsewhere(answer), part)
+            return answer
 
         try:
             self._tried(fetch)
@@ -159,12 +161,14 @@ class Client(Operations):
     ) -> bytes:
         """A report as a file. A very large one is an export instead: `export_file`."""
         path = f"/billing/reports/{path_part(customer_id)}/{path_part(period)}"
-        return self._send(request("GET", path, headers={"Accept": MEDIA_TYPES[kind]})).content
+        answer = self._send(request("GET", path, headers={"Accept": MEDIA_TYPES[kind]}))
+        return answer.content
 
     def whole_report(self, customer_id: str, period: str) -> dict[str, Any]:
         """A report with all of its pages, as one JSON document to keep and to verify."""
         path = f"/billing/reports/{path_part(customer_id)}/{path_part(period)}"
-        report: dict[str, Any] = self._send(request("GET", path)).json()
+        first = self._send(request("GET", path))
+        report: dict[str, Any] = first.json()
         while following := report_checks.next_page(report):
             kind, cursor = following
             page = self._send(request("GET", f"{path}/{kind}", query={"cursor": cursor}))

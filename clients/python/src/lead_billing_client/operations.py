@@ -5,7 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from . import models
-from .calls import AsyncCaller, Caller, path_part
+from .async_caller import AsyncCaller
+from .caller import Caller
+from .calls import path_part
 
 
 class Operations(Caller):
