@@ -1,5 +1,7 @@
 """What goes into a function's zip, and that it is always the same bytes."""
 
+import importlib.metadata
+import re
 import subprocess
 import sys
 import zipfile
@@ -97,3 +99,36 @@ def test_zip_holds_nothing_but_files(tmp_path: Path) -> None:
 
     with zipfile.ZipFile(target) as archive:
         assert archive.namelist() == ["a.py"]
+
+
+IMPORT_ALL = """
+import importlib, importlib.abc, pkgutil, sys
+
+class OnlyLocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in MISSING:
+            raise ModuleNotFoundError(f"the image has no {name}")
+
+sys.meta_path.insert(0, OnlyLocked())
+import common, services
+for package in (common, services):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
+
+
+def test_image_has_every_package_that_the_service_imports() -> None:
+    locked = set(re.findall(r"^([\w.-]+)==", packages.REPORTS.lock.read_text(), re.MULTILINE))
+    missing = {
+        module
+        for module, names in importlib.metadata.packages_distributions().items()
+        if not {name.lower().replace("_", "-") for name in names} & locked
+    } - {"common", "services"}
+
+    code = f"MISSING = {sorted(missing)!r}{IMPORT_ALL}"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    assert "moto" in missing
