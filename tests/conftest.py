@@ -7,13 +7,13 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url
 
 from common.access.authentication import authenticator
 from common.database.engine import forget_engines
@@ -25,6 +25,7 @@ from tests.support.clients import client_of
 from tests.support.compiled_once import share_compiled_statements
 from tests.support.processes import is_running
 from tests.support.serving import serve_in_thread
+from tests.support.states import InState
 
 # Their assertions say what differs, as those of tests do.
 _WITH_ASSERTIONS = ("api", "closing", "disputes", "pages", "rate_cards", "tampering", "worlds")
@@ -151,6 +152,39 @@ def empty_database_url(server: Engine) -> Iterator[str]:
     """A fresh database without a schema, for tests of the migrations."""
     with copy_of("template1", server) as url:
         yield url
+
+
+# The states that databases are brought into for many tests, each with the template that holds it.
+_states: dict[str, str] = {}
+
+
+@pytest.fixture
+def in_state(server: Engine, database_url: str) -> InState:
+    """Brings the test's fresh database into a state: the first time by `make`, then by a copy.
+
+    `make` leaves no connection of its own open. The state's name says all that it depends on.
+    """
+    name = make_url(database_url).database
+
+    def copy(source: str | None, target: str | None) -> None:
+        forget_engines()
+        with server.connect() as connection:
+            connection.exec_driver_sql(
+                f"create database {target} template {source} strategy file_copy"
+            )
+
+    def bring(state: str, make: Callable[[], object]) -> None:
+        if state in _states:
+            with server.connect() as connection:
+                connection.exec_driver_sql(f"drop database {name} with (force)")
+            copy(_states[state], name)
+        else:
+            make()
+            template = f"state_{len(_states)}"
+            copy(name, template)
+            _states[state] = template
+
+    return bring
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from common.reports import draft_page
 from common.reports.draft_page import draft_parameters, find_page
 from common.reports.line_search import LINES_A_PAGE, LineSearch
 from tests.support.plans import Statistics, keep_statistics, rows_read
+from tests.support.states import InState
 
 ACTIONS = 30_000  # of which the large customer has a tenth
 MONTH = date(2024, 4, 1)
@@ -32,8 +33,17 @@ where customer_id = :customer and leads <= 5 order by user_key limit 2
 
 
 @pytest.fixture(params=list(Statistics))
-def connection(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Connection]:
+def connection(
+    engine: Engine, request: pytest.FixtureRequest, in_state: InState
+) -> Iterator[Connection]:
     """A month that is caught up with but for two users of the large customer."""
+    in_state(f"plans of standing totals, {request.param}", lambda: fill(engine, request.param))
+    with engine.connect() as connection:
+        connection.exec_driver_sql("set jit = off")
+        yield connection
+
+
+def fill(engine: Engine, statistics: Statistics) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("set constraints all deferred")
         workload.store_month(connection, ACTIONS)
@@ -42,10 +52,8 @@ def connection(engine: Engine, request: pytest.FixtureRequest) -> Iterator[Conne
         assert catch_up_with(Session(connection), names) > 0
     with engine.begin() as connection:
         connection.execute(text(FALL_BEHIND), {"customer": LARGE})
-    keep_statistics(engine, request.param, TABLES)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("set jit = off")
-        yield connection
+    keep_statistics(engine, statistics, TABLES)
+    engine.dispose()
 
 
 def statement_of(name: str) -> str:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.support.api import Wire, action, lead, path_of, post, register, report
+from tests.support.states import InState
 from tests.support.tampering import tamper
 
 ADDRESS = "/billing/reports/acme/2024-04"
@@ -29,8 +30,7 @@ def words_of(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
-@pytest.fixture
-def april(gateway: httpx.Client) -> httpx.Client:
+def fill(gateway: httpx.Client) -> None:
     """Leads of two products, types and people; a repeat, and somebody who reaches the cap."""
     register(gateway, customers={"acme": "Europe/Berlin"}, products="abc def")
     many = [action(f"Kind {n}", f"2024-04-03T10:{n:02d}:00Z") for n in range(12)]
@@ -42,14 +42,28 @@ def april(gateway: httpx.Client) -> httpx.Client:
             lead("Many", *many, user=BOB, product_id="def", lead_type="Webinar"),
         ],
     ).raise_for_status()
+
+
+@pytest.fixture
+def april(gateway: httpx.Client, in_state: InState) -> httpx.Client:
+    """April as `fill` has it."""
+    in_state("draft of a report's page", lambda: fill(gateway))
     return gateway
 
 
 @pytest.fixture(params=["draft", "final"])
-def billed(april: httpx.Client, request: pytest.FixtureRequest) -> httpx.Client:
-    if request.param == "final":
-        april.post("/billing/periods/2024-04/close").raise_for_status()
-    return april
+def billed(
+    gateway: httpx.Client, request: pytest.FixtureRequest, in_state: InState
+) -> httpx.Client:
+    """The same, open or closed."""
+
+    def make() -> None:
+        fill(gateway)
+        if request.param == "final":
+            gateway.post("/billing/periods/2024-04/close").raise_for_status()
+
+    in_state(f"{request.param} of a report's page", make)
+    return gateway
 
 
 def fits(line: Wire, query: Wire) -> bool:

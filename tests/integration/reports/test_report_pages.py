@@ -11,6 +11,7 @@ from services.reports.api.fitting import MAX_ANSWER_BYTES, fitting
 from services.reports.api.schemas.reports import Warning
 from tests.support.api import action, lead, post, register
 from tests.support.pages import pages
+from tests.support.states import InState
 
 APRIL = "/billing/reports/acme/2024-04"
 # The member of the header that holds the first page, and its cursor.
@@ -22,9 +23,9 @@ LISTS = {
 SMALL, LARGE = 120, 3
 
 
-@pytest.fixture
-def client_with_many_leads(acme: httpx.Client) -> httpx.Client:
+def fill(api: httpx.Client) -> None:
     """April with more users and leads than a header names: small ones alike, and some larger."""
+    register(api)
     at = "2024-04-10T10:00:00Z"
     small = [
         lead(f"l{n:03d}", action("Call", at), user={"email": f"u{n:03d}@people.test"})
@@ -39,16 +40,27 @@ def client_with_many_leads(acme: httpx.Client) -> httpx.Client:
         )
         for n in range(LARGE)
     ]
-    post(acme, small + large).raise_for_status()
-    return acme
+    post(api, small + large).raise_for_status()
+
+
+@pytest.fixture
+def client_with_many_leads(api: httpx.Client, in_state: InState) -> httpx.Client:
+    """April as `fill` has it."""
+    in_state("draft of many leads", lambda: fill(api))
+    return api
 
 
 @pytest.fixture(params=["draft", "final"])
-def april(client_with_many_leads: httpx.Client, request: pytest.FixtureRequest) -> httpx.Client:
+def april(api: httpx.Client, request: pytest.FixtureRequest, in_state: InState) -> httpx.Client:
     """The same April, open or closed."""
-    if request.param == "final":
-        close(client_with_many_leads, "2024-04")
-    return client_with_many_leads
+
+    def make() -> None:
+        fill(api)
+        if request.param == "final":
+            close(api, "2024-04")
+
+    in_state(f"{request.param} of many leads", make)
+    return api
 
 
 def close(client: httpx.Client, period: str) -> None:

@@ -9,6 +9,7 @@ from common.reports.months import find_month
 from services.reports.report_loader import load_report
 from tests.support.api import action, lead, post, register
 from tests.support.statements import sent_statements
+from tests.support.states import InState
 from tests.support.ways import VALUES, callers_on_the_way
 
 # A new connection's first questions, and what names the request's principal to the database.
@@ -29,8 +30,7 @@ _NO_STEPS = (
 )
 
 
-@pytest.fixture
-def client_with_march_final_and_late_actions(gateway: httpx.Client) -> httpx.Client:
+def fill(gateway: httpx.Client) -> None:
     """March is final, an accepted dispute credits a line of it, and an action came too late.
 
     So April, the first open month, has lines of its own, a prior-period line and a credit; May has
@@ -47,17 +47,27 @@ def client_with_march_final_and_late_actions(gateway: httpx.Client) -> httpx.Cli
     may = action(timestamp="2024-05-10T10:00:00Z")
     leads = [lead("late", late, april), lead("may", may)]
     post(gateway, leads).raise_for_status()
+
+
+@pytest.fixture
+def client_with_march_final_and_late_actions(
+    gateway: httpx.Client, in_state: InState
+) -> httpx.Client:
+    """March and April as `fill` has them."""
+    in_state("March is final", lambda: fill(gateway))
     return gateway
 
 
 @pytest.fixture
-def client_with_all_final(
-    client_with_march_final_and_late_actions: httpx.Client,
-) -> httpx.Client:
+def client_with_all_final(gateway: httpx.Client, in_state: InState) -> httpx.Client:
     """April is final too, with its prior-period line and its credit."""
-    client = client_with_march_final_and_late_actions
-    client.post("/billing/periods/2024-04/close").raise_for_status()
-    return client
+
+    def make() -> None:
+        fill(gateway)
+        gateway.post("/billing/periods/2024-04/close").raise_for_status()
+
+    in_state("March and April are final", make)
+    return gateway
 
 
 @pytest.mark.parametrize(
