@@ -149,8 +149,9 @@ format: $(VENV)/dev ## Rewrite the code in the project's format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets, the image and the workflows; write the SBOM
+audit: $(VENV)/dev ## Check locks, known vulnerabilities, secrets, the image and the workflows, and that these checks notice; write the SBOM
 	@$(PY) -m scripts.supply_chain
+	@$(PY) -m pytest tests/audit $(ARGS)
 
 sbom: $(VENV)/dev ## Write a CycloneDX bill of materials per deployable to .data/sbom
 	@$(PY) -m scripts.supply_chain --sbom
