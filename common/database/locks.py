@@ -36,6 +36,11 @@ def lock_heads(session: Session) -> None:
     session.execute(_LOCK, {"key": "the signed heads"})
 
 
+def lock_orders(session: Session, key_id: str) -> None:
+    """Takes the exclusive lock of those who look for an export of this key before they add one."""
+    session.execute(_LOCK, {"key": f"exports of the key {key_id}"})
+
+
 def lock_default_rate_card(session: Session) -> None:
     """Takes the exclusive lock of those who add a version of the default rate card."""
     session.execute(_LOCK, {"key": "the default rate card"})

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from common.access.authentication import Principal
 from common.billing_period import Period
 from common.catalog.models import Customer
-from common.database.transactions import acting_as, transaction
+from common.database.transactions import acting_as, sees_people, transaction
 from common.events.announce import announce
 from common.events.event_types import EventType
 from common.exports.kinds import (
@@ -47,6 +47,8 @@ class ExportOrder:
     customers: Sequence[str] | None = None
     delimiter: str | None = None
     decimal_mark: str | None = None
+    unmasked: bool = False
+    content_hash: str | None = None
 
     def check(self) -> None:
         """Raises Invalid for a format that the kind has not, or an option that it has no use for.
@@ -63,9 +65,12 @@ class ExportOrder:
             if not formats:
                 detail = f"{self.kind} comes as a zip of JSON; leave the format out"
             errors.append(FieldError("/format", "unknown_combination", detail))
-        if self.format is not ExportFormat.CSV:
+        if self.kind is ExportKind.REPORT and (self.customers is None or len(self.customers) != 1):
+            detail = "names the one customer whose report it is"
+            errors.append(FieldError("/customer_ids", "one_customer", detail))
+        if self.format is not ExportFormat.CSV or self.kind is ExportKind.REPORT:
             errors += [
-                FieldError(pointer, "not_for_this_format", "is for the format csv only")
+                FieldError(pointer, "not_for_this_format", "is for the format csv of tables only")
                 for pointer, value in (
                     ("/delimiter", self.delimiter),
                     ("/decimal", self.decimal_mark),
@@ -80,25 +85,32 @@ def order_export(order: ExportOrder, principal: Principal) -> Export:
     """Puts an export into the queue. Raises Invalid, also for a customer that is not known."""
     order.check()
     with acting_as(principal.actor), transaction() as session:
-        customer_ids = None
-        if order.customers is not None:
-            customer_ids = _customers(session, order.customers, principal)
-        new = Export(
-            export_id=uuid4(),
-            customer_id=principal.customer_id,
-            created_by=principal.key_id,
-            actor=principal.actor,
-            kind=order.kind.value,
-            format=order.format and order.format.value,
-            period=order.period,
-            customer_ids=customer_ids,
-            delimiter=order.delimiter,
-            decimal_mark=order.decimal_mark,
-        )
-        session.add(new)
-        session.flush()
-        session.refresh(new)
-        return new
+        return add_export(session, order, principal)
+
+
+def add_export(session: Session, order: ExportOrder, principal: Principal) -> Export:
+    """The same in a transaction of the caller's."""
+    customer_ids = None
+    if order.customers is not None:
+        customer_ids = _customers(session, order.customers, principal)
+    new = Export(
+        export_id=uuid4(),
+        customer_id=principal.customer_id,
+        created_by=principal.key_id,
+        actor=principal.actor,
+        kind=order.kind.value,
+        format=order.format and order.format.value,
+        period=order.period,
+        customer_ids=customer_ids,
+        delimiter=order.delimiter,
+        decimal_mark=order.decimal_mark,
+        unmasked=order.unmasked,
+        content_hash=order.content_hash,
+    )
+    session.add(new)
+    session.flush()
+    session.refresh(new)
+    return new
 
 
 def _customers(session: Session, names: Sequence[str], principal: Principal) -> list[UUID]:
@@ -119,10 +131,10 @@ def _customers(session: Session, names: Sequence[str], principal: Principal) -> 
 
 
 def get_export(session: Session, export_id: UUID) -> Export:
-    """Raises NotFound, also for an export of another customer."""
+    """Raises NotFound, also for an export of another customer, or of people that are masked."""
     # The rows of another customer are hidden by the database (common/database/grants.py).
     export = session.get(Export, export_id)
-    if export is None:
+    if export is None or (export.unmasked and not sees_people()):
         raise NotFound(f"there is no export {export_id}")
     return export
 
@@ -137,6 +149,8 @@ class ExportKey(NamedTuple):
 def list_exports(session: Session, after: ExportKey | None, limit: int) -> list[Export]:
     """The newest first."""
     query = select(Export).order_by(Export.created_at.desc(), Export.export_id.desc())
+    if not sees_people():
+        query = query.where(~Export.unmasked)
     if after is not None:
         query = query.where(tuple_(Export.created_at, Export.export_id) < after)
     return list(session.scalars(query.limit(limit)))

@@ -10,10 +10,11 @@ class ExportKind(StrEnum):
     REPORTS = "reports"
     INVOICES = "invoices"
     VERIFICATION = "verification"
+    REPORT = "report"
 
 
 class ExportFormat(StrEnum):
-    """What a file is; the last two are CSV with the columns of an accounting program."""
+    """What a file is; quickbooks and xero are CSV with the columns of an accounting program."""
 
     CSV = "csv"
     NDJSON = "ndjson"
@@ -21,6 +22,7 @@ class ExportFormat(StrEnum):
     XLSX = "xlsx"
     QUICKBOOKS = "quickbooks"
     XERO = "xero"
+    PDF = "pdf"
 
 
 class ExportStatus(StrEnum):
@@ -40,6 +42,8 @@ FORMATS_OF: dict[ExportKind, tuple[ExportFormat, ...]] = {
     ExportKind.REPORTS: _TABLES,
     ExportKind.INVOICES: (*_TABLES, ExportFormat.QUICKBOOKS, ExportFormat.XERO),
     ExportKind.VERIFICATION: (),
+    # One report, as its own address answers it.
+    ExportKind.REPORT: (ExportFormat.CSV, ExportFormat.NDJSON, ExportFormat.PDF),
 }
 DELIMITERS = (",", ";", "\t", "|")
 DECIMAL_MARKS = (".", ",")
@@ -58,6 +62,7 @@ MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "zip": "application/zip",
+    "pdf": "application/pdf",
 }
 # The others are compressed in themselves.
 GZIPPED = frozenset({"csv", "ndjson"})

@@ -27,6 +27,8 @@ class Export(Base):
     customer_ids: Mapped[list[uuid.UUID] | None] = mapped_column(ARRAY(UUID(as_uuid=True)))
     delimiter: Mapped[str | None]
     decimal_mark: Mapped[str | None]
+    unmasked: Mapped[bool] = mapped_column(server_default=text("false"))
+    content_hash: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     lease_id: Mapped[uuid.UUID | None]
     leased_until: Mapped[datetime | None]

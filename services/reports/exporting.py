@@ -41,12 +41,15 @@ from common.exports.kinds import (
 )
 from common.exports.lines import line_table
 from common.exports.models import Export
+from common.exports.one_report import count_lines
 from common.exports.table import Table
 from common.file_store.store import FileStore, StoredFile, file_store
 from common.leads.masking import masked_user
 from common.problems import DatabaseUnavailable, Problem
 from common.rating.periods import PeriodTotals
+from common.reports.months import find_month
 from common.settings import Settings
+from services.reports.http.content_negotiation import chosen_format
 from services.reports.render.files.writers import (
     CsvStyle,
     write_csv,
@@ -54,6 +57,7 @@ from services.reports.render.files.writers import (
     write_parquet,
     write_xlsx,
 )
+from services.reports.report_files import write_report
 from services.reports.verification_files import write_verification
 
 logger = logging.getLogger("lead_billing.exports")
@@ -91,14 +95,15 @@ def make_exports(settings: Settings, stopping: threading.Event) -> bool:
 def file_of(export: Export) -> StoredFile:
     """What a reader is told of an export's file."""
     extension = extension_of(_format_of(export))
-    name = export.file_name or file_name_of(export)
-    return StoredFile(name, MEDIA_TYPES[extension], extension in GZIPPED)
+    return StoredFile(export.file_name or "", MEDIA_TYPES[extension], extension in GZIPPED)
 
 
-def file_name_of(export: Export) -> str:
+def _file_name_of(session: Session, export: Export) -> str:
     program = f"-{export.format}" if export.format in {"quickbooks", "xero"} else ""
     extension = extension_of(_format_of(export))
-    return f"{export.kind}-{Period(export.period)}{program}.{extension}"
+    is_of_one = export.kind == ExportKind.REPORT
+    subject = _customer_of(session, export) if is_of_one else export.kind
+    return f"{subject}-{Period(export.period)}{program}.{extension}"
 
 
 def _make(export: Export, store: FileStore, progress: Progress) -> None:
@@ -106,16 +111,20 @@ def _make(export: Export, store: FileStore, progress: Progress) -> None:
         path = Path(folder) / "file"
         with acting_as(export.actor, export.customer_id), snapshot() as session:
             chosen = None if export.customer_ids is None else set(export.customer_ids)
+            name = _file_name_of(session, export)
             _write(session, export, chosen, path, progress)
         size = path.stat().st_size
-        store.put(export.file_key, path, file_of(export))
-        finish_export(export, file_name_of(export), size, progress.rows_done)
+        store.put(export.file_key, path, file_of(export)._replace(name=name))
+        finish_export(export, name, size, progress.rows_done)
 
 
 def _write(
     session: Session, export: Export, chosen: set[UUID] | None, path: Path, progress: Progress
 ) -> None:
     kind = ExportKind(export.kind)
+    if kind is ExportKind.REPORT:
+        _write_report(session, export, path, progress)
+        return
     is_of_finals = kind in {ExportKind.INVOICES, ExportKind.VERIFICATION}
     status = ReportStatus.FINAL if is_of_finals else None
     entries = entries_of(session, export.period, chosen, status)
@@ -133,6 +142,18 @@ def _write(
             write_xlsx(table, path, progress.add)
         case _:
             write_csv(table, path, progress.add, _csv_style(export))
+
+
+def _write_report(session: Session, export: Export, path: Path, progress: Progress) -> None:
+    month = find_month(session, _customer_of(session, export), Period(export.period))
+    progress.rows_total = count_lines(session, month)
+    form = chosen_format(export.format, None)
+    write_report(session, month, form, path, unmasked=export.unmasked, wrote=progress.add)
+
+
+def _customer_of(session: Session, export: Export) -> str:
+    names = customers_of(session, export) or []
+    return names[0]
 
 
 def _table(

@@ -115,6 +115,9 @@ def check_shape(answer: httpx.Response) -> None:
     elif answer.headers.get("content-type") == "application/json":
         if path == "/leads/quarantined" and "customer_id" in answer.request.url.params:
             path = "/leads/the-one-called-quarantined"
+        if answer.status_code == 303 and path.startswith("/billing/reports/"):
+            exports.ExportInstead.model_validate_json(answer.content, strict=False)
+            return
         for method, pattern, schema in _SCHEMAS:
             if method == answer.request.method and re.fullmatch(pattern, path, re.DOTALL):
                 schema.model_validate_json(answer.content, strict=False)

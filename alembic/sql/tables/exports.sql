@@ -10,6 +10,8 @@ create table exports (
     customer_ids uuid[],
     delimiter text,
     decimal_mark text,
+    unmasked boolean default false not null,
+    content_hash text,
     attempts int default 0 not null,
     lease_id uuid,
     leased_until timestamptz,
@@ -41,6 +43,9 @@ comment on column exports.created_by is 'the id of the key; empty: open access o
 comment on column exports.actor is 'who asked, as the audit log names it';
 comment on column exports.format is 'null: the kind has only one';
 comment on column exports.customer_ids is 'whose reports; null: of all that the key may see';
+comment on column exports.unmasked is 'shows users in full, to who may see people alone';
+comment on column exports.content_hash is
+    'of the final report that the file is of; null: a draft''s, or of several reports';
 comment on column exports.lease_id is 'of the worker that is at it; changes when another takes over';
 comment on column exports.leased_until is 'then another worker may take it up';
 comment on column exports.expires_at is 'when the file is deleted';

@@ -3,23 +3,30 @@
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Depends, Header, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from sqlalchemy.orm import Session
 
 from common import identifiers
 from common.catalog.filters import require_registered
 from common.closing.verification import verify_report
+from common.database.transactions import snapshot
 from common.enums import EngagementLevel, Outcome, ReportStatus
+from common.exports.jobs import ExportOrder
+from common.exports.kinds import ExportFormat, ExportKind
+from common.exports.one_report import find_or_order
+from common.file_store.store import FileStoreMissing, file_store
 from common.problems import Forbidden, NotFound
 from common.rating.line import sum_of
 from common.reports.line_search import LineSearch
-from common.reports.lines import line_file
 from common.reports.listing import EntryFilter, entries_after, list_entries
-from common.reports.months import find_month
+from common.reports.months import Month, find_month
 from common.request_model import Id
+from common.settings import settings
 from services.reports.api.dependencies import Cursor, Range, Snapshot, Text, period_of
 from services.reports.api.dependencies import PageSize as EntriesPerPage
 from services.reports.api.pagination import REPORTS
+from services.reports.api.schemas.exports import ExportInstead
 from services.reports.api.schemas.reports import (
     LeadPage,
     LinePage,
@@ -31,13 +38,21 @@ from services.reports.api.schemas.reports import (
 )
 from services.reports.api.schemas.totals import Totals
 from services.reports.api.schemas.verification import Verification
+from services.reports.console.pages import frame_of, see_other
 from services.reports.console.report_page import report_page
 from services.reports.http.authorization import principal_of
-from services.reports.http.content_negotiation import FORMATS, HTML, chosen_format, split_extension
+from services.reports.http.content_negotiation import (
+    FORMATS,
+    HTML,
+    JSON,
+    Format,
+    chosen_format,
+    prefers_page,
+    split_extension,
+)
 from services.reports.http.routes import Router, require_known_parameters
-from services.reports.http.spooled import Spooled
-from services.reports.render.masking import with_masked_lines, with_masked_users
-from services.reports.report_loader import load_report
+from services.reports.http.spooled import AnswerTooLarge, Spooled
+from services.reports.report_files import answered_file
 from services.reports.report_pages import (
     lead_page,
     line_page,
@@ -205,44 +220,95 @@ def list_leads_of_report(
         200: {
             "model": Report,
             "content": {offered.media_type.partition(";")[0]: {} for offered in FORMATS},
-        }
+        },
+        303: {
+            "model": ExportInstead,
+            "description": "The file is too large to be answered: `Location` is an export of it.",
+        },
     },
 )
 def show_report(
     request: Request,
-    session: Snapshot,
     customer_id: Id,
     period: str,
     unmasked: Unmasked,
     accept: Annotated[str | None, Header()] = None,
     limit: LinesPerPage = MAX_PAGE,
-) -> StreamingResponse:
+) -> Response:
     """The report of a customer's month ("2024-04"), with every line explained.
 
     As JSON, or by an extension or the Accept header as CSV, NDJSON, HTML or PDF. JSON holds totals
     and breakdowns of the whole month, the largest 100 users and leads, and the first `limit` lines;
     its cursors go on at `/lines`, `/users`, `/leads` and `/prior-lines`. The files mask the users'
-    emails and phone numbers, unless an admin or a viewer+people asks for them `unmasked`.
+    emails and phone numbers, unless an admin or a viewer+people asks for them `unmasked`. A file
+    that is too large for an answer is made as an export: 303 leads there, for the same request to
+    the same one.
     """
     period, extension = split_extension(period)
     form = chosen_format(extension, accept)
     if form is not HTML:  # its page checks the filters that it has
         require_known_parameters(request, {"limit", "unmasked"})
-    month = find_month(session, customer_id, period_of(period))
-    if form.render_lines is not None:
-        file = line_file(session, month)
-        content = form.render_lines(file if unmasked else with_masked_lines(file))
-    elif form.render is not None:
-        report, _ = load_report(session, month)
-        content = form.render(report if unmasked else with_masked_users(report))
-    elif form is HTML:
-        content = report_page(request, session, month)
-    else:
+    with snapshot() as session:
+        month = find_month(session, customer_id, period_of(period))
+        try:
+            content = _content(request, session, month, form, limit, unmasked=unmasked)
+        except AnswerTooLarge:
+            order = ExportOrder(
+                ExportKind.REPORT,
+                ExportFormat(form.extension),
+                month.period.start,
+                [month.customer.external_id],
+                unmasked=unmasked,
+                content_hash=None if month.final is None else month.final.content_hash,
+            )
+        else:
+            filename = f"{month.customer.external_id}-{month.period}.{form.extension}"
+            return StreamingResponse(
+                content,
+                media_type=form.media_type,
+                headers={
+                    "Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"
+                },
+            )
+    return _export_instead(request, order)
+
+
+def _content(
+    request: Request,
+    session: Session,
+    month: Month,
+    form: Format,
+    limit: int,
+    *,
+    unmasked: bool,
+) -> Spooled:
+    """The whole answer. Raises AnswerTooLarge."""
+    if form is HTML:
+        return Spooled(report_page(request, session, month))
+    if form is JSON:
         header = report_header(session, month, limit)
-        content = iter([header.model_dump_json().encode()])
-    filename = f"{month.customer.external_id}-{month.period}.{form.extension}"
-    return StreamingResponse(
-        Spooled(content),
-        media_type=form.media_type,
-        headers={"Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"},
+        return Spooled(iter([header.model_dump_json().encode()]))
+    return answered_file(session, month, form, unmasked=unmasked)
+
+
+def _export_instead(request: Request, order: ExportOrder) -> Response:
+    """Leads to an export of the file: a program to its address, a browser to the console."""
+    try:
+        file_store(settings())
+    except FileStoreMissing as missing:
+        missing.detail = (
+            "this file is too large to be answered, and this service keeps no files that it could "
+            "make in the background: read the lines page by page at …/lines, or ask its operator "
+            f"to {missing.detail}"
+        )
+        raise
+    export = find_or_order(order, principal_of(request))
+    if prefers_page(request):
+        return see_other(request, f"console/exports?export_id={export.export_id}")
+    detail = (
+        "This file is too large to be answered, so it is made in the background as an export. Ask "
+        "the address in Location how far it is: once it is ready, that leads to the file."
     )
+    answer = ExportInstead.from_export(export, detail=detail).model_dump(mode="json")
+    address = f"{frame_of(request).root}exports/{export.export_id}"
+    return JSONResponse(answer, 303, {"Location": address})

@@ -1,11 +1,16 @@
-"""/console/exports: asking for a file, seeing how far it is, and downloading it."""
+"""/console/exports: asking for a file, seeing how far it is, and downloading it.
+
+A link to a file of a report that is too large to be answered leads here, too.
+"""
+
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy.orm import Session
 
 from common.database.transactions import snapshot
-from common.exports.jobs import list_exports, order_export
+from common.exports.jobs import get_export, list_exports, order_export
 from common.exports.kinds import DELIMITERS, FORMATS_OF, ExportFormat, ExportKind
 from common.file_store.store import file_store
 from common.problems import Problem
@@ -25,9 +30,11 @@ _FIELDS = ("kind", "format", "period", "customer_ids", "delimiter", "decimal")
 
 
 @router.get("/console/exports", response_class=HTMLResponse)
-def show_exports(request: Request, session: Snapshot) -> HTMLResponse:
-    """The form, and the newest exports."""
-    return _page(request, session, {})
+def show_exports(
+    request: Request, session: Snapshot, export_id: UUID | None = None
+) -> HTMLResponse:
+    """The form, and the newest exports. `export_id`: the one that stands for a file of a report."""
+    return _page(request, session, {}, export_id=export_id)
 
 
 @router.post("/console/exports", response_class=HTMLResponse)
@@ -49,7 +56,11 @@ def start_export(request: Request, form: Form) -> Response:
 
 
 def _page(
-    request: Request, session: Session, values: dict[str, str], problem: Problem | None = None
+    request: Request,
+    session: Session,
+    values: dict[str, str],
+    problem: Problem | None = None,
+    export_id: UUID | None = None,
 ) -> HTMLResponse:
     return page(
         request,
@@ -63,4 +74,5 @@ def _page(
         delimiters=DELIMITERS,
         months=active_months(session),
         exports=list_exports(session, None, _EXPORTS_A_PAGE),
+        wanted=export_id and get_export(session, export_id),
     )

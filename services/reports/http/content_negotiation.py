@@ -21,23 +21,26 @@ class Format:
     """A format of a report; with neither function it is a page of the console, or the JSON.
 
     `render` makes it of the whole report, `render_lines` of its lines alone, as they stream. Both
-    are files that leave the company, so users are masked in them.
+    are files that leave the company, so users are masked in them. No line takes less than
+    `least_bytes_a_line`, so a count of lines tells that a file would be too large.
     """
 
     extension: str
     media_type: str
     render: Callable[[Report], Iterator[bytes]] | None = None
     render_lines: Callable[[LineFile], Iterator[bytes]] | None = None
+    least_bytes_a_line: int = 0
 
 
 JSON = Format("json", "application/json")
 HTML = Format("html", as_html.MEDIA_TYPE)
+PDF = Format("pdf", MEDIA_TYPE, statement.render, least_bytes_a_line=60)
 FORMATS = [
     JSON,
-    Format("csv", as_csv.MEDIA_TYPE, render_lines=as_csv.render),
-    Format("ndjson", as_ndjson.MEDIA_TYPE, render_lines=as_ndjson.render),
+    Format("csv", as_csv.MEDIA_TYPE, render_lines=as_csv.render, least_bytes_a_line=250),
+    Format("ndjson", as_ndjson.MEDIA_TYPE, render_lines=as_ndjson.render, least_bytes_a_line=500),
     HTML,
-    Format("pdf", MEDIA_TYPE, statement.render),
+    PDF,
 ]
 
 

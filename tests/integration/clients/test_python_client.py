@@ -12,6 +12,7 @@ import pytest
 
 from lead_billing_client import NotVerified, models, verify_reports
 from lead_billing_client.errors import Conflict, Invalid, NotFound
+from services.reports import report_files
 from tests.support.api import action, lead, post
 from tests.support.exports import csv_rows, work
 from tests.support.imports import generic_csv, generic_row
@@ -122,6 +123,19 @@ def test_export_is_waited_for_and_saved(client: Any, acme: httpx.Client, tmp_pat
     assert [row["lead_id"] for row in csv_rows(path.read_bytes())] == ["lead-1"]
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == [path.name]
     assert client.report_file("acme", "2024-04", "pdf").startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "pdf"])
+def test_file_of_a_report_that_is_too_large_is_waited_for(
+    client: Any, acme: httpx.Client, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(acme, lead("lead-1", action()))
+    client.close_period("2024-04")
+    whole = client.report_file("acme", "2024-04", kind)
+    monkeypatch.setattr(report_files, "MAX_ANSWER_BYTES", len(whole) - 1)
+
+    with made_in_the_background():
+        assert client.report_file("acme", "2024-04", kind) == whole
 
 
 def test_whole_report_is_verified_by_its_hash(client: Any, acme: httpx.Client) -> None:

@@ -75,8 +75,8 @@ def client_with_all_final(gateway: httpx.Client, in_state: InState) -> httpx.Cli
     [
         ("json", 1),  # a page of lines: whom to rate for it
         ("html", 2),  # and which of its lines are disputed
-        ("csv", 0),  # all lines
-        ("pdf", 0),
+        ("csv", 1),  # all lines; and before that, how many they are
+        ("pdf", 1),
     ],
 )
 @pytest.mark.parametrize(

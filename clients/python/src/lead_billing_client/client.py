@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -159,10 +160,16 @@ class Client(Operations):
     def report_file(
         self, customer_id: str, period: str, kind: Literal["csv", "ndjson", "html", "pdf"]
     ) -> bytes:
-        """A report as a file. A very large one is an export instead: `export_file`."""
+        """A report as a file. Of one too large to be answered, this waits for the export."""
         path = f"/billing/reports/{path_part(customer_id)}/{path_part(period)}"
         answer = self._send(request("GET", path, headers={"Accept": MEDIA_TYPES[kind]}))
-        return answer.content
+        if not answer.has_redirect_location:
+            return answer.content
+        export_id = read(models.ExportInstead, answer).export_id
+        self.wait_for_export(export_id)
+        with TemporaryDirectory() as folder:
+            file = self.download_export(export_id, folder)
+            return file.read_bytes()
 
     def whole_report(self, customer_id: str, period: str) -> dict[str, Any]:
         """A report with all of its pages, as one JSON document to keep and to verify."""

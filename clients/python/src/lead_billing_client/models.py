@@ -455,7 +455,7 @@ class EventType(OpenEnum):
 
 class ExportFormat(OpenEnum):
     """
-    What a file is; the last two are CSV with the columns of an accounting program.
+    What a file is; quickbooks and xero are CSV with the columns of an accounting program.
     """
 
     csv = "csv"
@@ -464,6 +464,7 @@ class ExportFormat(OpenEnum):
     xlsx = "xlsx"
     quickbooks = "quickbooks"
     xero = "xero"
+    pdf = "pdf"
 
 
 class ExportKind(OpenEnum):
@@ -475,6 +476,7 @@ class ExportKind(OpenEnum):
     reports = "reports"
     invoices = "invoices"
     verification = "verification"
+    report = "report"
 
 
 class ExportStatus(OpenEnum):
@@ -2048,6 +2050,73 @@ class ExportBody(Model):
     decimal: ExportBodyDecimal | None = None
     """
     Of amounts in CSV.
+    """
+
+
+class ExportInstead(Model):
+    """
+    The export that stands for a file that is too large to be answered.
+    """
+
+    export_id: str
+    """
+    The export.
+    """
+    kind: ExportKind
+    """
+    What the file holds.
+    """
+    format: ExportFormat | None
+    """
+    What the file is; null for a zip.
+    """
+    period: str
+    """
+    The month, such as `2024-04`.
+    """
+    customer_count: int | None
+    """
+    Customers that were named; null: all that the key may see.
+    """
+    status: ExportStatus
+    """
+    What became of it.
+    """
+    rows_done: int
+    """
+    Rows written so far; of a verification, reports.
+    """
+    rows_expected: int | None
+    """
+    Null while it is not known.
+    """
+    created_at: AwareDatetime
+    """
+    When it was made.
+    """
+    finished_at: AwareDatetime | None
+    """
+    When it ended; null while it has not.
+    """
+    expires_at: AwareDatetime | None
+    """
+    When the file is deleted.
+    """
+    error: str | None
+    """
+    Why there is no file.
+    """
+    file_name: str | None
+    """
+    How the file was called.
+    """
+    file_bytes: int | None
+    """
+    As it is kept: CSV and NDJSON are gzipped.
+    """
+    detail: str
+    """
+    What to do, in a sentence.
     """
 
 

@@ -364,7 +364,9 @@ class Operations(Caller):
         As JSON, or by an extension or the Accept header as CSV, NDJSON, HTML or PDF. JSON holds totals
         and breakdowns of the whole month, the largest 100 users and leads, and the first `limit` lines;
         its cursors go on at `/lines`, `/users`, `/leads` and `/prior-lines`. The files mask the users'
-        emails and phone numbers, unless an admin or a viewer+people asks for them `unmasked`.
+        emails and phone numbers, unless an admin or a viewer+people asks for them `unmasked`. A file
+        that is too large for an answer is made as an export: 303 leads there, for the same request to
+        the same one.
 
         limit: Lines in the JSON; files hold them all.
         unmasked: CSV, NDJSON and PDF, for an admin or a viewer+people: with the users' emails and phone numbers in full.
@@ -1395,7 +1397,9 @@ class AsyncOperations(AsyncCaller):
         As JSON, or by an extension or the Accept header as CSV, NDJSON, HTML or PDF. JSON holds totals
         and breakdowns of the whole month, the largest 100 users and leads, and the first `limit` lines;
         its cursors go on at `/lines`, `/users`, `/leads` and `/prior-lines`. The files mask the users'
-        emails and phone numbers, unless an admin or a viewer+people asks for them `unmasked`.
+        emails and phone numbers, unless an admin or a viewer+people asks for them `unmasked`. A file
+        that is too large for an answer is made as an export: 303 leads there, for the same request to
+        the same one.
 
         limit: Lines in the JSON; files hold them all.
         unmasked: CSV, NDJSON and PDF, for an admin or a viewer+people: with the users' emails and phone numbers in full.

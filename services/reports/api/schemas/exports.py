@@ -1,7 +1,7 @@
 """Exports: what to export, and how far a file is."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -70,18 +70,25 @@ class Export(Answer):
     file_bytes: int | None = Field(description="As it is kept: CSV and NDJSON are gzipped.")
 
     @classmethod
-    def from_export(cls, stored: models.Export) -> "Export":
+    def from_export(cls, stored: models.Export, **more: Any) -> Self:
         named = stored.customer_ids
         members: dict[str, Any] = {
             name: getattr(stored, name)
-            for name in cls.model_fields
+            for name in Export.model_fields
             if name not in {"customer_count", "rows_expected"}
         }
         return cls(
             **members,
             customer_count=None if named is None else len(named),
             rows_expected=stored.rows_total,
+            **more,
         )
+
+
+class ExportInstead(Export):
+    """The export that stands for a file that is too large to be answered."""
+
+    detail: str = Field(description="What to do, in a sentence.")
 
 
 class ExportList(Page[Export]):

@@ -48,7 +48,7 @@
       offer.download = part.dataset.name;
       news.textContent = `It is ready: ${Math.ceil(pdf.size / 1024).toLocaleString("en")} kB.`;
     } catch {
-      news.textContent = "The statement could not be prepared here. Use the link below to try again.";
+      news.textContent = "The statement could not be prepared here. Use the link below: a very large one is made as an export.";
     }
     bar.hidden = true;
     offer.hidden = false;
