@@ -57,11 +57,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """How a file is to be read. `delimiter` is None for JSON."""
+    """How a file is to be read, and how rows of it are written as CSV."""
 
     encoding: str
-    delimiter: str | None
-    quote: str
+    delimiter: str = ","
+    quote: str = '"'
+    is_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def form_of(stream: BinaryIO, mapping: Mapping) -> FileForm:
     if not first:
         raise MalformedRequest("the file is empty")
     if first in "[{":
-        return FileForm(encoding, None, mapping.quote)
+        return FileForm(encoding, mapping.delimiter or ",", mapping.quote, is_json=True)
     delimiter = mapping.delimiter or _delimiter(text.lstrip("\r\n"), mapping.quote)
     return FileForm(encoding, delimiter, mapping.quote)
 
@@ -123,7 +124,7 @@ def read_rows(stream: BinaryIO, form: FileForm) -> Iterator[Row]:
     text = TextIOWrapper(stream, form.encoding, newline="")
     number = 0
     try:
-        for row in _csv_rows(text, form) if form.delimiter else _json_rows(text):
+        for row in _json_rows(text) if form.is_json else _csv_rows(text, form):
             number = row.number
             yield row
     except UnicodeDecodeError:
@@ -137,7 +138,7 @@ def read_rows(stream: BinaryIO, form: FileForm) -> Iterator[Row]:
 
 def _csv_rows(text: TextIOWrapper, form: FileForm) -> Iterator[Row]:
     lines = _Lines(text)
-    reader = csv.reader(lines, delimiter=form.delimiter or ",", quotechar=form.quote, strict=True)
+    reader = csv.reader(lines, delimiter=form.delimiter, quotechar=form.quote, strict=True)
     names: tuple[str, ...] = ()
     kept = number = 0
     is_mended = False

@@ -24,7 +24,7 @@ class RefusedRows:
     def __init__(self, names: tuple[str, ...], form: FileForm, mapper: RowMapper) -> None:
         self._names = names
         self._places = {name: place for place, name in reversed(list(enumerate(names)))}
-        self._delimiter = form.delimiter or ","
+        self._delimiter = form.delimiter
         self._quote = form.quote
         self._mapper = mapper
 

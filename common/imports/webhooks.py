@@ -24,7 +24,7 @@ from common.settings import Settings
 
 # Of a body that is read before its sender is known; a form's lead has some hundred bytes.
 MAX_UNKNOWN_BYTES = 64 * 1024
-_AS_JSON = FileForm("utf-8", None, '"')
+_AS_JSON = FileForm("utf-8", is_json=True)
 
 
 def read_webhook(
