@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.seed import MAX_BATCH, STATUSES, campaign
+from scripts.seed import STATUSES, campaign
 
 PROJECT = Path(__file__).resolve().parents[2]
 UNTIL = datetime(2024, 7, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_seed_sends_every_lead_once_first_and_repeats_in_a_later_batch() -> None
     ids = [lead["lead_id"] for batch in batches for lead in batch]
     assert len(set(ids)) == 1200 < len(ids)
     for batch in batches:
-        assert len(batch) <= MAX_BATCH
+        assert len(batch) <= 500
         assert max(Counter(lead["lead_id"] for lead in batch).values()) == 1
 
 

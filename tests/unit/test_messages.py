@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from common.leads.parsing import validate_lead
 from common.leads.schemas import Lead
 from common.problems import DatabaseUnavailable
-from functions.ingest.spill_queue import MAX_BYTES, UnreadableMessage, _calls, leads_of, messages
+from functions.ingest.spill_queue import UnreadableMessage, _calls, leads_of, messages
 from tests.support.api import Wire, action, lead
 from tests.support.oracle import events_of
 from tests.support.properties import examples
+
+MAX_BYTES = 254 * 1024
 
 
 def valid(wire: Wire) -> Lead:

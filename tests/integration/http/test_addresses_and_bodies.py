@@ -5,7 +5,6 @@ from typing import Any
 import httpx
 import pytest
 
-from common.json_reader import MAX_BODY_BYTES
 from common.version import VERSION
 
 
@@ -86,7 +85,7 @@ def test_refused_method_is_answered_with_all_methods_of_the_address(api: httpx.C
 
 @pytest.mark.parametrize("is_length_told", [True, False])
 def test_body_over_the_limit_is_413(api: httpx.Client, is_length_told: bool) -> None:
-    body = b"[" * (MAX_BODY_BYTES + 1)
+    body = b"[" * (6 * 1024 * 1024 + 1)
 
     answer = api.put("/customers/acme", content=body if is_length_told else iter([body]))
 

@@ -10,7 +10,7 @@ import pytest
 from common.problems import PROBLEM_JSON
 from services.reports.api.words import EXAMPLES
 from services.reports.app import app
-from services.reports.http.authorization import RULES
+from tests.support.routes import ROLES_OF_ROUTES
 
 DESCRIPTION: dict[str, Any] = app.openapi()
 SCHEMAS: dict[str, Any] = DESCRIPTION["components"]["schemas"]
@@ -58,7 +58,9 @@ def test_operation_says_what_it_does_takes_and_answers(
 
 def test_operation_names_the_key_that_it_takes() -> None:
     public = {route for route, operation in OPERATIONS if operation["security"] == []}
-    method_and_path = {f"{method} {path}" for (method, path), rule in RULES.items() if not rule[0]}
+    method_and_path = {
+        f"{method} {path}" for (method, path), roles in ROLES_OF_ROUTES.items() if not roles
+    }
 
     assert set(DESCRIPTION["components"]["securitySchemes"]) == {"key", "session"}
     assert public == method_and_path & {route for route, _ in OPERATIONS}

@@ -4,10 +4,14 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from common.json_reader import MAX_BODY_BYTES, MAX_DEPTH, MAX_MEMBERS, read_json
+from common.json_reader import read_json
 from services.reports.app import app
 from services.reports.http.routes import Route
 from tests.support.api import JSON, lead, post, refusals
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+MAX_MEMBERS = 50
+MAX_DEPTH = 32
 
 
 def codes(answer: httpx.Response) -> list[tuple[str, str]]:
@@ -112,6 +116,11 @@ def test_json_as_deep_as_allowed_is_read() -> None:
     deep = read_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
 
     assert str(deep) == "[" * MAX_DEPTH + "]" * MAX_DEPTH
+
+
+def test_whole_number_is_read_exactly_as_far_as_ours_go() -> None:
+    assert read_json(b"[999999999999999999]") == [10**18 - 1]
+    assert isinstance(read_json(b"[9999999999999999999]")[0], float)
 
 
 def test_repeated_member_is_refused_in_both(acme: httpx.Client) -> None:

@@ -87,8 +87,8 @@ def test_statement_that_takes_too_long_is_ended_by_the_server(
     with create_engine(ready.url).begin() as other:
         running = other.scalar(
             text(
-                "select count(*) from pg_stat_activity where query like 'execute record_leads%'"
-                " and state = 'active' and datname = current_database()"
+                "select count(*) from pg_stat_activity where state = 'active'"
+                " and pid <> pg_backend_pid() and datname = current_database()"
             )
         )
     assert (answer["statusCode"], running) == (503, 0)

@@ -6,11 +6,10 @@ import json
 import httpx
 import pytest
 
-from common.json_reader import MAX_BODY_BYTES
-from common.leads.parsing import MAX_LEADS
 from tests.support.api import action, lead, refusals, statuses
 
 LINES = {"content-type": "application/x-ndjson"}
+MAX_BODY_BYTES = 6 * 1024 * 1024
 PACKED = {"content-type": "application/json", "content-encoding": "gzip"}
 
 
@@ -36,7 +35,7 @@ def test_one_line_is_answered_as_an_array_of_one(acme: httpx.Client) -> None:
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"\n \n", 400), (lines(*[1] * (MAX_LEADS + 1)), 413), (b"\n" * (MAX_BODY_BYTES + 1), 413)],
+    [(b"\n \n", 400), (lines(*[1] * 1_001), 413), (b"\n" * (MAX_BODY_BYTES + 1), 413)],
     ids=["no line", "too many lines", "too large"],
 )
 def test_lines_have_the_limits_of_an_array(acme: httpx.Client, body: bytes, status: int) -> None:

@@ -16,11 +16,12 @@ from common.rating.standing_totals.backlog import backlog_scope
 from common.rating.standing_totals.catch_up import catch_up_with
 from common.reports import draft_page
 from common.reports.draft_page import draft_parameters, find_page
-from common.reports.line_search import LINES_A_PAGE, LineSearch
+from common.reports.line_search import LineSearch
 from tests.support.plans import Statistics, keep_statistics, rows_read
 from tests.support.states import InState
 
 ACTIONS = 30_000  # of which the large customer has a tenth
+LINES_A_PAGE = 100
 MONTH = date(2024, 4, 1)
 LARGE = identifiers.customer_id(workload.LARGE_CUSTOMER)
 OF_LARGE = {"customer_id": str(LARGE), "period": MONTH}

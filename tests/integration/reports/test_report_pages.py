@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from scripts import report
-from services.reports.api.fitting import MAX_ANSWER_BYTES, fitting
+from services.reports.api.fitting import fitting
 from services.reports.api.schemas.reports import Warning
 from tests.support.api import action, lead, post, register
 from tests.support.pages import pages
@@ -247,7 +247,7 @@ def test_no_answer_is_larger_than_what_is_carried(api: httpx.Client, status: str
         cursor = answers[-1].json()["next_cursor"]
 
     assert len(answers) > 1
-    assert max(len(answer.content) for answer in answers) <= MAX_ANSWER_BYTES
+    assert max(len(answer.content) for answer in answers) <= 4 * 1024 * 1024
     assert sorted(line["action_type"] for line in found) == sorted(
         each["action_type"] for each in actions
     )
