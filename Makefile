@@ -103,8 +103,8 @@ test-unit: $(VENV)/dev ## Run the tests that need no database, in seconds (ARGS=
 test-processes: $(VENV)/dev ## Test servers and commands as processes, killed ones too, two minutes (ARGS= for pytest)
 	@$(PY) -m pytest -n 2 tests/processes $(ARGS)
 
-test-property: $(VENV)/dev ## Look for examples that break a rule, each time others (EXAMPLES=60, ARGS= for pytest)
-	@HYPOTHESIS_EXAMPLES="$(or $(EXAMPLES),60)" $(PY) -m pytest -n 2 --timeout 1800 -m hypothesis $(ARGS)
+test-property: $(VENV)/dev ## Look for examples that break a rule, each time others (EXAMPLES=300, ARGS= for pytest)
+	@HYPOTHESIS_EXAMPLES="$(or $(EXAMPLES),300)" $(PY) -m pytest -n 2 --timeout 1800 -m hypothesis $(ARGS)
 
 test-console: $(VENV)/dev ## Test the console in a real browser (needs chromium and npm; ARGS= for pytest)
 	@$(install_axe)
