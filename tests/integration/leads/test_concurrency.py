@@ -25,6 +25,7 @@ from common.reports.draft import draft_report
 from common.reports.months import find_month
 from common.settings import settings
 from tests.support.api import PROJECT, Wire, action, lead
+from tests.support.locks import wait_until_one_is_blocked
 
 CUSTOMERS = ["acme", "beta"]
 CLIENTS = 16
@@ -188,63 +189,60 @@ def test_four_functions_at_once_give_the_report_of_one_client(
     assert bill(ready) == expected_bill(server, template, leads)
 
 
-@pytest.mark.parametrize("change", [{"lead_type": "Webinar"}, {"user": {"phone": "1"}}])
+ANN = {"email": "ann@people.test"}
+OTHER_VERSIONS: list[Wire] = [
+    {"lead_type": "Webinar"},
+    {"product_id": "bcd"},
+    {"created_at": "2024-03-02T09:00:00Z"},
+    {"user": {"phone": "1"}},
+    {"user": None},
+]
+
+
+@pytest.mark.parametrize("ends_in", ["commit", "rollback"])
+@pytest.mark.parametrize("change", OTHER_VERSIONS, ids=[str(next(iter(c))) for c in OTHER_VERSIONS])
+@pytest.mark.parametrize("is_changed_first", [True, False])
 def test_of_two_racing_versions_of_a_lead_one_wins_and_nothing_of_the_other_is_kept(
-    ready: Engine, change: Wire
+    ready: Engine, change: Wire, is_changed_first: bool, ends_in: str
 ) -> None:
-    versions = [
-        lead("lead-1", action("Call"), user={"email": "ann@people.test"}),
-        lead("lead-1", action("Chat"), user={"email": "ann@people.test"}) | change,
-    ]
-    others = [[lead(f"other-{place}-{n}") for n in range(50)] for place in range(2)]
-    together = Barrier(2)
+    register_product(session := Session(ready), "bcd", "bcd", None)
+    session.commit()
+    plain = lead("lead-1", action("Call"), user=ANN)
+    changed = {
+        name: value
+        for name, value in (lead("lead-1", action("Chat"), user=ANN) | change).items()
+        if value is not None
+    }
+    first, second = (changed, plain) if is_changed_first else (plain, changed)
+    store(ready, [lead("other")])  # nothing else is in their way
+    posted = read_leads(json.dumps([first]), datetime.now(UTC), settings())
 
-    def client(place: int) -> list[Result]:
-        engine = create_engine(ready.url)
-        try:
-            engine.connect().close()
-            together.wait()
-            return store(engine, [*others[place], versions[place]])
-        finally:
-            engine.dispose()
+    with ThreadPoolExecutor(1) as pool, ready.connect() as connection:
+        ingest_leads(connection, posted.leads, settings())
+        waiting = pool.submit(store, ready, [lead("other-2"), second])
+        wait_until_one_is_blocked(ready)
+        getattr(connection, ends_in)()
+        of_other, result = waiting.result(timeout=30)
 
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(client, range(2)))
-
-    last = [found[-1] for found in results]
-    assert sorted(result.status.value for result in last) == ["conflict", "created"]
-    winner = 0 if last[0].status is Status.CREATED else 1
+    won = first if ends_in == "commit" else second
+    assert of_other.status is Status.CREATED
+    assert result.status is (Status.CONFLICT if ends_in == "commit" else Status.CREATED)
+    assert [error.code for error in result.errors] == ["conflict"] * (ends_in == "commit")
     with ready.connect() as connection:
         kept = connection.scalars(text("select action_type from actions")).all()
-    assert kept == [versions[winner]["actions"][0]["action_type"]]
-    assert all(result.status is Status.CREATED for found in results for result in found[:-1])
+    assert kept == [won["actions"][0]["action_type"]]
 
 
-def test_version_that_waits_for_a_conflicting_one_says_conflict(ready: Engine) -> None:
-    first = lead("lead-1", action("Call"))
-    second = lead("lead-1", action("Chat"), lead_type="Webinar")
-    posted = read_leads(json.dumps([first]), datetime.now(UTC), settings())
+def test_same_version_that_waits_for_the_first_adds_its_actions(ready: Engine) -> None:
+    store(ready, [lead("other")])
+    posted = read_leads(json.dumps([lead("lead-1", action("Call"))]), datetime.now(UTC), settings())
 
-    with ThreadPoolExecutor(1) as pool:
-        with ready.begin() as connection:
-            ingest_leads(connection, posted.leads, settings())
-            waiting = pool.submit(store, ready, [second])
+    with ThreadPoolExecutor(1) as pool, ready.connect() as connection:
+        ingest_leads(connection, posted.leads, settings())
+        again = lead("lead-1", action("Call"), action("Chat"))
+        waiting = pool.submit(store, ready, [again])
+        wait_until_one_is_blocked(ready)
+        connection.commit()
         (result,) = waiting.result(timeout=30)
 
-    assert result.status is Status.CONFLICT
-    assert [(error.code) for error in result.errors] == ["conflict"]
-
-
-def test_rolled_back_rival_leaves_the_lead_to_the_one_that_waited(ready: Engine) -> None:
-    first = lead("lead-1", action("Call"))
-    second = lead("lead-1", action("Chat"), lead_type="Webinar")
-    posted = read_leads(json.dumps([first]), datetime.now(UTC), settings())
-
-    with ThreadPoolExecutor(1) as pool:
-        with ready.connect() as connection:
-            ingest_leads(connection, posted.leads, settings())
-            waiting = pool.submit(store, ready, [second])
-            connection.rollback()
-        (result,) = waiting.result(timeout=30)
-
-    assert result.status is Status.CREATED
+    assert (result.status, result.actions_added) == (Status.UPDATED, 1)

@@ -128,6 +128,19 @@ def test_user_is_erased_by_whatever_names_them(
     assert report(billed, "acme", "2024-04")["content_hash"] == before
 
 
+def test_what_a_quarantined_lead_carries_leads_to_stored_ones(
+    billed: httpx.Client, database: Engine
+) -> None:
+    both = {"phone": "+15550100999", "external_id": "crm-7"}
+    post(billed, anns("stray-by-id", action(), user={"email": ANN} | both, product_id="later"))
+    post(billed, lead("by-other-phone", action(), user={"phone": both["phone"]}))
+    post(billed, lead("by-id", action(), user={"external_id": both["external_id"]}))
+
+    erase(billed, ANN)
+
+    assert not any(value in everything(database) for value in (ANN, PHONE, *both.values()))
+
+
 def test_user_is_gone_however_many_send_their_leads_meanwhile(
     billed: httpx.Client, database: Engine
 ) -> None:

@@ -170,3 +170,21 @@ def test_of_two_different_leads_with_one_id_in_a_request_one_is_stored(
     shown = acme.get("/leads/lead-1").json()
     assert shown["lead_type"] == "Social Media"
     assert [row["action_type"] for row in shown["actions"]] == ["Form Submission"]
+
+
+@pytest.mark.parametrize("is_changed_first", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [{"created_at": "2024-03-02T09:00:00Z"}, {"lead_type": "Webinar"}, {"user": {"phone": "1"}}],
+    ids=["created_at", "lead_type", "user"],
+)
+def test_two_versions_of_a_lead_in_a_request_are_a_conflict(
+    acme: httpx.Client, change: Wire, is_changed_first: bool
+) -> None:
+    versions = [lead("lead-1", action("Call")), lead("lead-1", action("Chat")) | change]
+
+    answer = post(acme, versions[::-1] if is_changed_first else versions)
+
+    lines = report(acme, "acme", "2024-04")["lines"]
+    assert statuses(answer) == ["created", "conflict"]
+    assert [line["action_type"] for line in lines] == ["Chat" if is_changed_first else "Call"]
