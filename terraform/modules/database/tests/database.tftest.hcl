@@ -123,3 +123,102 @@ run "logs_no_failed_statement" {
     error_message = "A failed statement contains personal data."
   }
 }
+
+run "gives_each_part_its_own_password" {
+  assert {
+    condition     = nonsensitive(local.sign_ins.migrations) == { username = "lead_billing", password = "a-long-enough-password", function_password = "the-functions-password", service_password = "the-services-password" }
+    error_message = "The migrations signs in with something else than its own credentials."
+  }
+
+  assert {
+    condition     = nonsensitive(local.sign_ins.function) == { username = "lead_billing_function", password = "the-functions-password", user_hash_key = "0123456789abcdef0123456789abcdef", google_key = "a-key-of-google-ads" }
+    error_message = "The function signs in with something else than its own credentials."
+  }
+
+  assert {
+    condition     = nonsensitive(local.sign_ins.service) == { username = "lead_billing_service", password = "the-services-password", user_hash_key = "0123456789abcdef0123456789abcdef" }
+    error_message = "The service signs in with something else than its own credentials."
+  }
+}
+
+run "passes_its_variables_on" {
+  variables {
+    postgres_major_version      = 17
+    instance_class              = "db.m7g.large"
+    storage_gibibytes           = 40
+    database_name               = "other"
+    username                    = "other_owner"
+    password_version            = 3
+    backup_retention_days       = 21
+    slow_statement_milliseconds = 750
+    free_storage_alarm_percent  = 10
+    alarm_topic_arns            = ["arn:aws:sns:eu-central-1:123456789012:alarms"]
+  }
+
+  assert {
+    condition     = aws_db_instance.this.multi_az && aws_db_instance.this.auto_minor_version_upgrade && aws_db_instance.this.apply_immediately && aws_db_instance.this.copy_tags_to_snapshot
+    error_message = "The database must stand in two zones, and be updated."
+  }
+
+  assert {
+    condition     = [aws_db_instance.this.identifier, aws_db_instance.this.engine_version, aws_db_instance.this.instance_class, aws_db_instance.this.db_name, aws_db_instance.this.username] == ["test", "17", "db.m7g.large", "other", "other_owner"]
+    error_message = "The database is another."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.allocated_storage == 40 && aws_db_instance.this.max_allocated_storage == 200
+    error_message = "The storage has another size."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.password_wo_version == 3 && alltrue([for version in aws_secretsmanager_secret_version.this : version.secret_string_wo_version == 3])
+    error_message = "A new password would not be written."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.backup_retention_period == 21 && aws_db_instance.this.final_snapshot_identifier == "test-final" && alltrue([for secret in aws_secretsmanager_secret.this : secret.recovery_window_in_days == 30])
+    error_message = "What is deleted cannot be had back."
+  }
+
+  assert {
+    condition     = toset(aws_db_instance.this.vpc_security_group_ids) == toset(var.security_group_ids) && toset(aws_db_subnet_group.this.subnet_ids) == toset(var.subnet_ids) && aws_db_subnet_group.this.name == "test"
+    error_message = "The database stands in another network."
+  }
+
+  assert {
+    condition     = aws_db_parameter_group.this.family == "postgres17" && contains([for p in aws_db_parameter_group.this.parameter : "${p.name}=${p.value}"], "log_min_duration_statement=750")
+    error_message = "The parameters are others."
+  }
+
+  assert {
+    condition     = [aws_cloudwatch_metric_alarm.storage.threshold, aws_cloudwatch_metric_alarm.storage.period, aws_cloudwatch_metric_alarm.storage.evaluation_periods, aws_cloudwatch_metric_alarm.storage.statistic, aws_cloudwatch_metric_alarm.storage.comparison_operator, aws_cloudwatch_metric_alarm.storage.treat_missing_data] == [40 * 1024 * 1024 * 1024 * 10 / 100, 300, 1, "Minimum", "LessThanThreshold", "missing"]
+    error_message = "The alarm storage goes off too early or too late."
+  }
+
+  assert {
+    condition     = tolist(aws_cloudwatch_metric_alarm.storage.alarm_actions) == tolist(var.alarm_topic_arns)
+    error_message = "An alarm reaches nobody."
+  }
+}
+
+run "stands_in_one_zone_where_that_is_asked_for" {
+  variables {
+    multi_az = false
+  }
+
+  assert {
+    condition     = !aws_db_instance.this.multi_az
+    error_message = "The variable has no effect."
+  }
+}
+
+run "leaves_nothing_behind_where_that_is_asked_for" {
+  variables {
+    keep_on_destroy = false
+  }
+
+  assert {
+    condition     = !aws_db_instance.this.deletion_protection && aws_db_instance.this.skip_final_snapshot && aws_db_instance.this.final_snapshot_identifier == null && alltrue([for secret in aws_secretsmanager_secret.this : secret.recovery_window_in_days == 0])
+    error_message = "A stack for a try must go at once."
+  }
+}

@@ -215,3 +215,89 @@ run "has_no_rights_but_its_log_outside_the_vpc" {
     error_message = "The role allows more than to write its log."
   }
 }
+
+run "passes_its_variables_on" {
+  variables {
+    runtime            = "python3.12"
+    architecture       = "arm64"
+    environment        = { A = "b" }
+    timeout_seconds    = 15
+    memory_mebibytes   = 1024
+    concurrency_limit  = 33
+    log_retention_days = 90
+    alarm_topic_arns   = ["arn:aws:sns:eu-central-1:123456789012:alarms"]
+  }
+
+  assert {
+    condition     = [aws_lambda_function.this.function_name, aws_lambda_function.this.description, aws_lambda_function.this.handler, aws_lambda_function.this.runtime, aws_lambda_function.this.filename, one(aws_lambda_function.this.architectures)] == ["test-ingest", "Stores leads", "handler.handler", "python3.12", "versions.tf", "arm64"]
+    error_message = "The function is another."
+  }
+
+  assert {
+    condition     = [aws_lambda_function.this.timeout, aws_lambda_function.this.memory_size, aws_lambda_function.this.reserved_concurrent_executions] == [15, 1024, 33]
+    error_message = "A limit of the function is another."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables == tomap({ A = "b", TRACE = "false" })
+    error_message = "The environment is another."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.role == aws_iam_role.this.arn && aws_iam_role.this.name == "test-ingest" && aws_lambda_function.this.source_code_hash == filebase64sha256("versions.tf")
+    error_message = "The role or the code is another."
+  }
+
+  assert {
+    condition     = toset(aws_lambda_function.this.vpc_config[0].subnet_ids) == toset(var.subnet_ids) && toset(aws_lambda_function.this.vpc_config[0].security_group_ids) == toset(var.security_group_ids)
+    error_message = "The function stands in another network."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/test-ingest" && aws_cloudwatch_log_group.this.retention_in_days == 90
+    error_message = "The log is another, or kept for another time."
+  }
+
+  assert {
+    condition     = [aws_cloudwatch_metric_alarm.errors.threshold, aws_cloudwatch_metric_alarm.errors.period, aws_cloudwatch_metric_alarm.errors.evaluation_periods, aws_cloudwatch_metric_alarm.errors.statistic, aws_cloudwatch_metric_alarm.errors.comparison_operator, aws_cloudwatch_metric_alarm.errors.treat_missing_data] == [0, 60, 1, "Sum", "GreaterThanThreshold", "notBreaching"]
+    error_message = "The alarm errors goes off too early or too late."
+  }
+
+  assert {
+    condition     = [aws_cloudwatch_metric_alarm.throttles.threshold, aws_cloudwatch_metric_alarm.throttles.period, aws_cloudwatch_metric_alarm.throttles.evaluation_periods, aws_cloudwatch_metric_alarm.throttles.statistic, aws_cloudwatch_metric_alarm.throttles.comparison_operator, aws_cloudwatch_metric_alarm.throttles.treat_missing_data] == [0, 60, 5, "Sum", "GreaterThanThreshold", "notBreaching"]
+    error_message = "The alarm throttles goes off too early or too late."
+  }
+
+  assert {
+    condition     = tolist(aws_cloudwatch_metric_alarm.errors.alarm_actions) == tolist(var.alarm_topic_arns) && tolist(aws_cloudwatch_metric_alarm.throttles.alarm_actions) == tolist(var.alarm_topic_arns)
+    error_message = "An alarm reaches nobody."
+  }
+}
+
+run "denies_its_code_the_network_of_the_vpc" {
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Effect if s.Sid == "DenyNetworkToCode"]) == "Deny" && one([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Condition.ArnEquals["lambda:SourceFunctionArn"] if s.Sid == "DenyNetworkToCode"]) == "arn:aws:lambda:eu-central-1:123456789012:function:test-ingest"
+    error_message = "Only Lambda itself may use these actions."
+  }
+
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "WriteLog"])[0] == "${aws_cloudwatch_log_group.this.arn}:*"
+    error_message = "The function may write into its own log alone."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Principal == { Service = "lambda.amazonaws.com" }
+    error_message = "Only Lambda may take the role."
+  }
+}
+
+run "takes_no_more_messages_at_once_than_asked_for" {
+  variables {
+    source_queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:leads", visibility_timeout_seconds = 180, maximum_concurrency = 7 }
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue["queue"].scaling_config[0].maximum_concurrency == 7 && aws_lambda_event_source_mapping.queue["queue"].function_name == aws_lambda_function.this.arn
+    error_message = "The mapping is another."
+  }
+}

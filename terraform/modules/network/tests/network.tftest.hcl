@@ -85,3 +85,62 @@ run "refuses_a_name_that_aws_refuses" {
 
   expect_failures = [var.name]
 }
+
+run "lets_six_connections_through_and_no_other" {
+  variables {
+    database_port = 5433
+    reports_port  = 8001
+  }
+
+  assert {
+    condition = toset([
+      for rule in aws_vpc_security_group_egress_rule.flow : join("", [
+        one([for name, id in output.security_group_ids : name if id == rule.security_group_id]), ">",
+        one([for name, id in output.security_group_ids : name if id == rule.referenced_security_group_id]), ":", rule.from_port
+      ]) if rule.from_port == rule.to_port && rule.ip_protocol == "tcp"
+    ]) == toset(["functions>database:5433", "functions>endpoints:443", "reports>database:5433", "reports>endpoints:443", "load_balancer>reports:8001", "gateway_link>load_balancer:80"]) && length(aws_vpc_security_group_egress_rule.flow) == 6
+    error_message = "A group may connect to another one."
+  }
+
+  assert {
+    condition = toset([
+      for rule in aws_vpc_security_group_ingress_rule.flow : join("", [
+        one([for name, id in output.security_group_ids : name if id == rule.referenced_security_group_id]), ">",
+        one([for name, id in output.security_group_ids : name if id == rule.security_group_id]), ":", rule.from_port
+      ]) if rule.from_port == rule.to_port && rule.ip_protocol == "tcp"
+    ]) == toset(["functions>database:5433", "functions>endpoints:443", "reports>database:5433", "reports>endpoints:443", "load_balancer>reports:8001", "gateway_link>load_balancer:80"]) && length(aws_vpc_security_group_ingress_rule.flow) == 6
+    error_message = "A group takes connections of another one."
+  }
+
+  assert {
+    condition     = [aws_vpc_security_group_egress_rule.image_layers.from_port, aws_vpc_security_group_egress_rule.image_layers.to_port] == [443, 443] && aws_vpc_security_group_egress_rule.image_layers.security_group_id == output.security_group_ids["reports"] && aws_vpc_security_group_egress_rule.image_layers.prefix_list_id == aws_vpc_endpoint.s3.prefix_list_id
+    error_message = "The service must reach S3 by TLS, and nothing else."
+  }
+}
+
+run "passes_its_variables_on" {
+  variables {
+    vpc_cidr            = "10.7.0.0/16"
+    interface_endpoints = ["sqs"]
+  }
+
+  assert {
+    condition     = aws_vpc.this.cidr_block == "10.7.0.0/16" && aws_vpc.this.enable_dns_support && aws_vpc.this.enable_dns_hostnames
+    error_message = "Private DNS needs both settings of the VPC."
+  }
+
+  assert {
+    condition     = alltrue([for s in concat(values(aws_subnet.public), values(aws_subnet.private)) : startswith(s.cidr_block, "10.7.")])
+    error_message = "A subnet lies outside the VPC."
+  }
+
+  assert {
+    condition     = keys(aws_vpc_endpoint.interface) == ["sqs"] && alltrue([for e in aws_vpc_endpoint.interface : toset(e.security_group_ids) == toset([output.security_group_ids["endpoints"]]) && length(e.subnet_ids) == 2])
+    error_message = "The endpoints are others, or in another group."
+  }
+
+  assert {
+    condition     = [aws_vpc.this.tags.Name, aws_internet_gateway.this.tags.Name, aws_route_table.public.tags.Name, aws_route_table.private.tags.Name, aws_vpc_endpoint.s3.tags.Name, aws_vpc_endpoint.interface["sqs"].tags.Name] == ["test", "test", "test-public", "test-private", "test-s3", "test-sqs"]
+    error_message = "A name is another."
+  }
+}

@@ -2,6 +2,12 @@ mock_provider "aws" {
   source = "../../mocks"
 }
 
+# The mocks have one ARN for all queues: what names the other queue would go unnoticed.
+override_resource {
+  target = aws_sqs_queue.dead_letters
+  values = { arn = "arn:aws:sqs:eu-central-1:123456789012:mock-dead-letters" }
+}
+
 variables {
   name = "test"
 }
@@ -60,4 +66,72 @@ run "refuses_a_name_that_is_too_long_for_the_dead_letters" {
   }
 
   expect_failures = [var.name]
+}
+
+run "refuses_plain_http_and_nothing_else" {
+  assert {
+    condition     = alltrue([for p in aws_sqs_queue_policy.tls_only : jsondecode(p.policy).Statement[0].Condition == { Bool = { "aws:SecureTransport" = "false" } }])
+    error_message = "The policy must deny requests without TLS, and no others."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue_policy.tls_only["leads"].policy).Statement[0].Resource == aws_sqs_queue.this.arn && jsondecode(aws_sqs_queue_policy.tls_only["dead_letters"].policy).Statement[0].Resource == aws_sqs_queue.dead_letters.arn
+    error_message = "Each policy must name its own queue."
+  }
+
+  assert {
+    condition     = aws_sqs_queue_policy.tls_only["leads"].queue_url == aws_sqs_queue.this.id && aws_sqs_queue_policy.tls_only["dead_letters"].queue_url == aws_sqs_queue.dead_letters.id
+    error_message = "A policy belongs to the other queue."
+  }
+}
+
+run "moves_failed_messages_of_its_own_queue_alone" {
+  assert {
+    condition     = jsondecode(aws_sqs_queue.this.redrive_policy).deadLetterTargetArn == aws_sqs_queue.dead_letters.arn
+    error_message = "Failed messages must become dead letters."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue_redrive_allow_policy.dead_letters.redrive_allow_policy) == { redrivePermission = "byQueue", sourceQueueArns = [aws_sqs_queue.this.arn] }
+    error_message = "Only the queue itself may move its messages."
+  }
+}
+
+run "passes_its_variables_on" {
+  variables {
+    visibility_timeout_seconds = 240
+    max_receive_count          = 7
+    age_alarm_seconds          = 1200
+    alarm_topic_arns           = ["arn:aws:sns:eu-central-1:123456789012:alarms"]
+  }
+
+  assert {
+    condition     = aws_sqs_queue.this.name == "test" && aws_sqs_queue.dead_letters.name == "test-dead-letters"
+    error_message = "A queue has another name."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.this.visibility_timeout_seconds == 240 && jsondecode(aws_sqs_queue.this.redrive_policy).maxReceiveCount == 7
+    error_message = "A limit of the queue is another."
+  }
+
+  assert {
+    condition     = [aws_cloudwatch_metric_alarm.dead_letters.threshold, aws_cloudwatch_metric_alarm.dead_letters.period, aws_cloudwatch_metric_alarm.dead_letters.evaluation_periods, aws_cloudwatch_metric_alarm.dead_letters.statistic, aws_cloudwatch_metric_alarm.dead_letters.comparison_operator, aws_cloudwatch_metric_alarm.dead_letters.treat_missing_data] == [0, 60, 1, "Maximum", "GreaterThanThreshold", "notBreaching"]
+    error_message = "The alarm dead_letters goes off too early or too late."
+  }
+
+  assert {
+    condition     = [aws_cloudwatch_metric_alarm.requeued.threshold, aws_cloudwatch_metric_alarm.requeued.period, aws_cloudwatch_metric_alarm.requeued.evaluation_periods, aws_cloudwatch_metric_alarm.requeued.statistic, aws_cloudwatch_metric_alarm.requeued.comparison_operator, aws_cloudwatch_metric_alarm.requeued.treat_missing_data] == [0, 60, 5, "Maximum", "GreaterThanThreshold", "notBreaching"]
+    error_message = "The alarm requeued goes off too early or too late."
+  }
+
+  assert {
+    condition     = [aws_cloudwatch_metric_alarm.oldest_message.threshold, aws_cloudwatch_metric_alarm.oldest_message.period, aws_cloudwatch_metric_alarm.oldest_message.evaluation_periods, aws_cloudwatch_metric_alarm.oldest_message.statistic, aws_cloudwatch_metric_alarm.oldest_message.comparison_operator, aws_cloudwatch_metric_alarm.oldest_message.treat_missing_data] == [1200, 60, 5, "Maximum", "GreaterThanThreshold", "notBreaching"]
+    error_message = "The alarm oldest_message goes off too early or too late."
+  }
+
+  assert {
+    condition     = tolist(aws_cloudwatch_metric_alarm.dead_letters.alarm_actions) == tolist(var.alarm_topic_arns) && tolist(aws_cloudwatch_metric_alarm.requeued.alarm_actions) == tolist(var.alarm_topic_arns) && tolist(aws_cloudwatch_metric_alarm.oldest_message.alarm_actions) == tolist(var.alarm_topic_arns)
+    error_message = "An alarm reaches nobody."
+  }
 }
