@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 skip() {
     echo "skipped: $1 ($3)"
     if [[ -n "${CI:-}" && " ${CI_MAY_SKIP:-} " != *" $2 "* ]]; then
-        echo "CI fails on this, unless CI_MAY_SKIP names $2." >&2
+        echo "error: CI fails on what it skips, unless CI_MAY_SKIP names $2: $3" >&2
         exit 1
     fi
     exit 0
@@ -99,7 +99,8 @@ if [[ "${1:-}" == docker ]]; then
 fi
 
 if ! command -v terraform >/dev/null; then
-    skip "test-infra, test-e2e and test-compose" terraform "terraform is not installed"
+    skip "test-infra, test-e2e and test-compose" terraform \
+        "terraform is not installed: https://developer.hashicorp.com/terraform/install"
 fi
 make test-infra
 

@@ -1,6 +1,7 @@
 """What `make audit` must find, and what it must say when it could not ask."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -116,6 +117,14 @@ def test_infrastructure_that_cannot_be_tested_fails_in_ci_unless_it_may_be_skipp
 
     assert said.stdout.startswith("skipped: test-infra, test-e2e and test-compose (terraform")
     assert said.returncode == (0 if "terraform" in allowed else 1)
+    assert ("terraform is not installed: https://" in said.stderr) == ("terraform" not in allowed)
+
+
+def test_ci_may_skip_advisories_alone() -> None:
+    steps = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+    assert re.findall(r"CI_MAY_SKIP.*", steps) == ['CI_MAY_SKIP="${CI_MAY_SKIP-advisories}"']
+    assert "export CI=true" in steps
 
 
 def test_bill_of_materials_is_the_same_for_the_same_locks(
