@@ -1,7 +1,7 @@
 """Breaks one line at a time and runs the tests that cover it: `make mutants`.
 
 A mutant that no test notices survives. Every mutant runs in a copy of the tree, several at once.
-The choice depends on the seed alone.
+The choice depends on the seed alone. A run of some kinds writes their rows of the page alone.
 """
 
 import argparse
@@ -29,7 +29,8 @@ from tests.mutants.targets import EQUIVALENT, TARGETS
 from tests.support.api import PROJECT
 
 PAGE = PROJECT / "docs" / "reliability.md"
-_GREEN_SECONDS = 1_200
+_GREEN_SECONDS = 1_800
+_LEAVE_SECONDS = 60
 # A module's own tests, with the provider that scripts.stack finds.
 _TEST_MODULE = (
     "import sys; from pathlib import Path; from scripts.stack import checks, settings; "
@@ -81,7 +82,8 @@ def main() -> None:
     ran = [(mutant, outcome) for mutant, outcome in ran if outcome is not Outcome.NOT_TRIED]
     survivors = [mutant for mutant, outcome in ran if outcome is Outcome.SURVIVED]
     if args.write:
-        page = replace_section(PAGE, "mutants", "\n".join(_table(ran, args.seed)))
+        table = "\n".join(_table(ran, args.seed, PAGE.read_text(encoding="utf-8")))
+        page = replace_section(PAGE, "mutants", table)
         PAGE.write_text(page, encoding="utf-8")
     print(f"{len(ran)} mutants, {len(survivors)} survived")
     if any(mutant.kind in _NONE_MAY_SURVIVE for mutant in survivors):
@@ -177,27 +179,44 @@ def _succeeds(command: list[str], directory: Path, seconds: int) -> bool | None:
         try:
             return process.wait(seconds) == 0
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # pytest stops the servers that it started
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LEAVE_SECONDS)
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
+                os.killpg(process.pid, signal.SIGKILL)
             return None
 
 
-def _table(ran: list[tuple[Mutant, Outcome]], seed: int) -> Iterable[str]:
+def _table(ran: list[tuple[Mutant, Outcome]], seed: int, page: str) -> Iterable[str]:
+    """The tables of this run, with the rows of kinds that it left out as the page has them."""
+    section = page.partition("<!-- mutants: made by")[2].partition("<!-- end of mutants -->")[0]
+    lines = section.splitlines()
+    run = {mutant.kind for mutant, _ in ran}
+    outcomes = (Outcome.NOTICED, Outcome.SURVIVED, Outcome.OUT_OF_TIME)
     yield f"Seed {seed}."
     yield ""
-    outcomes = (Outcome.NOTICED, Outcome.SURVIVED, Outcome.OUT_OF_TIME)
     yield f"| kind | lines broken | {' | '.join(outcome.lower() for outcome in outcomes)} |"
     yield "|---|---:|---:|---:|---:|"
     for kind in TARGETS:
         found = [outcome for mutant, outcome in ran if mutant.kind == kind]
-        if found:
+        if kind in run:
             counts = " | ".join(str(found.count(outcome)) for outcome in outcomes)
             yield f"| {kind} | {len(found)} | {counts} |"
+        else:
+            yield from (line for line in lines if line.startswith(f"| {kind} |"))
+    kept = [
+        line
+        for kind in TARGETS
+        for file in TARGETS[kind]
+        for line in lines
+        if kind not in run and line.startswith(f"| `{file}`: ")
+    ]
     survivors = [mutant for mutant, outcome in ran if outcome is Outcome.SURVIVED]
-    if survivors:
+    if survivors or kept:
         yield ""
         yield "| survived | became |"
         yield "|---|---|"
+    yield from kept
     for mutant in survivors:
         before, after = (text.strip().replace("|", "\\|") for text in (mutant.before, mutant.after))
         yield f"| `{mutant.file}`: `{before}` | `{after}` |"
