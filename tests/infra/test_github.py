@@ -17,7 +17,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 GITHUB = PROJECT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*"))
 FORMS = sorted((GITHUB / "ISSUE_TEMPLATE").glob("*"))
-ACTIONS = {"actions/checkout", "actions/setup-python", "actions/upload-artifact"}
+ACTIONS = {
+    "actions/checkout",
+    "actions/setup-python",
+    "actions/upload-artifact",
+    "hashicorp/setup-terraform",
+}
 
 
 def read(file: Path) -> dict[str, Any]:
