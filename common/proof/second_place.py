@@ -73,12 +73,17 @@ class Bucket:
         ]
 
     def read(self, folder: str, name: str) -> bytes:
-        # The first version: a later one under the same name is not what was written first.
+        # The first version: a later one under the same name is not what was written first. S3 lists
+        # the newest first, and knows no fractions of a second.
         key = f"{folder}/{name}"
-        versions = _client().list_object_versions(Bucket=self._name, Prefix=key)["Versions"]
-        first = min(
-            (each for each in versions if each["Key"] == key), key=lambda each: each["LastModified"]
-        )
+        pages = _client().get_paginator("list_object_versions")
+        versions = [
+            version
+            for page in pages.paginate(Bucket=self._name, Prefix=key)
+            for version in page.get("Versions", [])
+            if version["Key"] == key
+        ]
+        first = min(reversed(versions), key=lambda version: version["LastModified"])
         answer = _client().get_object(Bucket=self._name, Key=key, VersionId=first["VersionId"])
         return answer["Body"].read()
 
