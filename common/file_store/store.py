@@ -93,7 +93,6 @@ class Bucket:
         described = {
             "ContentType": file.media_type,
             "ContentDisposition": file.disposition,
-            "ServerSideEncryption": "AES256",
         }
         if file.is_gzipped:
             described["ContentEncoding"] = "gzip"

@@ -18,6 +18,11 @@ from tests.support.exports import ask_for, csv_rows, work
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ServerSideEncryptionRuleTypeDef
+
+BY_OUR_KEY: "ServerSideEncryptionRuleTypeDef" = {
+    "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "our-key"}
+}
 
 
 @pytest.fixture
@@ -28,6 +33,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch, acme: httpx.Client) -> Iterator["S3C
         store._client.cache_clear()
         client = boto3.client("s3")
         client.create_bucket(Bucket="files-of-tests")
+        client.put_bucket_encryption(
+            Bucket="files-of-tests", ServerSideEncryptionConfiguration={"Rules": [BY_OUR_KEY]}
+        )
         yield client
     store._client.cache_clear()
 
@@ -41,7 +49,7 @@ def test_file_is_encrypted_in_the_bucket_and_has_an_address_for_minutes(
     assert work()
 
     kept = bucket.get_object(Bucket="files-of-tests", Key=f"exports/{export_id}")
-    assert kept["ServerSideEncryption"] == "AES256"
+    assert (kept["ServerSideEncryption"], kept["SSEKMSKeyId"]) == ("aws:kms", "our-key")
     assert kept["ContentEncoding"] == "gzip"
     (row,) = csv_rows(gzip.decompress(kept["Body"].read()))
     assert row["lead_id"] == "l"
