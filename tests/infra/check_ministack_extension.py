@@ -6,6 +6,7 @@ import sys
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "stack" / "emulator"))
 
@@ -13,6 +14,7 @@ import ministack_extension as extension  # type: ignore[import-not-found]
 
 extension.install()
 
+import hypercorn.config  # type: ignore[import-not-found]  # noqa: E402
 from ministack.core import container_reaper  # type: ignore[import-not-found]  # noqa: E402
 from ministack.services import (  # type: ignore[import-not-found]  # noqa: E402
     apigateway,
@@ -118,6 +120,32 @@ class Containers(unittest.TestCase):
         assert "ministack.instance" in queries[0][0]
 
 
+class Bridge(unittest.TestCase):
+    """Tasks reach the emulator on Docker's bridge, and no other machine does."""
+
+    def setUp(self) -> None:
+        patch = mock.patch.object(extension, "bridge_address", return_value="172.17.0.1")
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_it_listens_on_loopback_and_on_the_bridge(self) -> None:
+        config = hypercorn.config.Config()
+
+        config.bind = ["127.0.0.1:4566"]
+
+        assert config.bind == ["127.0.0.1:4566", "172.17.0.1:4566"]
+
+    def test_task_is_told_where_the_emulator_is(self) -> None:
+        variables: dict[str, str] = {"TRACE": "false"}
+        container = {"name": "c", "image": "i"}
+
+        ecs._register_metadata("arn", "arn", {}, container, "FARGATE", variables, False, None)
+
+        assert variables["AWS_ENDPOINT_URL"].startswith("http://172.17.0.1:")
+        assert variables["AWS_ACCESS_KEY_ID"] == "test"
+        assert variables["AWS_REGION"]
+
+
 class ReadBack(unittest.TestCase):
     """What Terraform writes it must read again."""
 
@@ -136,6 +164,27 @@ class ReadBack(unittest.TestCase):
         assert "<prefixListId>pl-1</prefixListId>" in xml
         assert "<description>S3</description>" in xml
         assert "cidrIpv4" not in xml
+
+    def test_policy_of_an_endpoint(self) -> None:
+        parameters = {
+            "VpcId": ["vpc-1"],
+            "ServiceName": ["com.amazonaws.us-east-1.s3"],
+            "VpcEndpointType": ["Gateway"],
+            "PolicyDocument": ['{"Version": "2012-10-17"}'],
+        }
+
+        _, _, body = ec2._create_vpc_endpoint(parameters)
+
+        endpoint = next(iter(ec2._vpc_endpoints.values()))
+        assert "&quot;2012-10-17&quot;" in ec2._vpce_fields_xml(endpoint), body
+
+    def test_role_and_interval_of_a_flow_log(self) -> None:
+        ec2._create_flow_logs({"ResourceId.1": ["vpc-1"], "DeliverLogsPermissionArn": ["arn:role"]})
+
+        _, _, body = ec2._describe_flow_logs({})
+
+        assert b"<deliverLogsPermissionArn>arn:role</deliverLogsPermissionArn>" in body
+        assert b"<maxAggregationInterval>600</maxAggregationInterval>" in body
 
 
 class Alarms(unittest.TestCase):

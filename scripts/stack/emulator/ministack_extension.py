@@ -13,11 +13,15 @@ import sys
 import urllib.parse
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import cache
 from html import escape
+from ipaddress import ip_network
 from typing import Any
 
+import docker
+import hypercorn.config
 from ministack.core import container_reaper
-from ministack.core.responses import AccountRegionScopedDict, StreamingResponse
+from ministack.core.responses import AccountRegionScopedDict, StreamingResponse, get_region
 from ministack.services import alb, apigateway, cloudwatch, ec2, ecs, rds
 
 Response = tuple[int, dict[str, str], Any]
@@ -194,6 +198,7 @@ def store_endpoint_fields(original: Any) -> Any:
         for endpoint_id in set(ec2._vpc_endpoints) - before:
             endpoint = ec2._vpc_endpoints[endpoint_id]
             endpoint["_groups"] = ec2._parse_member_list(parameters, "SecurityGroupId")
+            endpoint["PolicyDocument"] = ec2._p(parameters, "PolicyDocument")
             endpoint["_private_dns"] = ec2._p(parameters, "PrivateDnsEnabled", "true").lower()
         return response
 
@@ -204,7 +209,9 @@ def show_endpoint_fields(original: Any) -> Any:
     def endpoint_xml(endpoint: dict[str, Any], tag: str = "item") -> str:
         xml: str = original(endpoint, tag)
         if endpoint.get("VpcEndpointType") != "Interface":
-            return xml
+            policy = escape(endpoint.get("PolicyDocument") or "")
+            end = xml.rfind(f"</{tag}>")
+            return f"{xml[:end]}<policyDocument>{policy}</policyDocument>{xml[end:]}"
         groups = "".join(
             f"<item><groupId>{escape(g)}</groupId></item>" for g in endpoint.get("_groups", [])
         )
@@ -266,6 +273,31 @@ def tag_egress_rules(original: Any) -> Any:
         return response
 
     return authorize_egress
+
+
+def store_flow_log_fields(original: Any) -> Any:
+    def create_flow_logs(parameters: Any) -> Response:
+        before = set(ec2._flow_logs)
+        response: Response = original(parameters)
+        for flow_log_id in set(ec2._flow_logs) - before:
+            ec2._flow_logs[flow_log_id]["_role"] = ec2._p(parameters, "DeliverLogsPermissionArn")
+        return response
+
+    return create_flow_logs
+
+
+def show_flow_log_fields(original: Any) -> Any:
+    def describe_flow_logs(parameters: Any) -> Response:
+        status, headers, body = original(parameters)
+        text = body.decode() if isinstance(body, bytes) else body
+        for flow_log_id, flow_log in ec2._flow_logs.items():
+            mark = f"<flowLogId>{flow_log_id}</flowLogId>"
+            role = f"<deliverLogsPermissionArn>{flow_log['_role']}</deliverLogsPermissionArn>"
+            seconds = "<maxAggregationInterval>600</maxAggregationInterval>"
+            text = text.replace(mark, mark + role + seconds)
+        return status, headers, text.encode()
+
+    return describe_flow_logs
 
 
 # --- CloudWatch: DescribeAlarms answers only half of an alarm's fields. The reason is the same.
@@ -337,6 +369,46 @@ def with_read_only_root(original: Any) -> Any:
         return kwargs
 
     return build_run_kwargs
+
+
+# --- ECS: tasks that reach the emulator. MiniStack listens on loopback only, and names itself to
+# tasks by a host that only Docker Desktop knows. Docker's bridge has an address that this machine
+# and its containers reach, and other machines do not.
+
+
+@cache
+def bridge_address() -> str:
+    """This machine's address on the network of the tasks."""
+    network = docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"][0]
+    # Docker takes the first address, and older versions do not name it.
+    address: str = network.get("Gateway") or str(ip_network(network["Subnet"])[1])
+    return address
+
+
+def listen_on_the_bridge(original: Any) -> Any:
+    def bind(config: Any) -> list[str]:
+        loopback: list[str] = original.bind.fget(config)
+        port = loopback[0].rpartition(":")[2]
+        return [*loopback, f"{bridge_address()}:{port}"]
+
+    return type("Config", (original,), {"bind": property(bind, original.bind.fset)})
+
+
+def tell_tasks_the_bridge(original: Any) -> Any:
+    def register_metadata(*arguments: Any) -> str:
+        *others, _unknown_address = arguments
+        token: str = original(*others, bridge_address())
+        variables: dict[str, str] = arguments[5]
+        variables |= {
+            "AWS_REGION": get_region(),
+            "AWS_DEFAULT_REGION": get_region(),
+            # An AWS client fetches a role's credentials from AWS's own addresses only.
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+        return token
+
+    return register_metadata
 
 
 # --- RDS: a database on loopback only, so that the network of a laptop cannot reach it; an image
@@ -417,9 +489,13 @@ def install() -> None:
     replace(ec2, "_parse_ip_permissions", store_prefix_lists)
     replace(ec2, "_sg_rule_xml", show_prefix_lists)
     replace(ec2, "_authorize_sg_egress", tag_egress_rules)
+    replace(ec2, "_create_flow_logs", store_flow_log_fields)
+    replace(ec2, "_describe_flow_logs", show_flow_log_fields)
     replace(cloudwatch, "handle_request", show_whole_alarms)
     replace(ecs, "_create_service", store_zone_rebalancing)
     replace(ecs, "_build_run_kwargs", with_read_only_root)
+    replace(ecs, "_register_metadata", tell_tasks_the_bridge)
+    replace(hypercorn.config, "Config", listen_on_the_bridge)
     replace(rds, "_run_rds_container", publish_on_loopback)
     replace(rds, "_docker_image_for_engine", use_stand_in_image)
     replace(rds, "_create_db_instance", store_log_exports)
