@@ -121,7 +121,7 @@ def replay_dead_letters(this: Stack) -> None:
 
 
 def logs(this: Stack) -> None:
-    """Print the logs of PART (gateway, ingest, queue, reports or migrate), or of all parts."""
+    """Print the logs of PART (such as gateway, ingest, queue, reports), or of all parts."""
     groups: dict[str, str] = terraform.outputs(this)["log_group_names"]
     part = os.environ.get("PART")
     if part and part not in groups:

@@ -64,7 +64,7 @@ replay-dlq: ## Move the dead letters back to the queue (of the stack, or DEAD_LE
 	$(if $(and $(DEAD_LETTERS_URL),$(QUEUE_URL)),@$(PY) -m scripts.replay_dead_letters \
 		"$(DEAD_LETTERS_URL)" "$(QUEUE_URL)",$(stack) replay-dlq)
 
-logs: ## Print the logs of the stack (PART=gateway, ingest, queue, reports or migrate)
+logs: ## Print the logs of the stack (PART=gateway, ingest, queue, reports, migrate, close or verify)
 	$(stack) logs
 
 test-infra: ## Test the Terraform code without a cloud: format, validity, module tests, checkov

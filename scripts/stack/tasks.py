@@ -14,7 +14,7 @@ def migrate(stack: Stack) -> None:
 
 def close_due(stack: Stack) -> None:
     """Close the due months, with the command and the task of the schedule."""
-    run_task(stack, "reports", terraform.outputs(stack)["close_command"])
+    run_task(stack, "close", terraform.outputs(stack)["close_command"])
 
 
 def run_task(stack: Stack, part: str, command: list[str]) -> list[str]:

@@ -196,8 +196,8 @@ def set_variables(stack: Stack, **values: Any) -> None:
         "architecture": stack.architecture,
         # MiniStack has no Application Auto Scaling.
         "autoscaling": stack.emulator == "localstack",
-        # MiniStack listens on loopback only, so no container reaches its S3.
-        "exports": stack.emulator == "localstack",
+        # LocalStack refuses keys of the kind ECC_NIST_EDWARDS25519.
+        "signatures": stack.emulator == "ministack",
     }
     write_private(file, json.dumps(variables | values, indent=2))
 

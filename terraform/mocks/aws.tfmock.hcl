@@ -66,3 +66,27 @@ mock_resource "aws_apigatewayv2_api" {
 mock_resource "aws_s3_bucket" {
   defaults = { arn = "arn:aws:s3:::mock" }
 }
+
+mock_resource "aws_kms_key" {
+  defaults = { arn = "arn:aws:kms:eu-central-1:123456789012:key/mock" }
+}
+
+mock_resource "aws_cloudformation_stack" {
+  defaults = { outputs = { Arn = "arn:aws:kms:eu-central-1:123456789012:key/mock" } }
+}
+
+mock_resource "aws_sns_topic" {
+  defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:mock" }
+}
+
+mock_resource "aws_sesv2_email_identity" {
+  defaults = { arn = "arn:aws:ses:eu-central-1:123456789012:identity/mock" }
+}
+
+mock_resource "aws_sesv2_configuration_set" {
+  defaults = { arn = "arn:aws:ses:eu-central-1:123456789012:configuration-set/mock" }
+}
+
+mock_resource "aws_cloudwatch_event_rule" {
+  defaults = { arn = "arn:aws:events:eu-central-1:123456789012:rule/mock" }
+}

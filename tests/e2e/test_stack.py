@@ -6,11 +6,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 
-from scripts.sample_data import LEADS, REPORTS
-from scripts.stack import aws, docker, emulator, sample, tasks, terraform
+from scripts.sample_data import CUSTOMERS, LEADS, REPORTS
+from scripts.stack import aws, docker, emulator, keys, sample, tasks, terraform
 from scripts.stack.report import StackError
 from scripts.stack.settings import Stack
 from tests.e2e.conftest import Ran, step
@@ -34,6 +36,18 @@ from common.database.engine import get_engine
 with get_engine().begin() as connection:
     connection.exec_driver_sql("update leads set user_email = null")
 """
+
+# Past the check of addresses: the sender function must refuse it by itself, and calls nobody.
+ADD_WEBHOOK = """
+from common.database.transactions import transaction
+from common.events.models import Webhook
+from common.events.signing import new_salt
+told = {"events": ["report.finalized"], "secret_salt": new_salt()}
+with transaction() as session:
+    session.add(Webhook(url="https://127.0.0.1/", **told))
+"""
+APRIL_OF_456 = "/billing/reports/customer-456/2024-04"
+BILLING = "billing@beta.example"
 
 
 def docker_says(*command: str) -> str:
@@ -125,29 +139,47 @@ def test_each_part_may_read_its_own_secret_alone(stack: Stack) -> None:
             (f"{stack.name}-ingest", "function"),
             (f"{stack.name}-queue", "function"),
             (f"{stack.name}-reports-execution", "start-container"),
+            (f"{stack.name}-close-execution", "start-container"),
+            (f"{stack.name}-verify-execution", "start-container"),
             (f"{stack.name}-migrate-execution", "start-container"),
         )
     }
 
-    assert list(read.values()) == [["function"], ["function"], ["service"], ["migrations"]]
+    service = ["service"]
+    of_tasks = [service, service, service, ["migrations"]]
+    assert list(read.values()) == [["function"], ["function"], *of_tasks]
 
 
-def secrets_read_by(stack: Stack, role: str, policy: str) -> list[str]:
-    """The last part of the names of the secrets, less the six letters that AWS appends."""
+def aws_says(stack: Stack, *command: str) -> Any:
+    """What the command line of AWS prints, as JSON."""
     said = subprocess.run(
-        [
-            *(stack.venv / "bin" / "aws", "--endpoint-url", stack.url, "--region", stack.region),
-            *("iam", "get-role-policy", "--role-name", role, "--policy-name", policy),
-        ],
-        env={**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+        [stack.venv / "bin" / "aws", "--output", "json", *command],
+        env={**os.environ, **emulator.client_environment(stack)},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    statements = json.loads(said)["PolicyDocument"]["Statement"]
+    return json.loads(said)
+
+
+def statements_of(stack: Stack, role: str, policy: str) -> list[dict[str, Any]]:
+    named = ("--role-name", role, "--policy-name", policy)
+    said: dict[str, Any] = aws_says(stack, "iam", "get-role-policy", *named)
+    statements: list[dict[str, Any]] = said["PolicyDocument"]["Statement"]
+    return statements
+
+
+def permissions_of(stack: Stack, role: str, policy: str) -> set[str]:
+    return {
+        action for statement in statements_of(stack, role, policy) for action in statement["Action"]
+    }
+
+
+def secrets_read_by(stack: Stack, role: str, policy: str) -> list[str]:
+    """The last part of the names of the secrets, less the six letters that AWS appends."""
     arns = [
         arn
-        for statement in statements
+        for statement in statements_of(stack, role, policy)
         if statement["Action"] == ["secretsmanager:GetSecretValue"]
         for arn in statement["Resource"]
     ]
@@ -342,15 +374,115 @@ def test_failing_migration_ends_with_its_cause(stack: Stack) -> None:
     assert "make migrate" in raised.value.remedy
 
 
-def test_schedules_own_command_closes_what_is_due(stack: Stack) -> None:
+def test_file_of_leads_is_imported(stack: Stack) -> None:
+    file = (
+        "lead_id,customer_id,product_id,lead_type,created_at,action_type,timestamp,engagement_level"
+        "\nof-a-file,customer-123,product-abc,Event,2024-05-03T10:00:00Z,"
+        "Visit,2024-05-03T10:00:00Z,Low\n"
+    )
+    address, key = f"{sample.gateway(stack)}/imports", keys.authorization(stack)
+
+    imported = aws.request("POST", address, file.encode(), key | {"Content-Type": "text/csv"})
+
+    assert imported.status == 201, imported.body
+    assert sample.ask(stack, "GET", "/leads/of-a-file").status == 200
+
+
+def test_export_is_made_in_the_bucket_and_downloaded_from_there(stack: Stack) -> None:
+    wanted = {"kind": "reports", "format": "ndjson", "period": "2024-04"}
+    export_id = sample.json_of(sample.ask(stack, "POST", "/exports", wanted), (202,))["export_id"]
+    address = f"{sample.gateway(stack)}/exports/{export_id}"
+    client = httpx.Client(headers=keys.authorization(stack), trust_env=False)
+
+    def ready() -> httpx.Response:
+        return client.get(address)
+
+    with client:
+        aws.wait_for("The export", 60, lambda: ready().status_code == 303, "make logs PART=reports")
+        file = ready().headers["location"]
+
+    lines = httpx.get(file, trust_env=False).text.splitlines()
+    due = {report["customer_id"]: report["due"] for report in map(json.loads, lines)}
+    assert due["customer-456"] == "7.00"
+    assert f"/{stack.name}-files/exports/" in file
+
+
+def test_schedules_own_command_closes_what_is_due_and_signs_it(stack: Stack) -> None:
+    customer = CUSTOMERS["customer-456"] | {"billing_email": BILLING}
+    sample.json_of(sample.ask(stack, "PUT", "/customers/customer-456", customer), (200,))
+    tasks.run_task(stack, "reports", ["python", "-c", ADD_WEBHOOK])
+
     ran = step("close-due")
 
     assert ran.code == 0, ran.said
     assert '"period": "2024-04", "closed": 2' in ran.said
-    april = sample.ask(stack, "GET", "/billing/reports/customer-456/2024-04").json()
+    april = sample.ask(stack, "GET", APRIL_OF_456).json()
     assert (april["status"], april["due"]) == ("final", "7.00")
     runs = sample.ask(stack, "GET", "/billing/runs").json()["data"]
     assert {run["actor"] for run in runs} == {"schedule"}
+    assert april["signature"]
+    heads = sample.ask(stack, "GET", "/billing/heads").json()["data"]
+    kept = aws_says(stack, "s3api", "list-objects-v2", "--bucket", f"{stack.name}-heads")
+    assert f"heads/{heads[0]['head']:010d}.json" in {each["Key"] for each in kept["Contents"]}
+
+
+def test_scheduled_check_finds_nothing_wrong(stack: Stack) -> None:
+    said = tasks.run_task(stack, "verify", ["python", "-m", "services.reports.verify_all"])
+
+    assert said[-1].endswith("0 things are wrong")
+
+
+def test_only_the_closing_task_may_sign(stack: Stack) -> None:
+    may = {
+        part: aws_says(
+            stack, "iam", "list-role-policies", "--role-name", f"{stack.name}-{part}-task"
+        )["PolicyNames"]
+        for part in ("reports", "close", "verify", "migrate")
+    }
+    actions = {
+        part: permissions_of(stack, f"{stack.name}-{part}-task", name)
+        for part, names in may.items()
+        for name in names
+        if name == "permissions"
+    }
+
+    assert [part for part, named in actions.items() if "kms:Sign" in named] == ["close"]
+    assert [part for part, named in actions.items() if "ses:SendEmail" in named] == ["reports"]
+
+
+def test_statement_is_mailed_and_its_delivery_noted(stack: Stack) -> None:
+    def mails() -> list[dict[str, Any]]:
+        answer = aws.request("GET", f"{stack.url}/_ministack/ses/messages").json()
+        return [mail for sent in answer["messages"].values() for mail in sent]
+
+    def status() -> str:
+        deliveries = f"{APRIL_OF_456}/deliveries"
+        return str(sample.ask(stack, "GET", deliveries).json()["data"][0]["status"])
+
+    aws.wait_for("The mail", 60, lambda: status() == "sent", "make logs PART=reports")
+    (mail,) = [mail for mail in mails() if "for April 2024" in mail["Subject"]]
+    event = {"eventType": "Delivery", "mail": {"messageId": mail["MessageId"]}}
+    topic = f"arn:aws:sns:{stack.region}:000000000000:{stack.name}-mail-events"
+    told = ("--topic-arn", topic, "--message", json.dumps(event))
+
+    aws_says(stack, "sns", "publish", *told)
+
+    assert mail["To"] == [BILLING]
+    aws.wait_for("The delivery", 60, lambda: status() == "delivered", "make logs PART=reports")
+
+
+def test_webhook_is_sent_by_the_function_which_refuses_an_address_inside(stack: Stack) -> None:
+    (webhook,) = sample.ask(stack, "GET", "/webhooks").json()["data"]
+    path = f"/webhooks/{webhook['webhook_id']}/deliveries"
+
+    def errors() -> set[str | None]:
+        return {each["last_error"] for each in sample.ask(stack, "GET", path).json()["data"]}
+
+    aws.wait_for("An attempt", 60, lambda: errors() > {None}, "make logs PART=reports")
+
+    assert errors() - {None} == {"leads to an address that is not public"}
+    log = aws.log_lines(stack, f"/aws/lambda/{stack.name}-webhooks")
+    assert any("START RequestId" in line for _, line in log)
 
 
 def test_function_can_serve_the_reports_instead(stack: Stack) -> None:

@@ -51,11 +51,31 @@ def test_each_part_is_given_its_own_secret_alone() -> None:
         "ingest_queue": {"function"},
         "migrate_task": {"migrations"},
         "reports_task": {"service"},
+        "close_task": {"service"},
+        "verify_task": {"service"},
         "reports_function": {"service"},
     }
     assert wiring.count("secret_arns[") == sum(
         body.count("secret_arns[") for _, body in modules
     )  # none by way of a local
+
+
+def test_schedule_and_its_command_mean_the_same_day() -> None:
+    wiring = (ROOT / "terraform" / "envs" / "local" / "main.tf").read_text()
+    schedule = wiring.partition('module "close_schedule"')[2].partition("\n}")[0]
+
+    # 12:30 UTC: before noon the 1st has not begun in every time zone.
+    assert '"cron(30 12 ${1 + var.close_grace_days} * ? *)"' in schedule
+    assert '"--grace-days", tostring(var.close_grace_days)]' in schedule
+
+
+def test_one_task_alone_is_given_the_key_to_sign_with() -> None:
+    wiring = (ROOT / "terraform" / "envs" / "local" / "main.tf").read_text()
+    modules = re.findall(r'^module "(\w+)" {\n(.*?)^}', wiring, re.MULTILINE | re.DOTALL)
+
+    for name in ("signing_key_arn", "seal_permissions", "SIGNING_KMS_KEY"):
+        assert [module for module, body in modules if name in body] == ["close_task"]
+    assert "signer_role_arn = module.close_task.task_role_arn" in wiring
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)
@@ -81,7 +101,7 @@ def test_every_process_of_a_deployment_limits_what_a_key_may_make() -> None:
 
     # What all functions are given, and the task.
     shared = wiring.partition("function_environment = ")[2].partition("})")[0]
-    task = wiring.partition('module "reports_task"')[2].partition("secret_fields")[0]
+    task = wiring.partition('module "reports_task"')[2].partition("\n}")[0]
     for environment in (shared, task):
         assert "RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)" in environment
     # The function that posts webhooks is called by the service alone.

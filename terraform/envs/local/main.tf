@@ -16,8 +16,17 @@ locals {
     RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
   })
 
-  # Without it the service refuses exports (503). The reports function always does: it has no worker.
-  files_environment = var.exports ? { FILE_STORE_BUCKET = module.files.bucket } : {}
+  # What closes a month, by hand or on schedule, and sends its statements.
+  closing_environment = merge(local.database_environment, local.issuer_environment, module.mail.environment, {
+    MISSING_USER       = var.missing_user
+    CLOUDWATCH_METRICS = "true"
+  })
+
+  service_secret_fields = {
+    DATABASE_USER     = "username"
+    DATABASE_PASSWORD = "password"
+    USER_HASH_KEY     = "user_hash_key"
+  }
 
   issuer_environment = {
     REPORT_ISSUER            = var.issuer.name
@@ -34,6 +43,23 @@ module "network" {
   availability_zones = slice(data.aws_availability_zones.available.names, 0, 2)
 }
 
+module "data_key" {
+  source = "../../modules/encryption_key"
+
+  name        = "${var.name}-data"
+  description = "Encrypts the database, its secrets and the files"
+  services    = ["rds", "s3", "secretsmanager"]
+}
+
+module "message_key" {
+  source = "../../modules/encryption_key"
+
+  name        = "${var.name}-messages"
+  description = "Encrypts queues and topics"
+  services    = ["sns", "sqs"]
+  senders     = ["events.amazonaws.com", "ses.amazonaws.com", "sns.amazonaws.com"]
+}
+
 module "database" {
   source = "../../modules/database"
 
@@ -41,6 +67,7 @@ module "database" {
   postgres_major_version = var.postgres_major_version
   subnet_ids             = module.network.private_subnet_ids
   security_group_ids     = [module.network.security_group_ids["database"]]
+  kms_key_arn            = module.data_key.arn
   password               = var.database_password
   function_password      = var.function_password
   service_password       = var.service_password
@@ -53,13 +80,34 @@ module "database" {
 module "queue" {
   source = "../../modules/queue"
 
-  name = "${var.name}-leads"
+  name        = "${var.name}-leads"
+  kms_key_arn = module.message_key.arn
 }
 
 module "files" {
   source = "../../modules/file_store"
 
   name            = "${var.name}-files"
+  kms_key_arn     = module.data_key.arn
+  keep_on_destroy = false
+}
+
+module "mail" {
+  source = "../../modules/mail"
+
+  name         = "${var.name}-mail"
+  from_address = var.mail_from
+  kms_key_arn  = module.message_key.arn
+}
+
+module "proof" {
+  source = "../../modules/proof"
+  count  = var.signatures ? 1 : 0
+
+  name            = var.name
+  signer_role_arn = module.close_task.task_role_arn
+  kms_key_arn     = module.data_key.arn
+  retention_days  = 1
   keep_on_destroy = false
 }
 
@@ -155,17 +203,19 @@ module "migrate_task" {
   }
 }
 
-# The reporting image with the service's role. With both runtimes it also closes months and manages keys.
+# The reporting image with the service's role. With both runtimes it also manages keys.
 module "reports_task" {
   source = "../../modules/ecs_task"
 
-  name         = "${var.name}-reports"
-  image        = var.reports_image
-  architecture = var.architecture
-  secret_arn   = module.database.secret_arns["service"]
+  name          = "${var.name}-reports"
+  image         = var.reports_image
+  architecture  = var.architecture
+  secret_arn    = module.database.secret_arns["service"]
+  secret_fields = local.service_secret_fields
 
   trace_daemon_image   = var.trace_daemon_image
   invoke_function_arns = [module.webhooks.function_arn]
+  permissions          = module.mail.send_permissions
 
   # An export is written here, and then put into the bucket.
   file_arns      = module.files.export_arns
@@ -175,34 +225,96 @@ module "reports_task" {
     health_command = ["CMD", "python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
   }
 
-  environment = merge(local.database_environment, local.issuer_environment, local.files_environment, {
-    MISSING_USER          = var.missing_user
+  environment = merge(local.closing_environment, {
     RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
-    CLOUDWATCH_METRICS    = "true"
+    FILE_STORE_BUCKET     = module.files.bucket # the reports function has none: no worker runs beside it
     WEBHOOK_FUNCTION      = module.webhooks.function_name
     BACKGROUND_WORK       = "true"
   })
-
-  secret_fields = {
-    DATABASE_USER     = "username"
-    DATABASE_PASSWORD = "password"
-    USER_HASH_KEY     = "user_hash_key"
-  }
 }
 
-# Closes the previous month with the reporting image, with both runtimes.
+# Closes months and signs what was closed. No other task signs.
+module "close_task" {
+  source = "../../modules/ecs_task"
+
+  name          = "${var.name}-close"
+  image         = var.reports_image
+  architecture  = var.architecture
+  command       = ["python", "-m", "services.reports.seal"]
+  secret_arn    = module.database.secret_arns["service"]
+  secret_fields = local.service_secret_fields
+  permissions   = flatten(module.proof[*].seal_permissions)
+
+  environment = merge(local.closing_environment, [
+    for proof in module.proof : { SIGNING_KMS_KEY = proof.signing_key_arn, HEADS_BUCKET = proof.heads_bucket }
+  ]...)
+}
+
+# Checks every final report and head. It can read the heads, and neither write them nor sign.
+module "verify_task" {
+  source = "../../modules/ecs_task"
+
+  name          = "${var.name}-verify"
+  image         = var.reports_image
+  architecture  = var.architecture
+  command       = ["python", "-m", "services.reports.verify_all"]
+  secret_arn    = module.database.secret_arns["service"]
+  secret_fields = local.service_secret_fields
+  permissions   = flatten(module.proof[*].check_permissions)
+
+  environment = merge(local.database_environment, [
+    for proof in module.proof : { HEADS_BUCKET = proof.heads_bucket }
+  ]...)
+}
+
 module "close_schedule" {
-  source = "../../modules/close_schedule"
+  source = "../../modules/scheduled_task"
 
   name                = "${var.name}-close"
-  grace_days          = var.close_grace_days
-  command             = ["python", "-m", "services.reports.close_due", "--grace-days", "{grace_days}"]
+  description         = "Closes the previous month, ${var.close_grace_days} days after its end"
+  schedule_expression = "cron(30 12 ${1 + var.close_grace_days} * ? *)" # 12:30 UTC: the day has begun in every time zone
+  command             = ["python", "-m", "services.reports.close_due", "--grace-days", tostring(var.close_grace_days)]
   cluster_arn         = module.cluster.arn
-  task_definition_arn = module.reports_task.task_definition_arn
-  task_role_arns      = module.reports_task.role_arns
-  container_name      = module.reports_task.container_name
+  task_definition_arn = module.close_task.task_definition_arn
+  task_role_arns      = module.close_task.role_arns
+  container_name      = module.close_task.container_name
   subnet_ids          = module.network.private_subnet_ids
   security_group_ids  = [module.network.security_group_ids["reports"]]
+  kms_key_arn         = module.message_key.arn
+}
+
+# Signs what was closed by hand.
+module "seal_schedule" {
+  source = "../../modules/scheduled_task"
+  count  = var.signatures ? 1 : 0
+
+  name                = "${var.name}-seal"
+  description         = "Signs final reports that are not signed yet"
+  schedule_expression = "cron(45 2 * * ? *)"
+  command             = ["python", "-m", "services.reports.seal"]
+  cluster_arn         = module.cluster.arn
+  task_definition_arn = module.close_task.task_definition_arn
+  task_role_arns      = module.close_task.role_arns
+  container_name      = module.close_task.container_name
+  subnet_ids          = module.network.private_subnet_ids
+  security_group_ids  = [module.network.security_group_ids["reports"]]
+  kms_key_arn         = module.message_key.arn
+}
+
+module "verify_schedule" {
+  source = "../../modules/scheduled_task"
+
+  name                = "${var.name}-verify"
+  description         = "Checks every final report and signed head"
+  schedule_expression = "cron(15 3 * * ? *)"
+  command             = ["python", "-m", "services.reports.verify_all"]
+  cluster_arn         = module.cluster.arn
+  task_definition_arn = module.verify_task.task_definition_arn
+  task_role_arns      = module.verify_task.role_arns
+  container_name      = module.verify_task.container_name
+  subnet_ids          = module.network.private_subnet_ids
+  security_group_ids  = [module.network.security_group_ids["reports"]]
+  kms_key_arn         = module.message_key.arn
 }
 
 module "reports_service" {

@@ -14,17 +14,18 @@ output "cluster_name" {
 }
 
 output "tasks" {
-  description = "Tasks of the reporting image: one with the database role of the migrations, one with the service's."
+  description = "Tasks of the reporting image: one with the database role of the migrations, the others with the service's."
   value = {
-    migrate = {
-      definition_arn = module.migrate_task.task_definition_arn
-      container_name = module.migrate_task.container_name
-      log_group_name = module.migrate_task.log_group_name
-    }
-    reports = {
-      definition_arn = module.reports_task.task_definition_arn
-      container_name = module.reports_task.container_name
-      log_group_name = module.reports_task.log_group_name
+    for part, task in {
+      migrate = module.migrate_task
+      reports = module.reports_task
+      close   = module.close_task
+      verify  = module.verify_task
+    } :
+    part => {
+      definition_arn = task.task_definition_arn
+      container_name = task.container_name
+      log_group_name = task.log_group_name
     }
   }
 }
@@ -62,7 +63,14 @@ output "log_group_names" {
     queue   = module.ingest_queue.log_group_name
     reports = local.runs_as_service ? module.reports_task.log_group_name : module.reports_function[0].log_group_name
     migrate = module.migrate_task.log_group_name
+    close   = module.close_task.log_group_name
+    verify  = module.verify_task.log_group_name
   }
+}
+
+output "mail_dns_records" {
+  description = "Records for the DNS of the domain that mails are sent from."
+  value       = module.mail.dns_records
 }
 
 output "queue_url" {

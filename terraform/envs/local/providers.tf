@@ -16,17 +16,22 @@ provider "aws" {
   endpoints {
     apigatewayv2           = var.emulator_url
     applicationautoscaling = var.emulator_url
+    cloudformation         = var.emulator_url
     cloudwatch             = var.emulator_url
     cloudwatchlogs         = var.emulator_url
     ec2                    = var.emulator_url
     ecs                    = var.emulator_url
     elbv2                  = var.emulator_url
+    events                 = var.emulator_url
     iam                    = var.emulator_url
+    kms                    = var.emulator_url
     lambda                 = var.emulator_url
     rds                    = var.emulator_url
     s3                     = var.emulator_url
     scheduler              = var.emulator_url
     secretsmanager         = var.emulator_url
+    sesv2                  = var.emulator_url
+    sns                    = var.emulator_url
     sqs                    = var.emulator_url
     sts                    = var.emulator_url
   }

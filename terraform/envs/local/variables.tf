@@ -163,8 +163,14 @@ variable "issuer" {
   }
 }
 
-variable "exports" {
-  description = "Whether the service makes exports: its containers reach the emulator's S3 in LocalStack, and do not in MiniStack."
+variable "mail_from" {
+  description = "Address that statements are sent from."
+  type        = string
+  default     = "billing@lead-billing.example"
+}
+
+variable "signatures" {
+  description = "Whether final reports are signed: LocalStack has no keys of Ed25519 (not seen in 4.14)."
   type        = bool
-  default     = false
+  default     = true
 }

@@ -48,6 +48,7 @@ resource "aws_db_instance" "this" {
   instance_class        = var.instance_class
   storage_type          = "gp3"
   storage_encrypted     = true
+  kms_key_id            = var.kms_key_arn
   allocated_storage     = var.storage_gibibytes
   max_allocated_storage = var.storage_gibibytes * 5
 
@@ -99,6 +100,7 @@ resource "aws_secretsmanager_secret" "this" {
 
   name                    = "${var.name}/database/${each.key}"
   description             = "PostgreSQL credentials of the ${each.key}"
+  kms_key_id              = var.kms_key_arn
   recovery_window_in_days = var.keep_on_destroy ? 30 : 0
 }
 

@@ -18,6 +18,11 @@ variable "security_group_ids" {
   type        = list(string)
 }
 
+variable "kms_key_arn" {
+  description = "Key that encrypts the storage, the backups and the secrets."
+  type        = string
+}
+
 variable "postgres_major_version" {
   description = "Major version of PostgreSQL."
   type        = number

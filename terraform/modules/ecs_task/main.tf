@@ -88,7 +88,7 @@ resource "aws_iam_role_policy" "execution" {
   })
 }
 
-# The permissions of the application: none, except to send traces, call functions and keep files if it does.
+# The permissions of the application: none, except to send traces, call functions, keep files and what it is given.
 resource "aws_iam_role" "task" {
   name               = "${var.name}-task"
   assume_role_policy = local.assume_role_policy
@@ -143,6 +143,23 @@ resource "aws_iam_role_policy" "files" {
       Action   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
       Resource = var.file_arns
     }]
+  })
+}
+
+resource "aws_iam_role_policy" "permissions" {
+  for_each = toset(length(var.permissions) == 0 ? [] : ["permissions"])
+
+  name = each.key
+  role = aws_iam_role.task.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for permission in var.permissions : merge(
+        { Sid = permission.sid, Effect = "Allow", Action = permission.actions, Resource = permission.resources },
+        permission.condition == null ? {} : { Condition = permission.condition },
+      )
+    ]
   })
 }
 

@@ -8,6 +8,11 @@ output "role_arns" {
   value       = [aws_iam_role.execution.arn, aws_iam_role.task.arn]
 }
 
+output "task_role_arn" {
+  description = "Role of the container."
+  value       = aws_iam_role.task.arn
+}
+
 output "container_name" {
   description = "Name of the container, for the overrides of a one-off task."
   value       = var.name

@@ -82,6 +82,22 @@ variable "file_arns" {
   }
 }
 
+variable "permissions" {
+  description = "What else the container may do, as other modules put it out."
+  type = list(object({
+    sid       = string
+    actions   = list(string)
+    resources = list(string)
+    condition = optional(map(map(string)))
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue(flatten([for permission in var.permissions : [for action in permission.actions : !strcontains(action, "*")]]))
+    error_message = "permissions must name each action."
+  }
+}
+
 variable "scratch_folder" {
   description = "Folder in which the container may write while it runs, such as /tmp; null: none."
   type        = string

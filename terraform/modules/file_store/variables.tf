@@ -8,6 +8,11 @@ variable "name" {
   }
 }
 
+variable "kms_key_arn" {
+  description = "Key that encrypts the files."
+  type        = string
+}
+
 variable "export_days" {
   description = "Days after which S3 deletes an exported file that the service has not deleted."
   type        = number

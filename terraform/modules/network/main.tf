@@ -1,5 +1,7 @@
 data "aws_region" "current" {}
 
+data "aws_caller_identity" "current" {}
+
 locals {
   zones = { for index, zone in var.availability_zones : zone => index }
 
@@ -30,6 +32,50 @@ resource "aws_vpc" "this" {
   enable_dns_hostnames = true
 
   tags = { Name = var.name }
+}
+
+# Only what was refused: the security groups name every flow that is not.
+resource "aws_flow_log" "refused" {
+  vpc_id          = aws_vpc.this.id
+  traffic_type    = "REJECT"
+  log_destination = aws_cloudwatch_log_group.flows.arn
+  iam_role_arn    = aws_iam_role.flows.arn
+
+  tags = { Name = "${var.name}-refused" }
+}
+
+resource "aws_cloudwatch_log_group" "flows" {
+  name              = "/vpc/${var.name}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_iam_role" "flows" {
+  name = "${var.name}-flow-logs"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "vpc-flow-logs.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "flows" {
+  name = "write-log"
+  role = aws_iam_role.flows.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "WriteLog"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+      Resource = ["${aws_cloudwatch_log_group.flows.arn}:*"]
+    }]
+  })
 }
 
 # AWS creates this group with rules that let all members connect to each other. Remove the rules.
@@ -147,6 +193,28 @@ resource "aws_vpc_endpoint" "s3" {
   service_name      = "com.amazonaws.${data.aws_region.current.id}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [aws_route_table.private.id]
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        # Each role says which of its own account's buckets. Nothing leaves for a bucket of somebody else.
+        Sid       = "BucketsOfThisAccount"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject*", "s3:ListBucket*", "s3:PutObject"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:ResourceAccount" = data.aws_caller_identity.current.account_id } }
+      },
+      {
+        Sid       = "ImageLayersOfEcr"
+        Effect    = "Allow"
+        Principal = "*"
+        Action    = "s3:GetObject"
+        Resource  = "arn:aws:s3:::prod-${data.aws_region.current.id}-starport-layer-bucket/*"
+      },
+    ]
+  })
 
   tags = { Name = "${var.name}-s3" }
 }

@@ -44,5 +44,11 @@ variable "reports_port" {
 variable "interface_endpoints" {
   description = "AWS services that private subnets reach inside the VPC."
   type        = set(string)
-  default     = ["ecr.api", "ecr.dkr", "lambda", "logs", "secretsmanager", "sqs"]
+  default     = ["ecr.api", "ecr.dkr", "email", "kms", "lambda", "logs", "secretsmanager", "sqs"]
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps the log of refused connections."
+  type        = number
+  default     = 30
 }

@@ -3,7 +3,7 @@ resource "aws_sqs_queue" "this" {
   visibility_timeout_seconds = var.visibility_timeout_seconds
   message_retention_seconds  = 1209600 # 14 days: the longest SQS keeps a message
   receive_wait_time_seconds  = 20      # the longest poll of SQS, with the fewest empty receives
-  sqs_managed_sse_enabled    = true
+  kms_master_key_id          = var.kms_key_arn
 
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
@@ -14,7 +14,7 @@ resource "aws_sqs_queue" "this" {
 resource "aws_sqs_queue" "dead_letters" {
   name                      = "${var.name}-dead-letters"
   message_retention_seconds = 1209600
-  sqs_managed_sse_enabled   = true
+  kms_master_key_id         = var.kms_key_arn
 }
 
 resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {

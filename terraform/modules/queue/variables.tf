@@ -8,6 +8,11 @@ variable "name" {
   }
 }
 
+variable "kms_key_arn" {
+  description = "Key that encrypts the messages."
+  type        = string
+}
+
 variable "visibility_timeout_seconds" {
   description = "Time for which SQS hides a received message; AWS recommends six times the timeout of the consumer."
   type        = number

@@ -108,7 +108,7 @@ resource "aws_cloudwatch_event_target" "failed" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "failed" {
-  alarm_name          = "${var.name}-failed"
+  alarm_name          = "${var.name}-task-failed"
   alarm_description   = "A scheduled task did not start, or failed: ${var.description}. Runbook: docs/runbooks/scheduled-task-failed.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"

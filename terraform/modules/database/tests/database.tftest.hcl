@@ -6,6 +6,7 @@ variables {
   name               = "test"
   subnet_ids         = ["subnet-1", "subnet-2"]
   security_group_ids = ["sg-1"]
+  kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/data"
   password           = "a-long-enough-password"
   function_password  = "the-functions-password"
   service_password   = "the-services-password"
@@ -15,8 +16,13 @@ variables {
 
 run "is_private_encrypted_and_backed_up" {
   assert {
-    condition     = !aws_db_instance.this.publicly_accessible && aws_db_instance.this.storage_encrypted
-    error_message = "The database must be private and encrypted."
+    condition     = !aws_db_instance.this.publicly_accessible && aws_db_instance.this.storage_encrypted && aws_db_instance.this.kms_key_id == var.kms_key_arn
+    error_message = "The database must be private, and encrypted with the given key."
+  }
+
+  assert {
+    condition     = alltrue([for secret in aws_secretsmanager_secret.this : secret.kms_key_id == var.kms_key_arn])
+    error_message = "Secrets must be encrypted with the given key."
   }
 
   assert {

@@ -180,6 +180,51 @@ run "keeps_only_the_given_files_and_writes_in_the_given_folder" {
   }
 }
 
+run "may_do_what_it_is_given_and_no_more" {
+  variables {
+    permissions = [
+      { sid = "Sign", actions = ["kms:Sign"], resources = ["arn:aws:kms:eu-central-1:123456789012:key/signing"] },
+      {
+        sid       = "SendMails"
+        actions   = ["ses:SendEmail"]
+        resources = ["arn:aws:ses:eu-central-1:123456789012:identity/acme.example"]
+        condition = { StringEquals = { "ses:FromAddress" = "billing@acme.example" } }
+      },
+    ]
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.permissions["permissions"].policy).Statement == [
+      { Sid = "Sign", Effect = "Allow", Action = ["kms:Sign"], Resource = ["arn:aws:kms:eu-central-1:123456789012:key/signing"] },
+      {
+        Sid       = "SendMails"
+        Effect    = "Allow"
+        Action    = ["ses:SendEmail"]
+        Resource  = ["arn:aws:ses:eu-central-1:123456789012:identity/acme.example"]
+        Condition = { StringEquals = { "ses:FromAddress" = "billing@acme.example" } }
+      },
+    ]
+    error_message = "The container must get these permissions alone."
+  }
+}
+
+run "has_no_permission_of_its_own" {
+  assert {
+    condition     = length(aws_iam_role_policy.permissions) == 0
+    error_message = "A container may do nothing by default."
+  }
+}
+
+run "refuses_a_permission_for_every_action" {
+  command = plan
+
+  variables {
+    permissions = [{ sid = "All", actions = ["kms:*"], resources = ["arn:aws:kms:eu-central-1:123456789012:key/signing"] }]
+  }
+
+  expect_failures = [var.permissions]
+}
+
 run "refuses_the_files_of_a_whole_bucket" {
   command = plan
 

@@ -3,7 +3,8 @@ mock_provider "aws" {
 }
 
 variables {
-  name = "test-files"
+  name        = "test-files"
+  kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/data"
 }
 
 run "is_private_and_encrypted" {
@@ -23,8 +24,8 @@ run "is_private_and_encrypted" {
   }
 
   assert {
-    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
-    error_message = "Files must be encrypted at rest."
+    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.this.rule).apply_server_side_encryption_by_default).kms_master_key_id == var.kms_key_arn
+    error_message = "Files must be encrypted at rest, with the given key."
   }
 
   assert {

@@ -54,6 +54,38 @@ run "keeps_calls_to_aws_inside_the_vpc" {
     condition     = aws_vpc_endpoint.s3.vpc_endpoint_type == "Gateway"
     error_message = "Image layers need a gateway endpoint for S3."
   }
+
+  assert {
+    condition     = toset([for e in aws_vpc_endpoint.interface : split("eu-central-1.", e.service_name)[1]]) == toset(["ecr.api", "ecr.dkr", "email", "kms", "lambda", "logs", "secretsmanager", "sqs"])
+    error_message = "Tasks sign, send mails, call functions and read secrets, with no other way out."
+  }
+}
+
+run "leads_to_buckets_of_this_account_and_to_image_layers_only" {
+  assert {
+    condition = [for s in jsondecode(aws_vpc_endpoint.s3.policy).Statement : try(s.Condition, s.Resource)] == [
+      { StringEquals = { "aws:ResourceAccount" = "123456789012" } },
+      "arn:aws:s3:::prod-eu-central-1-starport-layer-bucket/*",
+    ]
+    error_message = "Nothing may be carried into a bucket of somebody else."
+  }
+
+  assert {
+    condition     = !contains(flatten([for s in jsondecode(aws_vpc_endpoint.s3.policy).Statement : s.Action]), "s3:*")
+    error_message = "The endpoint must name what is done with files."
+  }
+}
+
+run "logs_what_was_refused" {
+  assert {
+    condition     = aws_flow_log.refused.traffic_type == "REJECT" && aws_flow_log.refused.log_destination == aws_cloudwatch_log_group.flows.arn
+    error_message = "Refused connections must be logged."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.flows.policy).Statement[0].Resource == ["${aws_cloudwatch_log_group.flows.arn}:*"]
+    error_message = "The flow log may write its own log alone."
+  }
 }
 
 run "refuses_a_single_zone" {

@@ -9,7 +9,8 @@ override_resource {
 }
 
 variables {
-  name = "test"
+  name        = "test"
+  kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/messages"
 }
 
 run "keeps_messages_for_14_days_and_moves_failures" {
@@ -24,8 +25,8 @@ run "keeps_messages_for_14_days_and_moves_failures" {
   }
 
   assert {
-    condition     = aws_sqs_queue.this.sqs_managed_sse_enabled && aws_sqs_queue.dead_letters.sqs_managed_sse_enabled
-    error_message = "Leads must be encrypted at rest."
+    condition     = aws_sqs_queue.this.kms_master_key_id == var.kms_key_arn && aws_sqs_queue.dead_letters.kms_master_key_id == var.kms_key_arn
+    error_message = "Leads must be encrypted at rest, with the given key."
   }
 
   assert {

@@ -1,9 +1,0 @@
-output "command" {
-  description = "Command of the schedule, for a run by hand."
-  value       = local.command
-}
-
-output "schedule_name" {
-  description = "Name of the schedule."
-  value       = aws_scheduler_schedule.this.name
-}
