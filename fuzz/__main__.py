@@ -99,15 +99,20 @@ def main() -> None:
         register(client)
         fuzzer = BodyFuzzer(client, time.monotonic() + half)
         fuzzer.run(args.seed)
-        matches = fuzz_description(str(client.base_url).rstrip("/"), half, args.seed)
+        matches, cases = fuzz_description(str(client.base_url).rstrip("/"), half, args.seed)
         _check_state(client)
     print(
-        f"{fuzzer.bodies} bodies posted, {fuzzer.stored} stored completely; slowest answer "
-        f"{fuzzer.slowest_seconds:.2f} s, largest {fuzzer.largest_answer / 1e6:.2f} MB; "
+        f"{fuzzer.bodies} bodies posted, {fuzzer.stored} stored completely; {cases} cases of the "
+        f"description; slowest answer {fuzzer.slowest_seconds:.2f} s, "
+        f"largest {fuzzer.largest_answer / 1e6:.2f} MB; "
         f"memory {memory.before / 1e6:.0f} MB before, {memory.peak / 1e6:.0f} MB at its peak"
     )
     if not fuzzer.bodies:
         sys.exit("error: the time was too short to post one body; raise FUZZ_SECONDS")
+    if not cases:
+        sys.exit(
+            "error: the time was too short for one case of the description; raise FUZZ_SECONDS"
+        )
     if memory.peak > _MAX_MEMORY:
         sys.exit("error: the server used more memory than the function has")
     if not matches:
