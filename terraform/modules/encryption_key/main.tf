@@ -20,13 +20,13 @@ locals {
     }
   }
 
+  # Without a condition, which EventBridge does not support here. The policy of the queue or topic says whose events.
   send_encrypted = length(var.senders) == 0 ? [] : [{
     Sid       = "SendEncrypted"
     Effect    = "Allow"
     Principal = { Service = sort(var.senders) }
     Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
     Resource  = "*"
-    Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
   }]
 }
 

@@ -32,7 +32,7 @@ run "is_renewed_every_year_and_not_deleted_at_once" {
   }
 }
 
-run "lets_services_send_for_this_account_alone" {
+run "lets_the_given_services_send_and_no_others" {
   variables {
     senders = ["events.amazonaws.com"]
   }
@@ -46,9 +46,8 @@ run "lets_services_send_for_this_account_alone" {
       Principal = { Service = ["events.amazonaws.com"] }
       Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
       Resource  = "*"
-      Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
     }
-    error_message = "A sender may only encrypt what it sends, for this account."
+    error_message = "A sender may only encrypt what it sends."
   }
 }
 
