@@ -4,6 +4,7 @@ output "environment" {
     MAIL_TRANSPORT        = "ses"
     MAIL_FROM             = var.from_address
     MAIL_EVENTS_QUEUE_URL = aws_sqs_queue.events.url
+    PUBLIC_URL            = var.public_url
     SES_CONFIGURATION_SET = aws_sesv2_configuration_set.this.configuration_set_name
   }
 }

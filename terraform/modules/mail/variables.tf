@@ -18,6 +18,17 @@ variable "from_address" {
   }
 }
 
+variable "public_url" {
+  description = "Address that people reach the service by, for the links in mails; empty: no links."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.public_url == "" || can(regex("^https://[^ ]+$", var.public_url))
+    error_message = "public_url must be empty or begin with https://."
+  }
+}
+
 variable "kms_key_arn" {
   description = "Key that encrypts the topic and the queues; SES and SNS must be among its senders."
   type        = string

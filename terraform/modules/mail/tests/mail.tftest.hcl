@@ -95,6 +95,16 @@ run "reports_notifications_that_were_not_noted" {
   }
 }
 
+run "refuses_links_in_the_clear" {
+  command = plan
+
+  variables {
+    public_url = "http://billing.acme.example"
+  }
+
+  expect_failures = [var.public_url]
+}
+
 run "refuses_an_address_without_a_domain" {
   command = plan
 
