@@ -1,5 +1,6 @@
 """Whose action it is: spellings of one person, values that name nobody, and phone regions."""
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -97,8 +98,8 @@ def test_pages_of_leads_name_a_user_as_a_report_does(acme: httpx.Client) -> None
     leads = acme.get("/console/leads").text
     pages = [acme.get("/console/lead", params={"id": name}).text for name in ("named", "nobody")]
 
-    for text in ("+491701234567", "no user"):
-        assert f'<td class="user">{text}</td>' in leads
+    shown = re.findall(r'<td class="user">(?:<a [^>]*>)?([^<]*)<', leads)
+    assert sorted(shown) == ["+491701234567", "no user"]
     assert ">+491701234567</a>" in pages[0]
     assert "<dd>no user: " in pages[1]
 
