@@ -45,8 +45,8 @@ class RefusedRows:
             missing = len(self._names) - len(row.cells)
             return [*row.cells[: len(self._names)], *[""] * missing]
         cells = [""] * len(self._names)
-        for name, cell in zip(row.names, row.cells, strict=False):
-            cells[self._places[name]] = cell
+        for name, cell in reversed(list(zip(row.names, row.cells, strict=False))):
+            cells[self._places[name]] = cell  # of columns with one name, the first is read
         return cells
 
     def _reasons(self, refusal: Refusal) -> list[str]:

@@ -175,6 +175,11 @@ def zip_bomb() -> bytes:
         (gzip.compress(bytes(64 * MIB)), MalformedRequest, r"packed \(gzip\)"),
         (zip_bomb(), MalformedRequest, r"a workbook \(XLSX\) or another zip"),
         (b"a,b\n", MalformedRequest, "holds no row"),
+        (b'"', MalformedRequest, "row 1 is not CSV: unexpected end of data"),
+        (b'"' * 2 * MIB, TooLarge, "or a quotation mark is not closed"),
+        (b'""\n' * 10_000, MalformedRequest, "holds no row"),
+        (b"," * 2 * MIB, TooLarge, "a row may hold 1048576 characters"),
+        (b"[" + b"," * 2 * MIB, MalformedRequest, "row 1 is not JSON"),
         (b"[]", MalformedRequest, "holds no row"),
         (b"a,b\n1,\0\n", MalformedRequest, r"line 2 holds the character U\+0000"),
         (b"a,b\n".decode().encode("utf-16-le"), MalformedRequest, r"U\+0000"),
@@ -197,6 +202,11 @@ def zip_bomb() -> bytes:
         (b'{"a": {"b": ["\\ud800"]}}', MalformedRequest, "half of a character"),
         (b'{"a": ' + b"[" * 100_000, MalformedRequest, "nested too deeply"),
         (b'{"a": "' + b"x" * 3 * MIB + b'"}', Problem, "row"),
+        (
+            b"{%s}" % b",".join(b'"%d":1' % number for number in range(10_000)),
+            TooLarge,
+            "500 columns",
+        ),
         (
             b"\n".join(b'{"k%d": 1}' % number for number in range(501)),
             TooLarge,

@@ -225,6 +225,18 @@ def test_cell_that_cannot_be_read_is_named(row: list[str], errors: list[Any]) ->
     assert leads_of(generic_csv(row)) == [errors]
 
 
+def test_header_that_stands_in_the_file_again_is_a_row_that_is_refused() -> None:
+    whole = generic_csv(generic_row())
+
+    leads = leads_of(whole + whole)
+
+    assert leads[0] == leads[2] == EXPECTED
+    assert leads[1] == [
+        ("/created_at", "invalid_timestamp"),
+        ("/actions/0/timestamp", "invalid_timestamp"),
+    ]
+
+
 @pytest.mark.parametrize("text", ["5", "x", '{"a": 1}', "[NaN]", '["\\ud800"]', "[" * 100_000])
 def test_actions_that_are_no_array_of_json_are_refused(text: str) -> None:
     header = [*GENERIC_HEADER, "actions"]

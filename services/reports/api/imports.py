@@ -10,6 +10,7 @@ from common.imports.files import MAX_COLUMNS, MAX_ROW_CHARACTERS
 from common.imports.imported_files import get_import, import_file, refused_rows_of, try_file
 from common.imports.presets import Preset
 from common.imports.stored_mappings import chosen_mapping
+from common.problems import UnsupportedMediaType
 from common.request_model import Name
 from common.settings import settings
 from services.reports.api.dependencies import Now, Snapshot
@@ -34,6 +35,8 @@ _FILE: dict[str, Any] = {
 
 
 async def _content(request: Request) -> bytes:
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise UnsupportedMediaType("send the file itself and no form: curl does with --data-binary")
     return await request.body()
 
 

@@ -1,5 +1,6 @@
 """POST /imports and what can be asked of an import."""
 
+import gzip
 import json
 from typing import Any
 from uuid import uuid4
@@ -149,6 +150,24 @@ def test_refused_rows_are_no_formulas_and_are_read_as_they_were(acme: httpx.Clie
     assert [lead["lead_id"] for lead in acme.get("/leads").json()["data"]] == ["x;=1"]
 
 
+def test_of_columns_with_one_name_the_first_is_read_also_when_mended(acme: httpx.Client) -> None:
+    row = generic_row("first", engagement_level="Huge")
+    refused = refused_csv(
+        acme, send(acme, csv_of([[*GENERIC_HEADER, "lead_id"], [*row, "second"]]))
+    )
+
+    send(acme, refused.replace("Huge", "High").encode()).raise_for_status()
+
+    assert [lead["lead_id"] for lead in acme.get("/leads").json()["data"]] == ["first"]
+
+
+def test_form_with_a_file_is_told_to_send_the_file(acme: httpx.Client) -> None:
+    answer = acme.post("/imports", files={"file": generic_csv(generic_row())})
+
+    assert answer.status_code == 415
+    assert "no form" in answer.json()["detail"]
+
+
 def test_import_that_stopped_goes_on_with_the_same_file(
     acme: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +210,9 @@ def test_file_that_takes_too_long_is_answered_with_how_far_it_is(
     [
         (b"", None, {}, 400, []),
         (b"\0\1\2", None, {}, 400, []),
+        (b'"' * 5 * MIB, None, {}, 413, []),
+        (gzip.compress(bytes(64 * MIB)), None, {}, 400, []),
+        (b"PK\3\4" + bytes(MIB), None, {}, 400, []),
         (b"a,b\n1,2\n", None, {}, 422, ["/columns/lead_id"]),
         (b"a\n" + b"x" * 2 * MIB, None, {}, 413, []),
         (b"x" * (6 * MIB + 1), None, {}, 413, []),
