@@ -1,11 +1,13 @@
 """API Gateway on this machine: sends POST /leads to the Lambda function, the rest to the service.
 
 Invariant: the function gets the event that an HTTP API sends (payload format 2.0), and nothing that
-a page of another site sent. The service refuses such requests itself.
+a page of another site sent. The service refuses such requests itself. What is more than AWS
+carries, or takes longer, is answered as there (scripts/gateway_limits.py).
 """
 
 import asyncio
 import base64
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -16,22 +18,33 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.database.engine import in_role
-from common.problems import PROBLEM_JSON, Problem, TooLarge
+from common.problems import PROBLEM_JSON, Problem
 from common.this_machine import is_loopback, was_passed_on
+from scripts import gateway_limits
+from scripts.gateway_limits import (
+    ANSWER_TOO_LARGE,
+    HEADERS,
+    MAX_BODY_BYTES,
+    REQUEST_TOO_LARGE,
+    TOOK_TOO_LONG,
+    Refusal,
+    in_time,
+    is_over_payload,
+)
 from services.reports.http.security import require_own_leads
 
-MAX_BODY_BYTES = 10 * 1024 * 1024  # the limit of an HTTP API
 # A client that is still sending would miss the answer: read on, and give up after this many bytes.
 _MAX_DISCARDED_BYTES = 10 * MAX_BODY_BYTES
 _TEXT_TYPES = {"application/json", "application/javascript", "application/xml"}
-_FUNCTION_TIMEOUT_SECONDS = 30.0
 _GATEWAY_HEADER = b"x-gateway-request-id"
 _ACCOUNT_ID = "000000000000"
 _API_ID = "local"
 _REGION = "us-east-1"
+# The service sends the files that a bucket sends on AWS, past any gateway.
+_STORED_FILE = re.compile("/exports/[^/]+/file")
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,7 @@ class LambdaContext:
     aws_request_id: str
     function_name: str = "lead-billing-ingest"
     memory_limit_in_mb: int = 512
-    _deadline: float = field(default_factory=lambda: time.monotonic() + _FUNCTION_TIMEOUT_SECONDS)
+    _deadline: float = field(default_factory=lambda: time.monotonic() + gateway_limits.SECONDS)
 
     @property
     def invoked_function_arn(self) -> str:
@@ -49,6 +62,10 @@ class LambdaContext:
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self._deadline - time.monotonic()) * 1000))
+
+
+class _RequestTooLarge(Exception):
+    """The request has more bytes than the gateway takes."""
 
 
 Function = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -78,30 +95,79 @@ class LocalGateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = _without_address_if_passed_on(scope)
-        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/leads"):
+        if scope["type"] != "http" or _STORED_FILE.fullmatch(scope["path"]):
+            await self._serve(scope, receive, send)
+        elif (scope["method"], scope["path"]) == ("POST", "/leads"):
             response = await self._invoke(Request(scope, receive))
             await response(scope, receive, send)
         else:
-            with in_role(self._service_role):
-                await self._service(_mark_outside_request(scope), receive, send)
+            await self._serve_within_limits(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        with in_role(self._service_role):
+            await self._service(_mark_outside_request(scope), receive, send)
+        return True
+
+    async def _serve_within_limits(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the service's whole answer on, as an HTTP API does."""
+        request = Request(scope, receive)
+        if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
+            await _discard(request)
+            await _refusal(REQUEST_TOO_LARGE)(scope, receive, send)
+            return
+        answer = _Answer()
+        if not await in_time(self._serve(scope, receive, answer.keep), gateway_limits.SECONDS):
+            await _refusal(TOOK_TOO_LONG)(scope, receive, send)
+        elif answer.is_too_large:
+            await _refusal(ANSWER_TOO_LARGE)(scope, receive, send)
+        else:
+            for message in answer.messages:
+                await send(message)
 
     async def _invoke(self, request: Request) -> Response:
         try:
             require_own_leads(request)
             body = await _read(request)
+        except _RequestTooLarge:
+            return _refusal(REQUEST_TOO_LARGE)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         except Problem as refusal:
             document = refusal.document(request.url.path)
             return JSONResponse(document, refusal.status, media_type=PROBLEM_JSON)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._instance, self._call, request, body)
-
-    def _call(self, request: Request, body: bytes) -> Response:
         event = http_event(request, body)
+        if is_over_payload(event):
+            return _refusal(REQUEST_TOO_LARGE)
+        answer = await in_time(self._answer(event), gateway_limits.SECONDS)
+        if answer is None:
+            return _refusal(TOOK_TOO_LONG)
+        return _refusal(ANSWER_TOO_LARGE) if is_over_payload(answer) else _response(answer)
+
+    async def _answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._instance, self._call, event)
+
+    def _call(self, event: dict[str, Any]) -> dict[str, Any]:
         context = LambdaContext(aws_request_id=str(uuid.uuid4()))
         with in_role(self._function_role):
-            return _response(self._function(event, context))
+            return self._function(event, context)
+
+
+class _Answer:
+    """What the service answers, kept until it is whole or over the limit."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self.messages: list[Message] = []
+        self.is_too_large = False
+
+    async def keep(self, message: Message) -> None:
+        self._size += len(message.get("body", b""))
+        self.is_too_large = self._size > gateway_limits.MAX_ANSWER_BYTES
+        if self.is_too_large:
+            self.messages.clear()
+        else:
+            self.messages.append(message)
 
 
 def _without_address_if_passed_on(scope: Scope) -> Scope:
@@ -170,8 +236,19 @@ def http_event(request: Request, body: bytes) -> dict[str, Any]:
     return event
 
 
+def _refusal(refusal: Refusal) -> Response:
+    return Response(refusal.body, refusal.status, HEADERS)
+
+
+async def _discard(request: Request) -> None:
+    try:
+        await _read(request)
+    except (_RequestTooLarge, ClientDisconnect):
+        return
+
+
 async def _read(request: Request) -> bytes:
-    """The whole body. Raises TooLarge. Holds at most the limit in memory."""
+    """The whole body. Raises _RequestTooLarge. Holds at most the limit in memory."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -183,7 +260,7 @@ async def _read(request: Request) -> bytes:
             if size > _MAX_DISCARDED_BYTES:
                 break
     if size > MAX_BODY_BYTES:
-        raise TooLarge(f"A request may have at most {MAX_BODY_BYTES} bytes.")
+        raise _RequestTooLarge
     return b"".join(chunks)
 
 

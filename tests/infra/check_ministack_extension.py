@@ -80,6 +80,45 @@ class VpcLinks(unittest.TestCase):
         assert answer[0] == 503
 
 
+class Limits(unittest.TestCase):
+    """Answered as an HTTP API does."""
+
+    def invoked(self, body: bytes = b"", answer: bytes = b"", seconds: float = 0.0) -> Any:
+        async def original(*_: Any) -> tuple[int, dict[str, str], bytes]:
+            await asyncio.sleep(seconds)
+            return 200, {}, answer
+
+        invoke = extension.within_limits_of_gateway(original)
+        integration = {"timeoutInMillis": 100}
+        status, _, content = asyncio.run(invoke(integration, "/", "POST", {}, body, {}))
+        return status, content
+
+    def test_request_and_answer_are_10_mb_at_most(self) -> None:
+        largest = bytes(10 * 1024 * 1024)
+
+        assert self.invoked(largest, largest) == (200, largest)
+        assert self.invoked(largest + b"x") == (413, b'{"message":"Request Entity Too Large"}')
+        assert self.invoked(b"", largest + b"x") == (500, b'{"message":"Internal Server Error"}')
+
+    def test_integration_has_its_own_time(self) -> None:
+        assert self.invoked(seconds=1) == (503, b'{"message":"Service Unavailable"}')
+
+    def test_function_is_sent_6_mb_at_most(self) -> None:
+        execute = extension.with_small_events(lambda _, event: {"body": event["body"]})
+        small, large = "x" * 6_000_000, "x" * 6_300_000
+
+        assert execute({}, {"routeKey": "POST /leads", "body": small}) == {"body": small}
+        assert execute({}, {"routeKey": "POST /leads", "body": large})["body"]["statusCode"] == 413
+        assert execute({}, {"Records": [], "body": large}) == {"body": large}
+
+    def test_function_answers_6_mb_at_most(self) -> None:
+        to_response = extension.with_small_answers(lambda result: (result, None))
+        small, large = ({"statusCode": 200, "body": "x" * n} for n in (6_000_000, 6_300_000))
+
+        assert to_response(small) == (small, None)
+        assert to_response(large)[0]["statusCode"] == 500
+
+
 class Containers(unittest.TestCase):
     """Read-only as the task definition says, on loopback, and only our own."""
 

@@ -16,13 +16,24 @@ from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import docker
 import hypercorn.config
 from ministack.core import container_reaper
 from ministack.core.responses import AccountRegionScopedDict, StreamingResponse, get_region
-from ministack.services import alb, apigateway, cloudwatch, ec2, ecs, rds
+from ministack.services import alb, apigateway, cloudwatch, ec2, ecs, lambda_svc, rds
+
+# Started as a file, with Python's standard library and MiniStack alone.
+sys.path.append(str(Path(__file__).parents[3]))
+from scripts import gateway_limits
+from scripts.gateway_limits import (
+    ANSWER_TOO_LARGE,
+    REQUEST_TOO_LARGE,
+    TOOK_TOO_LONG,
+    Refusal,
+)
 
 Response = tuple[int, dict[str, str], Any]
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Response]]
@@ -186,6 +197,64 @@ async def read_body(response: Response) -> Response:
         await body.runner(send, receive)
         body = b"".join(chunks)
     return status, {k: v for k, v in headers.items() if k.lower() not in HOP_HEADERS}, body
+
+
+# --- API Gateway and Lambda: their limits of size and time, which MiniStack has not.
+
+
+def limit_response(refusal: Refusal) -> Response:
+    return refusal.status, dict(gateway_limits.HEADERS), refusal.body
+
+
+def within_limits_of_gateway(original: Any) -> Any:
+    """For an integration: bodies of 10 MB, and the time that Terraform gave it."""
+
+    async def invoke(integration: dict[str, Any], *arguments: Any, **named: Any) -> Response:
+        body = next((each for each in arguments if isinstance(each, bytes)), b"")
+        if len(body) > gateway_limits.MAX_BODY_BYTES:
+            return limit_response(REQUEST_TOO_LARGE)
+        seconds = integration.get("timeoutInMillis", 30_000) / 1000
+        answer: Response | None = await gateway_limits.in_time(
+            original(integration, *arguments, **named), seconds
+        )
+        if answer is None:
+            return limit_response(TOOK_TOO_LONG)
+        is_over = len(answer[2] or b"") > gateway_limits.MAX_BODY_BYTES
+        return limit_response(ANSWER_TOO_LARGE) if is_over else answer
+
+    return invoke
+
+
+def refused_by_lambda(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "statusCode": refusal.status,
+        "headers": dict(gateway_limits.HEADERS),
+        "body": refusal.body.decode(),
+    }
+
+
+def with_small_events(original: Any) -> Any:
+    """The events of an HTTP API, up to what Lambda takes."""
+
+    def execute(function: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        if "routeKey" in event and gateway_limits.is_over_payload(event):
+            return {"error": True, "body": refused_by_lambda(REQUEST_TOO_LARGE)}
+        result: dict[str, Any] = original(function, event)
+        return result
+
+    return execute
+
+
+def with_small_answers(original: Any) -> Any:
+    """The answers of a function to a gateway, up to what Lambda hands back."""
+
+    def to_response(result: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+        answer, error = original(result)
+        if answer is not None and gateway_limits.is_over_payload(answer):
+            return refused_by_lambda(ANSWER_TOO_LARGE), None
+        return answer, error
+
+    return to_response
 
 
 # --- EC2: fields that Terraform writes and reads again. Without them every plan shows a change.
@@ -483,6 +552,10 @@ def install() -> None:
     replace(apigateway, "_create_integration", keep_connection(201))
     replace(apigateway, "_update_integration", keep_connection(200))
     replace(apigateway, "_invoke_http_proxy", invoke_through_load_balancer)
+    replace(apigateway, "_invoke_http_proxy", within_limits_of_gateway)
+    replace(apigateway, "_invoke_lambda_proxy", within_limits_of_gateway)
+    replace(lambda_svc, "_execute_function_with_config_scope", with_small_events)
+    replace(lambda_svc, "lambda_execute_result_to_api_proxy_response", with_small_answers)
     replace(apigateway, "reset", clear_links)
     replace(ec2, "_create_vpc_endpoint", store_endpoint_fields)
     replace(ec2, "_vpce_fields_xml", show_endpoint_fields)
