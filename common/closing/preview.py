@@ -4,9 +4,10 @@ Invariant: nothing here writes, and closing a customer's month now would give th
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -57,19 +58,47 @@ class Preview:
         return [prospect for prospect in self.prospects if prospect.blocked is not None]
 
 
-def preview(session: Session, period: Period, now: datetime) -> Preview:
-    """What closing the month of every customer would do."""
+def preview_through(session: Session, last: Period, now: datetime) -> dict[Period, Preview]:
+    """What closing all months that are over, up to `last`, would do: the oldest month first.
+
+    What carries over, late actions and credits, stands on the first of a customer's months.
+    """
+    active = active_periods(session, None, None, last.end)
+    closed_before: dict[UUID, date] = {}
+    previews: dict[Period, Preview] = {}
+    for month, _ in unclosed_months(session, active, now):
+        if month.start <= last.start:
+            previews[month] = preview(session, month, now, closed_before)
+            ready = (each.customer.customer_id for each in previews[month].ready)
+            closed_before |= dict.fromkeys(ready, month.start)
+    return previews
+
+
+def preview(
+    session: Session,
+    period: Period,
+    now: datetime,
+    closed_before: Mapping[UUID, date] = MappingProxyType({}),
+) -> Preview:
+    """What closing the month of every customer would do.
+
+    `closed_before`: the open month of some customers that would be closed just before this one.
+    """
     customers = customers_to_close(session, period, None)
     closed = closed_months(session)
     open_customers = [
         customer for customer in customers if closed.is_open(customer.customer_id, period.start)
     ]
-    earlier = _earliest_open_months(session, closed, period)
+    earlier = _earliest_open_months(session, closed, period, closed_before)
     credits: Counter[UUID] = Counter()
     for (owner, month), cents in pending_cents(session, None).items():
-        if month <= period.start:
+        if closed_before.get(owner, date.min) < month <= period.start:
             credits[owner] -= cents
-    late = [(owner, month) for owner, month in late_periods(session, None) if month < period.start]
+    late = [
+        (owner, month)
+        for owner, month in late_periods(session, None)
+        if month < period.start and owner not in closed_before
+    ]
     entries, unpriced = _entries(session, open_customers, period, late)
     prospects = []
     for customer in open_customers:
@@ -130,13 +159,14 @@ def _blocked(
 
 
 def _earliest_open_months(
-    session: Session, closed: ClosedMonths, period: Period
+    session: Session, closed: ClosedMonths, period: Period, closed_before: Mapping[UUID, date]
 ) -> dict[UUID, Period]:
     """The earliest open month with actions before `period`, of each customer that has one."""
     earliest: dict[UUID, Period] = {}
     active = active_periods(session, None, None, period.start)
     for owner, month in sorted(closed.open_among(active), reverse=True):
-        earliest[owner] = Period(month)
+        if month > closed_before.get(owner, date.min):
+            earliest[owner] = Period(month)
     return earliest
 
 

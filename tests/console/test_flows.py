@@ -222,6 +222,24 @@ def test_month_is_closed_from_preview_to_result(
     }
 
 
+def test_all_months_that_are_over_are_closed_at_once(console: Console) -> None:
+    register(console.api, customers={"acme": "UTC", "beta": "UTC"})
+    for name in ("acme", "beta"):
+        times = [f"2024-{month:02d}-05T00:00:00Z" for month in (3, 4, 5)]
+        actions = [action(f"Kind {n}", at) for n, at in enumerate(times)]
+        post(console.api, lead(name, *actions, customer_id=name))
+
+    page = console.visit("/console/close")
+    page.get_by_role("link", name="Close all of them at once").click()
+    heading(page, "Close March 2024 to May 2024")
+    expect(page.get_by_text("60.00", exact=False).first).to_be_visible()
+    page.get_by_label("I've reviewed the amounts").check()
+    press(page, "Close 2 customers through May 2024")
+
+    heading(page, "Closing March 2024 to May 2024")
+    expect(page.get_by_text("Every report of these months is final.")).to_be_visible(timeout=15_000)
+
+
 def test_run_goes_on_when_the_browser_goes_away(console: Console) -> None:
     fill(console.api, leads=120)
     page = console.visit("/console/close?period=2024-05")

@@ -128,8 +128,12 @@ def _unclosed(request: Request, months: list[tuple[Period, int]]) -> list[Attent
     ]
     rest = months[len(shown) :]
     if rest:
-        remedy = f"{rest[0][0].name} to {rest[-1][0].name}. Close the oldest month first."
-        address = "console/reports?" + query(drafts)
+        remedy = f"{rest[0][0].name} to {rest[-1][0].name}."
+        address = (
+            "console/close?" + query({"through": rest[-1][0]})
+            if closes
+            else "console/reports?" + query(drafts)
+        )
         items.append(Attention(len(rest), "", "more months not closed", remedy, address))
     return items
 
