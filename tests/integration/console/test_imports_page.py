@@ -1,28 +1,19 @@
 """The console's page of imports, without a browser."""
 
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from tests.support.api import register
+from tests.support.console import text_of
 from tests.support.imports import DATA, generic_csv, generic_row
 
-BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
-
-@pytest.fixture
-def console(gateway: httpx.Client) -> Iterator[httpx.Client]:
-    """A client that asks as a browser does, of an API that knows acme and abc."""
-    register(gateway)
-    gateway.headers.update(BROWSER)
-    yield gateway
-    gateway.headers["accept"] = "*/*"
-
-
-def text_of(answer: httpx.Response) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", answer.text).split())
+@pytest.fixture(autouse=True)
+def _registered(console: httpx.Client) -> None:
+    """Acme and abc are known."""
+    register(console)
 
 
 def send(
