@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Date, exists, func, literal, select, text,
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.billing_period import Period
 from common.catalog.lead_types import lead_types_named
 from common.catalog.models import Customer
 from common.database.sql_loader import load_statement
@@ -30,6 +31,7 @@ class LeadFilter:
 
     `user` is an email, phone, external id or user key. `start` and `end` are about created_at:
     instants, or bare dates that mean midnight in the customer's zone; `end` is exclusive.
+    `active_in` is the billing period of an action.
     """
 
     customer_id: str | None = None
@@ -42,6 +44,7 @@ class LeadFilter:
     is_in_doubt: bool | None = None
     start: date | datetime | None = None
     end: date | datetime | None = None
+    active_in: Period | None = None
 
 
 class LeadKey(NamedTuple):
@@ -169,6 +172,8 @@ def _conditions(session: Session, filters: LeadFilter, secret: bytes) -> list[Co
     if filters.user is not None:
         keys = _user_keys(session, filters, secret)
         conditions.append(tuple_(Lead.customer_id, Lead.user_key).in_(keys))
+    if filters.active_in is not None:
+        conditions.append(_acted_in(filters.active_in))
     if filters.engagement_level is not None or filters.action_type is not None:
         conditions.append(_has_action(filters))
     if filters.is_in_doubt is not None:
@@ -180,6 +185,17 @@ def _conditions(session: Session, filters: LeadFilter, secret: bytes) -> list[Co
     if filters.end is not None:
         conditions.append(Lead.created_at < _moment(filters.end))
     return conditions
+
+
+def _acted_in(period: Period) -> ColumnElement[bool]:
+    start = literal(period.start, Date)
+    return exists().where(
+        Customer.customer_id == Lead.customer_id,
+        Action.customer_id == Lead.customer_id,
+        Action.lead_id == Lead.lead_id,
+        Action.timestamp >= func.local_midnight(start, Customer.timezone),
+        Action.timestamp < func.period_end(start, Customer.timezone),
+    )
 
 
 def _has_action(filters: LeadFilter) -> ColumnElement[bool]:

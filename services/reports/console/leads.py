@@ -16,7 +16,7 @@ from common.reports.lead_history import lead_lines
 from common.request_model import Id
 from common.settings import settings
 from common.voiding.void import voidable_actions, voided_actions
-from services.reports.api.dependencies import Cursor, Now, Snapshot, lead_filter
+from services.reports.api.dependencies import Cursor, Now, Snapshot, lead_filter, period_of
 from services.reports.api.pagination import LEADS
 from services.reports.console.pages import list_page, page
 from services.reports.http.routes import Router
@@ -33,6 +33,7 @@ def list_leads(
     lead_filters: Annotated[LeadFilter, Depends(lead_filter)],
     without_user: bool = False,
     in_doubt: bool = False,
+    active_in: str | None = None,
     cursor: Cursor = None,
 ) -> HTMLResponse:
     """Stored leads, newest first, by the filters of GET /leads."""
@@ -40,6 +41,8 @@ def list_leads(
         lead_filters = replace(lead_filters, has_user=False)
     if in_doubt:
         lead_filters = replace(lead_filters, is_in_doubt=True)
+    if active_in:
+        lead_filters = replace(lead_filters, active_in=period_of(active_in, "active_in"))
     find = partial(find_leads, session, lead_filters, settings().user_secret)
     return list_page(
         request,
@@ -48,7 +51,7 @@ def list_leads(
         LEADS.page(find, cursor, LEADS_A_PAGE, lead_filters),
         [
             *("customer_id", "product_id", "lead_type", "user", "engagement_level", "action_type"),
-            *("from", "to", "without_user", "in_doubt"),
+            *("from", "to", "without_user", "in_doubt", "active_in"),
         ],
         lead_types=list_lead_types(session),
         levels=[level.value for level in EngagementLevel],

@@ -187,7 +187,7 @@ def _attention(summary: Overview, month: Period, pending: PendingWork) -> list[A
             f"lead of {month.name} without a user",
             f"leads of {month.name} without a user",
             "They share one cap per customer, and can be duplicates of each other.",
-            "console/leads?" + query({"without_user": "true"}),
+            "console/leads?" + query({"without_user": "true", "active_in": month}),
         ),
         Attention(
             summary.unpriced_actions,

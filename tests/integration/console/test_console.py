@@ -13,7 +13,7 @@ from common.rating.line import Totals
 from common.reports.dashboard import overview, pending_work
 from common.reports.listing import EntryFilter, list_entries
 from tests.console.filled import PAGES, fill
-from tests.support.api import action, lead, post, register
+from tests.support.api import action, lead, post, register, without
 from tests.support.console import text_of
 
 FORM = "application/x-www-form-urlencoded"
@@ -58,6 +58,26 @@ def test_overview_counts_what_waits(gateway: httpx.Client, engine: Engine) -> No
         waits = pending_work(Session(connection))
 
     assert (waits.late_actions, waits.quarantined_leads, waits.parked_customers) == (1, 1, 0)
+
+
+def test_leads_without_a_user_are_counted_and_listed_alike(console: httpx.Client) -> None:
+    register(console, customers={"acme": "America/New_York"})
+    times = {"may": "2024-05-01T03:59:59Z", "april": "2024-04-02T10:00:00Z", "none": ""}
+    posted = [
+        without(lead(f"{name}{n}", *([action("Share", at)] if at else [])), "user")
+        for n in range(2)
+        for name, at in (times | {"late": "2024-05-01T04:00:00Z"}).items()
+    ]
+    post(console, [*posted, lead("known", action())]).raise_for_status()
+
+    page = console.get("/?month=2024-04")
+
+    assert "4 leads of April 2024 without a user" in text_of(page)
+    [address] = re.findall(r'href="[./]*(console/leads\?without_user[^"]*)"', page.text)
+    rows = console.get("/" + address.replace("&amp;", "&")).text
+    assert sorted(re.findall(r'class="id"><a [^>]*>([^<]+)</a>', rows)) == [
+        *("april0", "april1", "may0", "may1")
+    ]
 
 
 def test_overview_names_the_months_that_are_over_and_not_closed(console: httpx.Client) -> None:
