@@ -13,6 +13,7 @@ from common.problems import MalformedRequest, TooLarge
 MAX_BODY_BYTES = 6 * 1024 * 1024  # what AWS hands to a function at the most
 MAX_MEMBERS = 50  # of one JSON object; a lead has seven
 MAX_DEPTH = 32  # of objects and lists in each other; a lead has three
+MAX_CONTAINERS = 200_000  # objects and lists of a body; 6 MB of the shortest actions are 60,000
 REPEATED_MEMBER = "\0repeated "  # marks a member that stands twice in one JSON object
 _CONTAINERS = {dict, list}
 _MAX_DIGITS = 18  # of a whole number that is read exactly; none of ours is longer
@@ -31,9 +32,11 @@ def read_json(body: str | bytes) -> Any:
     A repeated member is in its object once more, under its name behind `REPEATED_MEMBER`, which no
     model knows: what is read is validated by one that forbids unknown members. Raises
     MalformedRequest, and TooLarge for a text over `MAX_BODY_BYTES`, an object of more than
-    `MAX_MEMBERS` members, or values that are nested deeper than `MAX_DEPTH`.
+    `MAX_MEMBERS` members, more than `MAX_CONTAINERS` objects and lists, or values that are nested
+    deeper than `MAX_DEPTH`.
     """
     require_size(body)
+    _require_few_containers(body)
     try:
         value = json.loads(
             body if isinstance(body, str) else body.decode(),
@@ -47,6 +50,17 @@ def read_json(body: str | bytes) -> Any:
         raise MalformedRequest(f"the body is not JSON in UTF-8: {_reason(error)}") from None
     _require_shallow(value)
     return value
+
+
+def _require_few_containers(body: str | bytes) -> None:
+    """Before anything is made of them: an empty list costs twenty times its text. Brackets within
+    strings count too."""
+    count = sum(
+        body.count(bracket) if isinstance(body, str) else body.count(bracket.encode())
+        for bracket in "{["
+    )
+    if count > MAX_CONTAINERS:
+        raise TooLarge(f"a body may hold {MAX_CONTAINERS} objects and lists; this one holds more")
 
 
 def _require_shallow(value: Any) -> None:

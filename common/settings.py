@@ -163,11 +163,11 @@ class Settings(BaseSettings):
         description="How long a process trusts a key it has looked up: a revoked one is refused "
         "after that time at the latest.",
     )
-    rate_limit_per_second: int = Field(
-        default=0,
+    rate_limit_units_per_minute: int = Field(
+        default=30_000,
         ge=0,
-        description="Requests a second that each process lets one key make, twice as many at "
-        "once; 0: as many as it likes.",
+        description="Units of work that each process gives one key a minute, and at once "
+        "(docs/api.md, Limits): a page costs one, a file 25; 0: as many as it likes.",
     )
     session_idle_minutes: int = Field(
         default=30, ge=1, le=720, description="How long the console stays signed in when unused."

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from common.access.budgets import Buckets, Budget
 from common.access.models import ApiKey
 from common.access.tokens import Token
 from common.catalog.models import Customer
@@ -111,7 +112,7 @@ class ApiKeyCache:
         self._clock = clock
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()  # and when to look for it again
-        self._misses = RateLimit(_UNKNOWN_PER_SECOND, clock)
+        self._misses = Buckets(2 * _UNKNOWN_PER_SECOND, 2.0, clock)
         self._lock = Lock()
 
     def authenticate(self, token: Token) -> Principal:
@@ -146,7 +147,7 @@ class ApiKeyCache:
             with self._lock:
                 if now < self._unknown.get(key_id, now):
                     return None
-            if self._misses.is_over(""):
+            if self._misses.is_empty(""):
                 raise TooManyRequests("too many unknown keys are sent here: try again")
         try:
             found = self._find(key_id)
@@ -168,58 +169,19 @@ class ApiKeyCache:
             while len(self._seen) > _MAX_CACHED:
                 self._seen.popitem(last=False)
         if found is None:
-            self._misses.count("")
+            self._misses.take("")
         return found
 
 
-class RateLimit:
-    """A token bucket per key: `per_second` requests a second, twice as many at once.
-
-    It is this process's own: with n processes a key gets n times as much at the most.
-    """
-
-    def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second = per_second
-        self._clock = clock
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = Lock()
-
-    def take(self, key_id: str) -> None:
-        """Counts a request. Raises TooManyRequests."""
-        if not self.count(key_id):
-            raise TooManyRequests(f"a key may make {self._per_second} requests a second here")
-
-    def count(self, key_id: str) -> bool:
-        """Counts a request if the limit allows it; whether it does."""
-        if not self._per_second:
-            return True
-        now = self._clock()
-        with self._lock:
-            left = self._left(key_id, now)
-            self._buckets.pop(key_id, None)
-            self._buckets[key_id] = (left if left < 1 else left - 1, now)
-            while len(self._buckets) > _MAX_CACHED:
-                self._buckets.popitem(last=False)
-        return left >= 1
-
-    def is_over(self, key_id: str) -> bool:
-        """Whether the limit would not allow another request; counts nothing."""
-        return bool(self._per_second) and self._left(key_id, self._clock()) < 1
-
-    def _left(self, key_id: str, now: float) -> float:
-        most = 2.0 * self._per_second
-        left, at = self._buckets.get(key_id, (most, now))
-        return min(most, left + (now - at) * self._per_second)
-
-
 class Authenticator:
-    """The API keys and the rate limit of this process, by its settings."""
+    """The API keys and their budgets in this process, by its settings."""
 
     def __init__(self) -> None:
         current = Settings()  # from the environment only: refusing needs no secret
         self._is_open = current.open_access
         self._keys = ApiKeyCache(_find, current.key_cache_seconds)
-        self._limit = RateLimit(current.rate_limit_per_second)
+        units = current.rate_limit_units_per_minute
+        self._budgets = Buckets(units, 60.0) if units else None
 
     def authenticate(
         self, authorization: str | None, address: str | None, host: str | None
@@ -238,15 +200,17 @@ class Authenticator:
         token = Token.parse(text.strip())
         if scheme.lower() != "bearer" or token is None:
             raise _refused()
-        principal = self._keys.authenticate(token)
-        self._limit.take(principal.key_id)
-        return principal
+        return self._keys.authenticate(token)
 
     def authenticate_session(self, key_id: str) -> Principal:
         """The holder of the key that a session was opened with. Raises as `authenticate`."""
-        principal = self._keys.by_id(key_id)
-        self._limit.take(key_id)
-        return principal
+        return self._keys.by_id(key_id)
+
+    def spend(self, principal: Principal, units: int) -> Budget | None:
+        """Takes what a request costs from the budget of its key; None where no limit applies."""
+        if self._budgets is None or not principal.key_id:
+            return None
+        return self._budgets.take(principal.key_id, units)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ log line contains personal data.
 import gc
 from collections import Counter
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from common.access.authentication import SENDERS, Principal, authenticator
+from common.access.budgets import Budget
 from common.database.errors import cause_of
 from common.leads.parsing import Posted, read_leads, read_lines
 from common.leads.results import NO_USER, STORED, Result, Status, summary
@@ -47,6 +49,9 @@ _FOR_ITS_CALLER = {
     "Vary": "Accept, Authorization, Cookie",
 }
 _METRICS = {status: Metric(status.metric) for status in Status}
+_BYTES_PER_UNIT = 100_000
+# What the event left of the budget of its key.
+_spent: ContextVar[Budget | None] = ContextVar("spent", default=None)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -58,9 +63,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     correlation_id = _correlation_id(event, context)
     logger.set_correlation_id(correlation_id)
+    _spent.set(None)
     with correlated(correlation_id):
         answer = _answer(event, context)
     answer["headers"][HEADER] = correlation_id
+    if (budget := _spent.get()) is not None:
+        answer["headers"] |= budget.headers
     return answer
 
 
@@ -77,10 +85,17 @@ def _require_http_event(event: dict[str, Any]) -> None:
     request = event.get("requestContext")
     if not isinstance(request, dict) or not isinstance(request.get("http"), dict):
         raise MalformedRequest("the function takes an HTTP API's events, payload format 2.0")
-    if not isinstance(event.get("headers") or {}, dict):
-        raise MalformedRequest("the headers are not an object")
-    if not isinstance(event.get("body") or "", str):
+    headers = event.get("headers")
+    if not isinstance(headers, dict) or not all(map(_is_text, headers.values())):
+        raise MalformedRequest("the headers are not an object of texts")
+    if not _is_text(event.get("rawQueryString") or ""):
+        raise MalformedRequest("the query is not text")
+    if not _is_text(event.get("body") or ""):
         raise MalformedRequest("the body is not text")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _answer(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -185,11 +200,18 @@ def _response(
 
 
 def _principal(event: dict[str, Any]) -> Principal:
-    """Who sends the leads. Raises Unauthenticated, and Forbidden for another role."""
+    """Who sends the leads. Raises Unauthenticated, TooManyRequests, and Forbidden for another role.
+
+    What the request costs its key goes by the size of its body.
+    """
     headers, http = event.get("headers") or {}, event.get("requestContext", {}).get("http", {})
     principal = authenticator().authenticate(
         headers.get("authorization"), http.get("sourceIp"), headers.get("host")
     )
+    budget = authenticator().spend(principal, 1 + len(event.get("body") or "") // _BYTES_PER_UNIT)
+    if budget is not None:
+        _spent.set(budget)
+        budget.require()
     principal.require_role(SENDERS)
     return principal
 

@@ -66,8 +66,9 @@ from services.reports.api.openapi import describe, name_of
 from services.reports.api.schemas.problems import Problem as ProblemAnswer
 from services.reports.catching_up import catching_up
 from services.reports.console.pages import page, see_other
-from services.reports.http.admission import admitted, in_flight
+from services.reports.http.admission import UnitsUnderWay, admitted
 from services.reports.http.body_limit import BodyLimit
+from services.reports.http.budgets import BudgetHeaders
 from services.reports.http.conditional import ConditionalAnswers
 from services.reports.http.content_negotiation import prefers_page
 from services.reports.http.head_requests import HeadRequests
@@ -121,7 +122,6 @@ app = FastAPIOffline(  # its /docs loads no file of another site
     lifespan=_lifespan,
     dependencies=[
         Depends(entered),
-        Depends(in_flight),
         Depends(admitted, scope="function"),
         Depends(claimed),
     ],
@@ -161,6 +161,8 @@ app.add_middleware(BodyLimit)
 app.add_middleware(Parameters)
 app.add_middleware(SafeHeaders)
 app.add_middleware(RenewedSessions)
+app.add_middleware(UnitsUnderWay)
+app.add_middleware(BudgetHeaders)
 app.openapi = partial(describe, app)  # type: ignore[method-assign]
 
 app.exception_handler(AnsweredBefore)(answer_again)

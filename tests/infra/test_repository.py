@@ -103,7 +103,8 @@ def test_every_process_of_a_deployment_limits_what_a_key_may_make() -> None:
     shared = wiring.partition("function_environment = ")[2].partition("})")[0]
     task = wiring.partition('module "reports_task"')[2].partition("\n}")[0]
     for environment in (shared, task):
-        assert "RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)" in environment
+        given = "RATE_LIMIT_UNITS_PER_MINUTE = tostring(var.units_per_minute_of_a_key)"
+        assert given in environment
     # The function that posts webhooks is called by the service alone.
     functions = wiring.count("modules/lambda") - wiring.count('module "webhooks"')
     assert wiring.count("merge(local.function_environment") == functions

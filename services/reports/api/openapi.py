@@ -37,9 +37,24 @@ _SCHEMES = {
     },
 }
 _PUBLIC = {f"{method} {path}" for (method, path), rule in RULES.items() if rule is ANYBODY}
-_RETRY_AFTER = {
-    "description": "After how many seconds to try again; with 429 and 503.",
-    "schema": {"type": "integer"},
+_HEADERS = {
+    "Retry-After": {
+        "description": "After how many seconds to try again; with 429 and 503.",
+        "schema": {"type": "integer"},
+    },
+    "X-RateLimit-Limit": {
+        "description": "The units that the key's budget holds (docs/api.md, Limits); on every "
+        "answer to a key that has one.",
+        "schema": {"type": "integer"},
+    },
+    "X-RateLimit-Remaining": {
+        "description": "The units that are left of it.",
+        "schema": {"type": "integer"},
+    },
+    "X-RateLimit-Reset": {
+        "description": "After how many seconds it is full again.",
+        "schema": {"type": "integer"},
+    },
 }
 _IDEMPOTENCY_KEY = {
     "name": HEADER,
@@ -123,7 +138,7 @@ def _complete(method: str, path: str, operation: dict[str, Any], problem: Any) -
             content.setdefault("schema", _file_of(media_type))
     operation["responses"]["default"] = {
         "description": "A problem document (RFC 9457).",
-        "headers": {"Retry-After": _RETRY_AFTER},
+        "headers": _HEADERS,
         "content": {PROBLEM_JSON: {"schema": problem}},
     }
 

@@ -15,9 +15,8 @@ from starlette.datastructures import ImmutableMultiDict
 
 from common.database.transactions import transaction
 from common.leads.validation_errors import field_error
-from common.problems import Invalid, MalformedRequest, Problem, TooLarge
+from common.problems import Invalid, MalformedRequest, Problem
 
-MAX_BYTES = 1024 * 1024
 MAX_FIELDS = 20_000
 _FORM = "application/x-www-form-urlencoded"
 
@@ -29,15 +28,10 @@ Fields = ImmutableMultiDict[str, str]
 async def _fields(request: Request) -> Fields:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
         raise MalformedRequest(f"a form arrives as {_FORM}")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BYTES:
-            raise TooLarge(f"a form may have at most {MAX_BYTES} bytes")
     try:
         return ImmutableMultiDict(
             parse_qsl(
-                bytes(body).decode(),
+                (await request.body()).decode(),
                 keep_blank_values=True,
                 errors="strict",
                 max_num_fields=MAX_FIELDS,

@@ -16,6 +16,7 @@ from common.access.authentication import SENDERS, Principal, authenticator
 from common.database.transactions import IDENTITY, RequestIdentity, acting_as
 from common.enums import Role
 from common.problems import Forbidden
+from services.reports.http.budgets import spend
 from services.reports.http.sessions import key_of
 
 
@@ -168,7 +169,8 @@ RULES: dict[tuple[str, str], Rule] = {
 async def authorized(request: Request) -> Principal | None:
     """The principal, if the route's rule allows it; None on a public route.
 
-    From here on the request acts as that principal. Raises Unauthenticated and Forbidden.
+    From here on the request acts as that principal, and costs its key what it costs. Raises
+    Unauthenticated, Forbidden and TooManyRequests.
     """
     rule = RULES.get((request.method, request.scope["route"].path))
     if rule is ANYBODY:
@@ -177,6 +179,7 @@ async def authorized(request: Request) -> Principal | None:
     if rule is None:
         raise Forbidden("no rule says who may use this address")
     request.state.principal = principal  # pages that refuse name it too
+    spend(request, principal)
     principal.require_role(rule.roles)
     IDENTITY.set(RequestIdentity(principal.actor, principal.customer_id, principal.sees_people))
     return principal

@@ -1,7 +1,7 @@
 """The limit of a request's body.
 
 Invariant: never more than `MAX_BODY_BYTES` of a body are read, with or without Content-Length;
-where files are taken, never more than `MAX_FILE_BYTES`.
+where files are taken, never more than `MAX_FILE_BYTES`; of the console's forms less.
 """
 
 from http import HTTPStatus
@@ -12,8 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from common.json_reader import MAX_BODY_BYTES
 
 MAX_FILE_BYTES = 6 * 1024 * 1024
-_FORM_BYTES = 64 * 1024  # what a form has beside its file
-_LIMITS = {"/imports": MAX_FILE_BYTES, "/console/imports": MAX_FILE_BYTES + _FORM_BYTES}
+_MAX_FORM_BYTES = 1024 * 1024
+_BESIDE_A_FILE_BYTES = 64 * 1024
+_LIMITS = {
+    "/imports": MAX_FILE_BYTES,
+    "/console/imports": MAX_FILE_BYTES + _BESIDE_A_FILE_BYTES,
+    "/console/sign-in": 16 * 1024,  # of anybody, without a key
+    "/console/sign-out": 16 * 1024,
+}
 
 
 class BodyLimit:
@@ -24,7 +30,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = 0
-        limit = _LIMITS.get(scope.get("path", ""), MAX_BODY_BYTES)
+        path = scope.get("path", "")
+        usual = _MAX_FORM_BYTES if path.startswith("/console/") else MAX_BODY_BYTES
+        limit = _LIMITS.get(path, usual)
 
         async def receive_up_to_the_limit() -> Message:
             nonlocal size

@@ -1,26 +1,32 @@
 """How a request enters a route: who sends it, what its address asks, and only then its body.
 
-Invariant: no body is read before its sender is known and may call the route, and no parameter of an
-address is passed over.
+Invariant: no body is read before its sender is known and may call the route, no parameter of an
+address is passed over, and a body has arrived whole before its request waits for a place.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from email.message import Message
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.params import Form, Query
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from common.json_reader import read_json
-from common.problems import UnsupportedMediaType
+from common.problems import ClientLeft, UnsupportedMediaType
 from common.query_parameters import require_known
+from services.reports.http.admission import hold_units
 from services.reports.http.authorization import authorized
 from services.reports.http.security import require_own_site
 
 # A report has the parameters of its format, and refuses those of the others itself.
 _CHECKING_THEIR_OWN = {"/billing/reports/{customer_id:id}/{period}"}
+_LARGE_BYTES = 256 * 1024
 
 
 class Route(APIRoute):
@@ -37,10 +43,11 @@ class Route(APIRoute):
         async def enter(request: Request) -> Response:
             require_own_site(request)
             await authorized(request)
+            hold_units(request)
             if request.scope["route"].path not in _CHECKING_THEIR_OWN:
                 require_known_parameters(request, known)
             request.state.is_entered = True
-            return await handle(await _read(request) if takes_json else request)
+            return await handle(await _read(request, takes_json))
 
         return enter
 
@@ -57,6 +64,7 @@ async def entered(request: Request) -> None:
     if not getattr(request.state, "is_entered", False):
         require_own_site(request)
         await authorized(request)
+        hold_units(request)
 
 
 def require_known_parameters(request: Request, known: set[str]) -> None:
@@ -73,14 +81,26 @@ class _ReadRequest(Request):
         return self.document
 
 
-async def _read(request: Request) -> Request:
-    """Raises MalformedRequest, TooLarge and UnsupportedMediaType."""
+async def _read(request: Request, takes_json: bool) -> Request:
+    """Raises ClientLeft, MalformedRequest, TooLarge and UnsupportedMediaType."""
     read = _ReadRequest(request.scope, request.receive)
-    body = await read.body()
-    if body:
+    try:
+        body = await read.body()
+    except ClientDisconnect:
+        raise ClientLeft("the client left before its body had arrived") from None
+    if takes_json and body:
         require_json(request.headers.get("content-type"))
-        read.document = read_json(body)
+        if len(body) <= _LARGE_BYTES:
+            read.document = read_json(body)
+        else:  # one at a time, while others are answered
+            async with _one_large_body():
+                read.document = await run_in_threadpool(read_json, body)
     return read
+
+
+@lru_cache(maxsize=1)
+def _one_large_body() -> asyncio.Lock:
+    return asyncio.Lock()
 
 
 def require_json(content_type: str | None) -> None:

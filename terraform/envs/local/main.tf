@@ -12,8 +12,8 @@ locals {
   }
 
   function_environment = merge(local.database_environment, {
-    MISSING_USER          = var.missing_user
-    RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
+    MISSING_USER                = var.missing_user
+    RATE_LIMIT_UNITS_PER_MINUTE = tostring(var.units_per_minute_of_a_key)
   })
 
   # What closes a month, by hand or on schedule, and sends its statements.
@@ -226,10 +226,10 @@ module "reports_task" {
   }
 
   environment = merge(local.closing_environment, {
-    RATE_LIMIT_PER_SECOND = tostring(var.requests_per_second_of_a_key)
-    FILE_STORE_BUCKET     = module.files.bucket # the reports function has none: no worker runs beside it
-    WEBHOOK_FUNCTION      = module.webhooks.function_name
-    BACKGROUND_WORK       = "true"
+    RATE_LIMIT_UNITS_PER_MINUTE = tostring(var.units_per_minute_of_a_key)
+    FILE_STORE_BUCKET           = module.files.bucket # the reports function has none: no worker runs beside it
+    WEBHOOK_FUNCTION            = module.webhooks.function_name
+    BACKGROUND_WORK             = "true"
   })
 }
 

@@ -106,14 +106,14 @@ variable "missing_user" {
   default     = "per_customer"
 }
 
-variable "requests_per_second_of_a_key" {
-  description = "Requests per second that each process allows one API key, with bursts of twice as many; more get 429."
+variable "units_per_minute_of_a_key" {
+  description = "Units of work that each process gives one API key a minute (docs/api.md, Limits); more get 429."
   type        = number
-  default     = 50
+  default     = 6000
 
   validation {
-    condition     = var.requests_per_second_of_a_key >= 1 && floor(var.requests_per_second_of_a_key) == var.requests_per_second_of_a_key
-    error_message = "requests_per_second_of_a_key must be a whole number of at least 1: a deployment needs a limit."
+    condition     = var.units_per_minute_of_a_key >= 25 && floor(var.units_per_minute_of_a_key) == var.units_per_minute_of_a_key
+    error_message = "units_per_minute_of_a_key must be a whole number of at least 25, what a file costs: a deployment needs a limit."
   }
 }
 

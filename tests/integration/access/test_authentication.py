@@ -1,4 +1,4 @@
-"""Who is let in, and to what: keys, roles, the cache of keys and the rate limit."""
+"""Who is let in, and to what: keys, roles, the cache of keys."""
 
 import re
 from uuid import uuid4
@@ -7,11 +7,11 @@ import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from common.access import authentication
 from common.access.authentication import (
     ApiKeyCache,
     CachedKey,
     Principal,
-    RateLimit,
     authenticator,
 )
 from common.access.tokens import Token
@@ -26,6 +26,7 @@ from tests.support.api import (
     post,
 )
 from tests.support.routes import ROLES_OF_ROUTES
+from tests.support.statements import sent_statements
 
 # --- who is let in
 
@@ -159,7 +160,7 @@ def test_what_is_deployed_refuses_to_start_open(name: str, monkeypatch: pytest.M
     settings.cache_clear()
 
 
-# --- the cache of keys and the rate limit, by the clock
+# --- the cache of keys, by the clock
 
 
 TOKEN = Token.new()
@@ -243,38 +244,36 @@ def test_key_is_trusted_on_while_the_database_is_away_for_an_hour() -> None:
         ring.authenticate(TOKEN)
 
 
-def test_key_may_make_so_many_requests_a_second_and_twice_as_many_at_once() -> None:
+def test_unknown_ids_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authentication, "_MAX_UNKNOWN", 10)
+    looks: list[str] = []
     clock = Clock()
-    limit = RateLimit(10, clock)
+    ring = ApiKeyCache(looks.append, 30, clock)
 
-    def taken(times: int) -> int:
-        count = 0
-        for _ in range(times):
-            try:
-                limit.take("one")
-            except TooManyRequests:
-                continue
-            count += 1
-        return count
+    for clock.now in range(0, 400, 2):
+        with pytest.raises(Unauthenticated):
+            ring.authenticate(Token.new())
 
-    assert taken(50) == 20
-    clock.now = 1.0
-    assert taken(50) == 10
-    limit.take("another")
+    assert len(looks) == 200
+    assert len(ring._unknown) == 10
+    assert len(ring._seen) == 0
 
 
-def test_over_its_limit_a_key_is_429_in_both_parts(
-    client_as: As, monkeypatch: pytest.MonkeyPatch
+def test_unknown_id_costs_what_a_known_one_with_another_secret_does(
+    admin: httpx.Client,
 ) -> None:
-    client = client_as("admin")
-    monkeypatch.setenv("RATE_LIMIT_PER_SECOND", "1")
-    authenticator.cache_clear()
+    known = admin.headers["authorization"].removeprefix("Bearer ")
+    other_secret = known[:-1] + ("A" if known[-1] != "A" else "B")
 
-    read = [client.get("/customers").status_code for _ in range(4)]
-    authenticator.cache_clear()
-    sent = [post(client, []).status_code for _ in range(4)]
+    def asked(key: str) -> tuple[list[str], str]:
+        authenticator.cache_clear()
+        headers = {"authorization": f"Bearer {key}"}
+        with sent_statements() as sent:
+            answers = [admin.get("/customers", headers=headers) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [401] * 3
+        return [re.sub(r"^/\*.*?\*/", "", one) for one in sent], answers[0].json()["detail"]
 
-    assert read[:2] == [200, 200]
-    assert 429 in read[2:]
-    assert sent[:2] == [400, 400]
-    assert 429 in sent[2:]
+    of_unknown, of_known = asked(Token.new().text), asked(other_secret)
+
+    assert of_unknown == of_known
+    assert len(of_known[0]) == 1

@@ -217,12 +217,12 @@ def test_keys_are_made_and_ended_in_the_console_and_the_audit_shows_it(
     assert client_as("viewer").get("/console/keys").status_code == 403
 
 
-def test_pages_of_a_session_count_to_the_limit_of_its_key(
+def test_pages_of_a_session_are_paid_from_the_budget_of_its_key(
     admin: httpx.Client, client_as: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = client_as("", key="")
     sign_in(browser, admin.headers["authorization"].removeprefix("Bearer "))
-    monkeypatch.setenv("RATE_LIMIT_PER_SECOND", "1")
+    monkeypatch.setenv("RATE_LIMIT_UNITS_PER_MINUTE", "2")
     authenticator.cache_clear()
 
     answers = [browser.get("/console/leads", headers=PAGE).status_code for _ in range(5)]

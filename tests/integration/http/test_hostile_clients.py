@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 from services.reports.http import patience
 from tests.support.api import action, lead
+from tests.support.sockets import socket_of
 
 _BUSY = text(
     "select count(*) from pg_stat_activity where application_name = 'lead-billing'"
@@ -28,17 +29,6 @@ def wait_for_none(engine: Engine) -> None:
     while busy_connections(engine):
         assert time.monotonic() < end, "connections are still held"
         time.sleep(0.05)
-
-
-def socket_of(gateway: httpx.Client, request: str) -> socket.socket:
-    """A socket that has sent a request, and reads nothing."""
-    url = gateway.base_url
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    made.settimeout(15)
-    made.connect((url.host, url.port))
-    made.sendall(request.encode())
-    return made
 
 
 def received(open_socket: socket.socket) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -43,12 +44,28 @@ def test_base64_body_that_cannot_be_read_is_400(ready: Engine, body: str) -> Non
     posted(answer)
 
 
+def test_line_that_is_not_utf_8_is_refused_alone(ready: Engine) -> None:
+    lines = json.dumps(lead("l1", action())).encode() + b'\n{"lead_id": "\xff"}\n'
+    sent = event(_base64(lines), content_type="application/x-ndjson") | {"isBase64Encoded": True}
+
+    answer = invoke(sent)
+
+    results = posted(answer)["results"]
+    assert answer["statusCode"] == 207
+    assert [result["status"] for result in results] == ["created", "invalid"]
+    assert results[1]["errors"][0]["code"] == "unreadable_line"
+
+
 def test_missing_body_is_400(ready: Engine) -> None:
     assert invoke(event())["statusCode"] == 400
 
 
 def test_lone_surrogate_in_the_events_text_is_refused_not_an_error(ready: Engine) -> None:
     assert invoke(event('{"lead_id": "\ud800"}'))["statusCode"] == 422
+
+
+def _base64(body: bytes) -> str:
+    return base64.b64encode(body).decode()
 
 
 PAYLOAD_1_0 = {
@@ -70,10 +87,22 @@ PAYLOAD_1_0 = {
         ({"requestContext": None}, "payload format 2.0"),
         ({"requestContext": {"http": "POST"}}, "payload format 2.0"),
         (event("[]") | {"headers": ["content-type"]}, "headers"),
+        (event("[]") | {"headers": None}, "headers"),
+        ({name: part for name, part in event("[]").items() if name != "headers"}, "headers"),
+        (event("[]") | {"headers": {"authorization": 1}}, "headers"),
+        (event("[]") | {"headers": {"content-encoding": ["gzip"]}}, "headers"),
+        (event("[]") | {"rawQueryString": {"mapping": "x"}}, "query"),
         (event() | {"body": {"lead_id": "1"}}, "not text"),
         (event() | {"body": 1}, "not text"),
         (event("\u00e9") | {"isBase64Encoded": True}, "not base64"),
         (event("e") | {"isBase64Encoded": True}, "not base64"),
+        (event(_base64(b'{"lead_id": "\xff"}')) | {"isBase64Encoded": True}, "not UTF-8"),
+        (event(_base64(b"\x80\xfe\x00")) | {"isBase64Encoded": True}, "not UTF-8"),
+        (
+            event(_base64(gzip.compress(b'["\xff"]')), content_encoding="gzip")
+            | {"isBase64Encoded": True},
+            "not UTF-8",
+        ),
     ],
 )
 def test_event_of_another_form_is_a_clean_400(
