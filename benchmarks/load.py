@@ -15,13 +15,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from sqlalchemy.orm import Session
 
-from benchmarks import workload
+from benchmarks import hostile, workload
 from benchmarks.__main__ import machine, table
 from benchmarks.clients import RecentLeads, Sender
 from benchmarks.measure import Finding
@@ -39,6 +40,8 @@ _MEMORY_EVERY_SECONDS = 1.0
 _TURN_SECONDS = 2.0
 _TURNS_OF_WORKERS = 5  # for each number of workers
 _SECONDS_PER_TURN_OF_WORKERS = 4.0
+# Behind the numbers of the other parts: each number of a client sends leads of its own.
+_FIRST_OF_HOSTILE = 100
 _MAX_P99 = 8.0
 _MIN_WITH_KEYS = 0.9
 # A busy neighbour of the machine can spoil a run. So if a ratio of the first run misses its target,
@@ -246,6 +249,10 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
                 create_key(Session(connection), f"client {number}", Role.ADMIN, None)[1]
                 for number in range(CLIENTS)
             ]
+            enemies = [
+                create_key(Session(connection), f"enemy {number}", Role.ADMIN, None)[1]
+                for number in range(hostile.KEYS)
+            ]
         product_engine(url).dispose()
         settings.cache_clear()
         with product_server(url) as server:
@@ -256,6 +263,8 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
             while runs[0].misses_target and len(runs) < _MAX_RUNS:
                 say("running again, as a ratio missed its target: the median of three runs counts")
                 runs.append(load(server, seconds, keys, first=CLIENTS * (len(runs) + 1)))
+            say("hostile clients beside honest ones")
+            beside, sent = compare_hostile(server, keys, enemies)
         say("one worker against a worker per core")
         turns = compare_workers(url, keys)
         with product_engine(url).connect() as connection:
@@ -263,11 +272,32 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
                 "select deadlocks from pg_stat_database where datname = current_database()"
             ).scalar_one()
         product_engine(url).dispose()
-    every = (warm_up, *runs, *turns.one, *turns.all)
+    every = (warm_up, *runs, *beside[False], *beside[True], *turns.one, *turns.all)
     errors = [error for run in every for error in run.errors]
     for error in errors[:5]:
         say(f"error: {error}")
-    return [*findings(runs, errors, deadlocks, seconds), turns.finding()]
+    against_hostile = hostile.finding(_singles(beside[False]), _singles(beside[True]), sent)
+    return [*findings(runs, errors, deadlocks, seconds), against_hostile, turns.finding()]
+
+
+def compare_hostile(
+    server: Server, keys: list[Token], enemies: list[Token]
+) -> tuple[dict[bool, list[Run]], Counter[str]]:
+    """The same clients in turns without and with hostile ones beside, and what those sent."""
+    hostile.fill(server, keys[0])
+    runs: dict[bool, list[Run]] = {False: [], True: []}
+    clients = hostile.HostileClients(server, enemies)
+    for number in range(2 * hostile.TURNS):
+        is_beside = number % 2 == 1
+        first = CLIENTS * (_FIRST_OF_HOSTILE + number)
+        with clients.loose() if is_beside else nullcontext():
+            runs[is_beside].append(load(server, hostile.SECONDS_PER_TURN, keys, first))
+    clients.end()
+    return runs, clients.sent
+
+
+def _singles(runs: list[Run]) -> list[float]:
+    return [seconds for run in runs for seconds in run.seconds["single"]]
 
 
 def compare_workers(url: str, keys: list[Token]) -> WorkerTurns:

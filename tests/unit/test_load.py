@@ -1,9 +1,11 @@
 """`make bench-load`: the targets that a run misses, and the run in docs/reliability.md."""
 
 import re
+from collections import Counter
 
 import pytest
 
+from benchmarks import hostile
 from benchmarks.load import Run, WorkerTurns, findings
 from tests.support.api import PROJECT
 
@@ -47,6 +49,15 @@ def test_workers_are_compared_by_the_median_of_their_turns() -> None:
     assert finding.details == {"one": 10, "per_core": 15}
 
 
+def test_hostile_clients_may_cost_the_honest_ones_three_times_their_p99() -> None:
+    alone = [1.0] * 98 + [2.0] * 2
+
+    for slowest, is_missed in ((6.0, False), (6.1, True)):
+        finding = hostile.finding(alone, [1.0] * 98 + [slowest] * 2, Counter(drafts=3))
+        assert finding.misses_target == is_missed
+    assert finding.details == {"alone_ms": 2000, "beside_ms": 6100, "drafts": 3}
+
+
 def test_one_error_or_deadlock_misses_a_target() -> None:
     missed = missed_targets([a_run(), a_run(), a_run()], errors=1, deadlocks=1)
 
@@ -60,6 +71,6 @@ def test_page_has_a_run_of_ten_minutes_that_reaches_every_target() -> None:
     )[0]
 
     verdicts = re.findall(r"^\| .* \| (ok|\*\*missed\*\*|) \| [^|]*\|$", table, re.MULTILINE)
-    assert verdicts.count("ok") == 5
+    assert verdicts.count("ok") == 6
     assert "**missed**" not in verdicts
     assert "A run of 600 seconds" in table
