@@ -19,6 +19,12 @@ _TOO_NARROW = (
     ".filter(it => it.scrollWidth > it.clientWidth + 1 && it.checkVisibility()"
     " && getComputedStyle(it).display != 'inline').map(it => it.outerHTML.slice(0, 200))"
 )
+# Amounts that go on in a second line.
+_BROKEN_FIGURES = (
+    "[...document.querySelectorAll('.figures dd')].map(it => {const text = document.createRange();"
+    " text.selectNodeContents(it.firstChild); return text}).filter(it =>"
+    " it.getClientRects().length > 1).map(it => it.toString())"
+)
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
 
@@ -70,6 +76,8 @@ def test_very_large_sums_fit_where_they_stand(console: Console) -> None:
             assert "360,000,000.00" in shown
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
             assert page.evaluate(_TOO_NARROW) == [], (path, size)
+            assert page.evaluate(_BROKEN_FIGURES) == [], (path, size)
+            assert "…" not in "".join(page.locator("svg.chart").all_text_contents()), (path, size)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

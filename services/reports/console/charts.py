@@ -32,6 +32,7 @@ _STYLE = Style(
     font_family="sans-serif",
 )
 _MAX_LABEL_LENGTH = 22
+_MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,13 @@ def _options() -> dict[str, object]:
         "margin": 4,
         "spacing": 8,
         "max_scale": 5,
-        "value_formatter": lambda units: f"{units:,.0f}",
+        "value_formatter": _scale_label,
     }
+
+
+def _scale_label(units: float) -> str:
+    """A mark of the scale; from a million on in millions, since pygal cuts long ones off."""
+    return f"{units:,.0f}" if units < _MILLION else f"{units / _MILLION:,.10g}M"
 
 
 def _drawn(
