@@ -3,17 +3,20 @@
 Invariant: a setting has one name, one type and one default, whichever process reads it.
 """
 
-import json
 import os
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, make_url
+from pydantic_settings import SettingsConfigDict
 
 from common.number_pattern import require_pattern
+from common.settings.database import DatabaseSettings
+from common.settings.mail import MailSettings, MailTransport
+from common.settings.secret import SecretUnreadable, read_secret
+
+__all__ = ["MailTransport", "MissingUser", "SecretUnreadable", "Settings", "settings"]
 
 MIN_HASH_KEY_LENGTH = 32
 MIN_GOOGLE_KEY_LENGTH = 16
@@ -28,54 +31,11 @@ class MissingUser(StrEnum):
     PER_LEAD = "per_lead"
 
 
-class MailTransport(StrEnum):
-    """How statements are sent (docs/delivery.md)."""
-
-    OFF = "off"
-    FOLDER = "folder"
-    SMTP = "smtp"
-    SES = "ses"
-
-
-_RDS_ROOTS = str(Path(__file__).parent / "database" / "rds_roots.pem")
-
-
-class Settings(BaseSettings):
+class Settings(MailSettings, DatabaseSettings):
     """Each field is an environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(frozen=True)
 
-    database_url: SecretStr | None = Field(
-        default=None, description="PostgreSQL URL; stands in for the five parts below."
-    )
-    database_host: str = Field(default="localhost", description="PostgreSQL host.")
-    database_port: int = Field(default=5432, description="PostgreSQL port.")
-    database_name: str = Field(default="lead_billing", description="Database name.")
-    database_user: str = Field(default="lead_billing", description="Database role.")
-    database_password: SecretStr = Field(
-        default=SecretStr(""), description="Password of the database role."
-    )
-    database_root_certificates: str = Field(
-        default="",
-        description="Whose certificates the database must show, for its own name: `rds` for the "
-        "bundled roots of Amazon RDS, or a file of roots. Without it, nothing is checked.",
-    )
-    database_secret_arn: str | None = Field(
-        default=None,
-        description="Secrets Manager secret to read the role, its password and the user hash key "
-        "from (its keys: `username`, `password`, `user_hash_key` and, if there is one, "
-        "`google_key`), in place of the settings.",
-    )
-    database_pool_size: int = Field(
-        default=5,
-        ge=1,
-        le=100,
-        description="Connections each process keeps open, and as many again under load. The "
-        "local server gives its workers fewer if the database does not allow so many.",
-    )
-    database_connect_timeout_seconds: int = Field(
-        default=5, ge=1, description="How long a new connection may take."
-    )
     customers_closed_at_once: int = Field(
         default=4,
         ge=1,
@@ -216,43 +176,6 @@ class Settings(BaseSettings):
         "over http. `make run` sets it if only this machine reaches the server. What is deployed "
         "refuses to start with it.",
     )
-    mail_transport: MailTransport = Field(
-        default=MailTransport.OFF,
-        description="How closing has statements sent to customers with a billing email: `off`, "
-        "`ses`, `smtp`, or `folder`, which writes .eml files. `make run` and `make demo` set "
-        "`folder`.",
-    )
-    mail_from: str = Field(
-        default="billing@localhost.localdomain",
-        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$",
-        description="Address that statements are sent from; of an identity that SES knows.",
-    )
-    mail_folder: str = Field(default=".data/mail", description="Folder of the .eml files.")
-    mail_attachment_max_bytes: int = Field(
-        default=5_000_000,
-        ge=0,
-        le=20_000_000,
-        description="A larger PDF is not attached; the mail links to it by `PUBLIC_URL`.",
-    )
-    mail_events_queue_url: str | None = Field(
-        default=None,
-        description="SQS queue of what SES tells of mails: deliveries, bounces, complaints.",
-    )
-    ses_configuration_set: str = Field(
-        default="", description="SES configuration set that sends these notifications."
-    )
-    smtp_host: str = Field(default="localhost", description="SMTP server.")
-    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its port.")
-    smtp_starttls: bool = Field(
-        default=True, description="Whether to demand TLS of the SMTP server before anything else."
-    )
-    smtp_user: str = Field(default="", description="User at the SMTP server; none: no sign-in.")
-    smtp_password: SecretStr = Field(default=SecretStr(""), description="That user's password.")
-    public_url: str = Field(
-        default="",
-        pattern=r"^(https?://[^\s<>\"']+)?$",
-        description="Address that people reach the service by, for links in mails.",
-    )
     trace: bool = Field(
         default=False,
         description="Whether X-Ray traces are sent: by the functions where Lambda runs them, by "
@@ -290,43 +213,12 @@ class Settings(BaseSettings):
             raise ValueError("is for a developer's own machine, never for what is deployed")
         return is_open
 
-    @property
-    def max_connections(self) -> int:
-        """The most connections of one engine: its pool, and as many again under load."""
-        return 2 * self.database_pool_size
-
     @cached_property
     def user_secret(self) -> bytes:
         """The user hash key as HMAC takes it. Raises LookupError when there is none."""
         if not self.user_hash_key.get_secret_value():
             raise LookupError("USER_HASH_KEY is not set: no user could be told from another")
         return self.user_hash_key.get_secret_value().encode()
-
-    def sqlalchemy_url(self) -> URL:
-        """The database's address for SQLAlchemy with the psycopg2 driver."""
-        if self.database_url is not None:
-            return make_url(self.database_url.get_secret_value()).set(
-                drivername="postgresql+psycopg2"
-            )
-        return URL.create(
-            "postgresql+psycopg2",
-            username=self.database_user,
-            password=self.database_password.get_secret_value() or None,
-            host=self.database_host,
-            port=self.database_port,
-            database=self.database_name,
-        )
-
-    def tls_arguments(self) -> dict[str, str]:
-        """How libpq checks the database's certificate; empty where the settings name no roots."""
-        roots = self.database_root_certificates
-        if not roots:
-            return {}
-        return {"sslmode": "verify-full", "sslrootcert": _RDS_ROOTS if roots == "rds" else roots}
-
-
-class SecretUnreadable(RuntimeError):
-    """Secrets Manager did not give the secret that the settings name."""
 
 
 @lru_cache(maxsize=1)
@@ -338,7 +230,7 @@ def settings() -> Settings:
     current = Settings()
     if current.database_secret_arn is None:
         return current
-    secret = _secret(current.database_secret_arn)
+    secret = read_secret(current.database_secret_arn)
     return current.model_copy(
         update={
             "database_user": secret["username"],
@@ -347,25 +239,3 @@ def settings() -> Settings:
             "google_key": SecretStr(secret.get("google_key", "")),
         }
     )
-
-
-_last_secrets: dict[str, dict[str, str]] = {}
-
-
-def _secret(arn: str) -> dict[str, str]:
-    """The secret; the last one known while Secrets Manager is away, so that leads can be queued."""
-    # Half a second that only those with a secret have to wait.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-    # Botocore's own patience, a minute for each try, is more than a request has.
-    patience = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
-    try:
-        answer = boto3.client("secretsmanager", config=patience).get_secret_value(SecretId=arn)
-    except (BotoCoreError, ClientError) as error:
-        if arn in _last_secrets:
-            return _last_secrets[arn]
-        raise SecretUnreadable(f"the secret could not be read: {error}") from error
-    _last_secrets[arn] = json.loads(answer["SecretString"])
-    return _last_secrets[arn]
