@@ -3,13 +3,20 @@
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import permutations
+from uuid import UUID
 
 import httpx
 import pytest
 
+from common.database.engine import get_engine
+from common.database.transactions import transaction
 from common.leads import replay as replaying
+from common.leads.replay import replay_one
+from common.settings import settings
 from tests.support.api import Wire, action, lead, path_of, post, register, report, statuses
+from tests.support.locks import wait_until_one_is_blocked
 
 TYPES = ("Webinar", "Event", "Referral")
 CUSTOMERS = {"acme": "UTC", "new": "UTC"}
@@ -239,6 +246,30 @@ def test_two_replays_at_once_store_each_lead_once(acme: httpx.Client) -> None:
 
     assert held(acme) == []
     assert report(acme, "new", "2024-04")["totals"]["gross"] == "400.00"
+
+
+@pytest.mark.parametrize("is_dismissed", [True, False])
+def test_whoever_waits_for_a_replay_finds_the_lead_replayed(
+    acme: httpx.Client, is_dismissed: bool
+) -> None:
+    post(acme, lead("l1", action(), product_id="lost"))
+    register(acme, products="lost")
+    (entry,) = held(acme)
+    address = f"/quarantine/{entry['quarantine_id']}"
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            replay_one(session, UUID(entry["quarantine_id"]), settings(), datetime.now(UTC))
+            if is_dismissed:
+                waiting = pool.submit(acme.delete, address)
+            else:
+                waiting = pool.submit(acme.post, f"{address}/replay")
+            wait_until_one_is_blocked(get_engine())
+        answer = waiting.result()
+
+    noted = acme.get("/audit?subject=quarantined_lead").json()["data"]
+    assert answer.status_code == (409 if is_dismissed else 200)
+    assert [one["action"] for one in noted] == ["replayed"]
 
 
 # --- one lead
