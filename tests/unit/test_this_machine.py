@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.this_machine import is_loopback, names_this_machine
+from common.this_machine import is_loopback, names_this_machine, was_passed_on
 
 OURS = [
     "localhost",
@@ -75,3 +75,20 @@ def test_address_is_loopback_only_if_it_is_whole() -> None:
 
     assert [address for address in ours if not is_loopback(address)] == []
     assert [address for address in foreign if is_loopback(address)] == []
+
+
+@pytest.mark.parametrize(
+    ("header", "is_proxys"),
+    [
+        ("forwarded", True),
+        ("via", True),
+        ("x-real-ip", True),
+        ("x-forwarded-for", True),
+        ("x-forwarded-anything", True),
+        ("x-gateway-request-id", False),
+        ("x-forwarded", False),
+        ("host", False),
+    ],
+)
+def test_header_that_a_proxy_sets_tells_of_it(header: str, is_proxys: bool) -> None:
+    assert was_passed_on(["accept", header]) is is_proxys

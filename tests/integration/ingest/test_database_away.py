@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 
 import boto3
 import pytest
@@ -100,6 +101,18 @@ def test_no_attempt_begins_when_the_function_is_nearly_out_of_time(ready: Engine
     answer = handler(event(json.dumps(lead("l1", action()))), nearly_over)
 
     assert (answer["statusCode"], stored(ready)) == (503, {})
+
+
+def test_attempt_is_as_short_as_what_is_left_of_the_functions_time(ready: Engine) -> None:
+    fails(ready, "perform pg_sleep(30)")
+    post([lead("unknown", product_id="lost")])  # it is connected, and has prepared its statement
+    began = time.monotonic()
+    nearly_over = LambdaContext(aws_request_id="aws-1", _deadline=began + 11)  # 10 are reserved
+
+    answer = handler(event(json.dumps(lead("l1", action()))), nearly_over)
+
+    assert answer["statusCode"] == 503
+    assert time.monotonic() - began < 6  # and not the 12 seconds that an attempt may take
 
 
 def test_rotated_password_is_read_again(
