@@ -130,6 +130,12 @@ def test_two_numbers_are_never_one_user(
     assert (keys[0] == keys[1] and keys[0] is not None) == (one == other and keys[0] is not None)
 
 
+@pytest.mark.parametrize("sign", ["❼", "፯"])
+def test_number_in_a_circle_is_no_digit_of_a_phone_number(sign: str) -> None:
+    assert phone_key(f"+49170123456{sign}", None) != "+491701234567"
+    assert phone_key("+49170123456⁷", None) == "+491701234567"  # Unicode has it as a 7
+
+
 @pytest.mark.parametrize(
     "text",
     ["n/a", "anonymous", "-", "", " ", "none", "12345", "+1234", "1" * 16, "\u200b", "a@b.example"],
