@@ -76,6 +76,12 @@ class Invalid(Problem):
     title = "The request was understood and refused"
 
 
+class AnswerTooLarge(Problem):
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "answer-too-large"
+    title = "The answer would be too large"
+
+
 class Unauthenticated(Problem):
     status = HTTPStatus.UNAUTHORIZED
     code = "unauthenticated"

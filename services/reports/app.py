@@ -18,6 +18,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from mangum import Mangum
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Match
 
 from common.leads.parsing import MAX_ERRORS_PER_LEAD
@@ -67,6 +68,7 @@ from services.reports.api.schemas.problems import Problem as ProblemAnswer
 from services.reports.catching_up import catching_up
 from services.reports.console.pages import page, see_other
 from services.reports.http.admission import UnitsUnderWay, admitted
+from services.reports.http.answer_limit import AnswerLimit
 from services.reports.http.body_limit import BodyLimit
 from services.reports.http.budgets import BudgetHeaders
 from services.reports.http.conditional import ConditionalAnswers
@@ -220,6 +222,8 @@ def fail(request: Request, error: Exception) -> Response:
     return refuse(request, Internal("the error was logged"))
 
 
+# The innermost one: what stands in place of a large answer is kept for a key as any answer is.
+app.user_middleware.append(Middleware(AnswerLimit, refuse=refuse))
 # The outermost middleware: what the others refuse is logged and counted too.
 app.add_middleware(Observed, on_error=fail, tracing=Tracing(SERVICE) if Settings().trace else None)
 app.add_middleware(HeadRequests)  # it logs nothing, and GET is what is logged

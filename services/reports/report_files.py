@@ -14,11 +14,12 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from common.exports.one_report import count_lines
+from common.problems import AnswerTooLarge
 from common.reports.lines import line_file
 from common.reports.months import Month
 from services.reports.api.fitting import MAX_ANSWER_BYTES
 from services.reports.http.content_negotiation import Format
-from services.reports.http.spooled import AnswerTooLarge, Spooled
+from services.reports.http.spooled import Spooled
 from services.reports.render.masking import with_masked_lines, with_masked_users
 from services.reports.report_loader import load_report
 
@@ -49,7 +50,7 @@ def require_answerable(session: Session, month: Month, form: Format) -> None:
     """Raises AnswerTooLarge if so many lines cannot fit into an answer."""
     most = MAX_ANSWER_BYTES // form.least_bytes_a_line
     if count_lines(session, month, most + 1) > most:
-        raise AnswerTooLarge
+        raise AnswerTooLarge(f"the report has more than {most} lines")
 
 
 def file_of_report(

@@ -1,5 +1,6 @@
 """/imports: files of leads."""
 
+import gzip
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,12 +15,15 @@ from common.problems import UnsupportedMediaType
 from common.request_model import Name
 from common.settings import settings
 from services.reports.api.dependencies import Now, Snapshot
+from services.reports.api.fitting import MAX_ANSWER_BYTES
 from services.reports.api.schemas.imports import DryRun, Import
 from services.reports.http.authorization import principal_of
 from services.reports.http.body_limit import MAX_FILE_BYTES
 from services.reports.http.routes import Router
 
 router = Router(tags=["imports"])
+
+_GZIP_LEVEL = 4
 
 _FILE: dict[str, Any] = {
     "requestBody": {
@@ -96,8 +100,12 @@ def show_import(request: Request, session: Snapshot, import_id: UUID) -> Import:
 def show_refused_rows(request: Request, session: Snapshot, import_id: UUID) -> Response:
     """The refused rows as they were, each with pointer, code and reason.
 
-    They are kept for 30 days, or until a user is erased.
+    They are kept for 30 days, or until a user is erased. Very many come packed by gzip.
     """
     text = refused_rows_of(session, import_id, principal_of(request))
     headers = {"Content-Disposition": 'attachment; filename="refused.csv"'}
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    content = text.encode()
+    if len(content) > MAX_ANSWER_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+        content = gzip.compress(content, _GZIP_LEVEL)
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=headers)

@@ -16,7 +16,7 @@ from common.exports.jobs import ExportOrder
 from common.exports.kinds import ExportFormat, ExportKind
 from common.exports.one_report import find_or_order
 from common.file_store.store import FileStoreMissing, file_store
-from common.problems import Forbidden, NotFound
+from common.problems import AnswerTooLarge, Forbidden, NotFound
 from common.rating.line import sum_of
 from common.reports.line_search import LineSearch
 from common.reports.listing import EntryFilter, entries_after, list_entries
@@ -40,6 +40,7 @@ from services.reports.api.schemas.totals import Totals
 from services.reports.api.schemas.verification import Verification
 from services.reports.console.pages import frame_of, see_other
 from services.reports.console.report_page import report_page
+from services.reports.http.answer_limit import MAX_BYTES
 from services.reports.http.authorization import principal_of
 from services.reports.http.content_negotiation import (
     FORMATS,
@@ -51,7 +52,7 @@ from services.reports.http.content_negotiation import (
     split_extension,
 )
 from services.reports.http.routes import Router, require_known_parameters
-from services.reports.http.spooled import AnswerTooLarge, Spooled
+from services.reports.http.spooled import Spooled
 from services.reports.report_files import answered_file
 from services.reports.report_pages import (
     lead_page,
@@ -253,6 +254,8 @@ def show_report(
         try:
             content = _content(request, session, month, form, limit, unmasked=unmasked)
         except AnswerTooLarge:
+            if form in {HTML, JSON}:
+                raise
             order = ExportOrder(
                 ExportKind.REPORT,
                 ExportFormat(form.extension),
@@ -284,10 +287,10 @@ def _content(
 ) -> Spooled:
     """The whole answer. Raises AnswerTooLarge."""
     if form is HTML:
-        return Spooled(report_page(request, session, month))
+        return Spooled(report_page(request, session, month), MAX_BYTES)
     if form is JSON:
         header = report_header(session, month, limit)
-        return Spooled(iter([header.model_dump_json().encode()]))
+        return Spooled(iter([header.model_dump_json().encode()]), MAX_BYTES)
     return answered_file(session, month, form, unmasked=unmasked)
 
 

@@ -9,13 +9,13 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
 from common.catalog.customers import get_customer
+from common.problems import AnswerTooLarge
 from common.reports.months import Month, find_month
 from common.request_model import Id
 from services.reports.api.dependencies import Snapshot, period_of
 from services.reports.console.pages import page, see_other
 from services.reports.http.content_negotiation import PDF
 from services.reports.http.routes import Router
-from services.reports.http.spooled import AnswerTooLarge
 from services.reports.render.formatting import report_path
 from services.reports.render.masking import with_masked_users
 from services.reports.render.pdf.statement import render_with_progress

@@ -8,14 +8,10 @@ from tempfile import SpooledTemporaryFile
 from weakref import finalize
 
 from common.database.waiting import current_deadline
-from common.problems import ClientLeft
+from common.problems import AnswerTooLarge, ClientLeft
 
 _IN_MEMORY_BYTES = 1024 * 1024  # what is larger waits in a file
 _PIECE_BYTES = 64 * 1024
-
-
-class AnswerTooLarge(Exception):
-    """More bytes than an answer may have."""
 
 
 class Spooled(Iterator[bytes]):
@@ -37,7 +33,7 @@ class Spooled(Iterator[bytes]):
             size += len(piece)
             if most_bytes is not None and size > most_bytes:
                 self._close()
-                raise AnswerTooLarge
+                raise AnswerTooLarge(f"the answer has more than {most_bytes} bytes; ask for less")
             self._file.write(piece)
         self._file.seek(0)
 

@@ -17,6 +17,7 @@ MEDIA_TYPE = "text/html; charset=utf-8"
 _PIECES_AT_ONCE = 200
 _MAX_GROUPS = 40
 _MAX_PRIOR_LINES = 200
+_MAX_CREDITS = 200
 
 
 def render(
@@ -63,6 +64,7 @@ def render(
                     ("user", parts.by_user, parts.user_count),
                 )
             },
+            credits=report.credits[:_MAX_CREDITS],
             prior_lines=report.prior_period[:_MAX_PRIOR_LINES],
             prior_actions={line.action_id for line in report.prior_period},
             prior_totals=total_of(report.prior_period),

@@ -747,7 +747,7 @@ class Operations(Caller):
     def get_refused_rows(self, import_id: UUID | str) -> bytes:
         """The refused rows as they were, each with pointer, code and reason.
 
-        They are kept for 30 days, or until a user is erased.
+        They are kept for 30 days, or until a user is erased. Very many come packed by gzip.
         """
         return self._content("GET", f"/imports/{path_part(import_id)}/refused.csv")
 
@@ -1788,7 +1788,7 @@ class AsyncOperations(AsyncCaller):
     async def get_refused_rows(self, import_id: UUID | str) -> bytes:
         """The refused rows as they were, each with pointer, code and reason.
 
-        They are kept for 30 days, or until a user is erased.
+        They are kept for 30 days, or until a user is erased. Very many come packed by gzip.
         """
         return await self._content("GET", f"/imports/{path_part(import_id)}/refused.csv")
 
