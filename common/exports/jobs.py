@@ -7,7 +7,6 @@ another worker's to take. An export is shown to keys of its customer, and to key
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from sqlalchemy.orm import Session
 from common.access.authentication import Principal
 from common.billing_period import Period
 from common.catalog.models import Customer
+from common.database.leases import LEASE, renewing
 from common.database.transactions import acting_as, sees_people, transaction
 from common.events.announce import announce
 from common.events.event_types import EventType
@@ -28,12 +28,10 @@ from common.exports.kinds import (
     ExportKind,
 )
 from common.exports.models import Export
-from common.problems import FieldError, Invalid, NotFound, Problem
+from common.problems import FieldError, Invalid, NotFound
 
 FILES_ARE_KEPT = timedelta(days=7)
 MAX_ATTEMPTS = 3
-_LEASE = timedelta(seconds=60)
-_SECONDS_BETWEEN_BEATS = 2.0
 _EXPIRED_AT_ONCE = 100
 
 
@@ -193,7 +191,7 @@ def take_export() -> Export | None:
             return None
         changes = {
             "lease_id": uuid4(),
-            "leased_until": func.now() + _LEASE,
+            "leased_until": func.now() + LEASE,
             "attempts": Export.attempts + 1,
             "rows_done": 0,
             "rows_total": None,
@@ -207,34 +205,19 @@ def take_export() -> Export | None:
 
 @contextmanager
 def keeping_lease(export: Export, stopping: threading.Event) -> Iterator[Progress]:
-    """Renews the lease and notes the progress, in a thread of its own, until the block ends."""
+    """Renews the lease and notes the progress until the block ends."""
     progress = Progress(stopping)
-    over = threading.Event()
 
-    def beat() -> None:
-        while not over.wait(_SECONDS_BETWEEN_BEATS):
-            try:
-                is_ours = _write(
-                    export,
-                    leased_until=func.now() + _LEASE,
-                    rows_done=progress.rows_done,
-                    rows_total=progress.rows_total,
-                )
-            except Problem:
-                continue  # the lease lasts for many beats
-            if not is_ours:
-                progress.lost.set()
-                return
+    def renew() -> bool:
+        return _write(
+            export,
+            leased_until=func.now() + LEASE,
+            rows_done=progress.rows_done,
+            rows_total=progress.rows_total,
+        )
 
-    thread = threading.Thread(
-        target=copy_context().run, args=(beat,), name="lease of an export", daemon=True
-    )
-    thread.start()
-    try:
+    with renewing(renew) as progress.lost:
         yield progress
-    finally:
-        over.set()
-        thread.join()
 
 
 def finish_export(export: Export, file_name: str, file_bytes: int, rows: int) -> None:
