@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -252,6 +253,13 @@ class Client:
 
     def post(self, path: str, body: bytes = b"") -> bytes:
         return self._send("POST", path, body).read()
+
+    def whole(self, path: str) -> bytes:
+        """An answer that leads nowhere else."""
+        response = self._send("GET", path)
+        if response.status == HTTPStatus.SEE_OTHER:
+            raise RuntimeError(f"{path} is too large to be answered")
+        return response.read()
 
     def drain(self, path: str) -> int:
         """Read an answer in small pieces and return its length."""

@@ -75,7 +75,7 @@ def measure_reports(
         single = in_turns(
             report_rounds,
             {
-                "product": lambda _: product.get(f"{one}.ndjson"),
+                "product": lambda _: product.whole(f"{one}.csv"),
                 "baseline": lambda _: baseline.get(one),
             },
         )
