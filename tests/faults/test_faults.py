@@ -510,15 +510,12 @@ def test_leads_that_waited_are_stored_once(case: Case) -> None:
 # --- what the page says
 
 
-def test_page_says_what_this_run_found(
-    counts: list[dict[str, Any]], request: pytest.FixtureRequest
-) -> None:
+def test_page_says_what_this_run_found(counts: list[dict[str, Any]]) -> None:
     """The last one: docs/reliability.md is held against what the tests before it counted."""
     if os.environ.get("WRITE"):
         pytest.skip("the page is written after this run")
-    module = [item for item in request.session.items if item.path == request.path]
-    passed_over = len(counts) < len(module) - 1
-    if passed_over and not os.environ.get("CI"):
-        pytest.skip("the page was not compared: this run left faults out")
+    is_whole = bool(os.environ.get("CI"))  # at the desk a run may leave faults out
 
-    assert differences(counts, page_rows()) == [], "make test-faults WRITE=1 writes the page again"
+    said = differences(counts, page_rows(), is_whole)
+
+    assert said == [], "make test-faults WRITE=1 writes the page again"

@@ -30,6 +30,21 @@ def test_first_instant_of_the_next_month_is_not_late(api: httpx.Client) -> None:
         assert (each["prior_period"]["lines"], each["due"]) == ([], "10.00")
 
 
+def test_late_repeat_names_the_charged_action_and_not_an_earlier_duplicate(
+    api: httpx.Client,
+) -> None:
+    register(api)
+    for lead_id, day, closes in (("charged", 10, "2024-04"), ("earlier", 5, "2024-05")):
+        post(api, lead(lead_id, action(timestamp=f"2024-04-{day:02}T10:00:00Z"), user=USER))
+        closed(api, closes)
+    post(api, lead("repeat", action(timestamp="2024-04-20T10:00:00Z"), user=USER))
+
+    (line,) = report(api, "acme", "2024-06")["prior_period"]["lines"]
+
+    assert (line["lead_id"], line["outcome"]) == ("repeat", "duplicate")
+    assert line["duplicate_of"]["lead_id"] == "charged"
+
+
 @pytest.mark.parametrize(
     ("moment", "is_over"),
     [("2024-04-30T10:00:00+00:00", True), ("2024-04-30T09:59:59+00:00", False)],
