@@ -59,10 +59,12 @@ TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
         "common/money.py": _MONEY,
         "common/billing_period.py": (
             "tests/unit/test_billing_period.py",
+            "tests/unit/test_statement.py",
             "tests/spec/test_rules_of_users_and_periods.py",
             *_MONEY,
         ),
         "common/rating/line.py": (
+            "tests/unit/test_words_of_a_bill.py",
             *_MONEY,
             "tests/spec/test_rules_of_duplicates_and_caps.py",
             "tests/integration/reports/test_report_page.py",

@@ -92,6 +92,16 @@ def test_card_that_charges_duplicates_closes_as_its_draft(api: httpx.Client) -> 
 
 
 @pytest.mark.usefixtures("configured_database")
+def test_outcome_of_a_line_is_what_it_billed_of_its_price() -> None:
+    rows = execute(
+        "select line_outcome(is_duplicate, 1000, billed)::text"
+        " from (values (false, 1000), (false, 1), (false, 0), (true, 0)) as l (is_duplicate, billed)"
+    )
+
+    assert [row[0] for row in rows] == ["billed", "partially_capped", "capped", "duplicate"]
+
+
+@pytest.mark.usefixtures("configured_database")
 def test_block_holds_250_lines() -> None:
     rows = execute("select block_of(n) from unnest(array[1, 250, 251, 500, 501]) as n")
 
