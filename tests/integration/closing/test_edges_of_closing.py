@@ -95,7 +95,8 @@ def test_card_that_charges_duplicates_closes_as_its_draft(api: httpx.Client) -> 
 def test_outcome_of_a_line_is_what_it_billed_of_its_price() -> None:
     rows = execute(
         "select line_outcome(is_duplicate, 1000, billed)::text"
-        " from (values (false, 1000), (false, 1), (false, 0), (true, 0)) as l (is_duplicate, billed)"
+        " from (values (false, 1000), (false, 1), (false, 0), (true, 0))"
+        " as line (is_duplicate, billed)"
     )
 
     assert [row[0] for row in rows] == ["billed", "partially_capped", "capped", "duplicate"]
