@@ -17,7 +17,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from common.access.budgets import Buckets, Budget
+from common.access.budgets import Buckets, Spent
 from common.access.models import ApiKey
 from common.access.tokens import Token
 from common.catalog.models import Customer
@@ -206,11 +206,12 @@ class Authenticator:
         """The holder of the key that a session was opened with. Raises as `authenticate`."""
         return self._keys.by_id(key_id)
 
-    def spend(self, principal: Principal, units: int) -> Budget | None:
-        """Takes what a request costs from the budget of its key; None where no limit applies."""
+    def spend(self, principal: Principal, units: int) -> Spent:
+        """Takes what a request costs from the budget of its key; nothing where no limit applies."""
         if self._budgets is None or not principal.key_id:
-            return None
-        return self._budgets.take(principal.key_id, units)
+            return Spent({}, None)
+        budget = self._budgets.take(principal.key_id, units)
+        return Spent(budget.headers, budget.refusal)
 
 
 @lru_cache(maxsize=1)

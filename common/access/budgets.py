@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from threading import Lock
+from typing import NamedTuple
 
 from common.problems import TooManyRequests
 
@@ -35,12 +36,21 @@ class Budget:
             told["Retry-After"] = self.wait_seconds
         return {name: str(value) for name, value in told.items()}
 
-    def require(self) -> None:
-        """Raises TooManyRequests unless the request was within the budget."""
-        if self.wait_seconds:
-            raise TooManyRequests(
-                f"the key has spent its budget of {self.limit} units here; more come each second"
-            )
+    @property
+    def refusal(self) -> TooManyRequests | None:
+        """Why the request is refused, unless it was within the budget."""
+        if not self.wait_seconds:
+            return None
+        return TooManyRequests(
+            f"the key has spent its budget of {self.limit} units here; more come each second"
+        )
+
+
+class Spent(NamedTuple):
+    """What a request left of the budget of its key, as headers, and why it is refused, if it is."""
+
+    headers: dict[str, str]
+    refusal: TooManyRequests | None
 
 
 class Buckets:

@@ -20,7 +20,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from common.access.authentication import SENDERS, Principal, authenticator
-from common.access.budgets import Budget
 from common.database.errors import cause_of
 from common.leads.parsing import Posted, read_leads, read_lines
 from common.leads.results import NO_USER, STORED, Result, Status, summary
@@ -50,8 +49,8 @@ _FOR_ITS_CALLER = {
 }
 _METRICS = {status: Metric(status.metric) for status in Status}
 _BYTES_PER_UNIT = 100_000
-# What the event left of the budget of its key.
-_spent: ContextVar[Budget | None] = ContextVar("spent", default=None)
+# The headers that say what the event left of the budget of its key.
+_budget_headers: ContextVar[dict[str, str]] = ContextVar("budget_headers")
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -63,12 +62,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     correlation_id = _correlation_id(event, context)
     logger.set_correlation_id(correlation_id)
-    _spent.set(None)
+    _budget_headers.set({})
     with correlated(correlation_id):
         answer = _answer(event, context)
-    answer["headers"][HEADER] = correlation_id
-    if (budget := _spent.get()) is not None:
-        answer["headers"] |= budget.headers
+    answer["headers"] |= {HEADER: correlation_id, **_budget_headers.get()}
     return answer
 
 
@@ -208,10 +205,11 @@ def _principal(event: dict[str, Any]) -> Principal:
     principal = authenticator().authenticate(
         headers.get("authorization"), http.get("sourceIp"), headers.get("host")
     )
-    budget = authenticator().spend(principal, 1 + len(event.get("body") or "") // _BYTES_PER_UNIT)
-    if budget is not None:
-        _spent.set(budget)
-        budget.require()
+    units = 1 + len(event.get("body") or "") // _BYTES_PER_UNIT
+    budget_headers, refusal = authenticator().spend(principal, units)
+    _budget_headers.set(budget_headers)
+    if refusal is not None:
+        raise refusal
     principal.require_role(SENDERS)
     return principal
 

@@ -20,16 +20,16 @@ _DEAR = {
     ("POST", "/billing/periods/{period}/close"),
     ("POST", "/console/close"),
 }
-_BUDGET = "budget"
+_BUDGET = "budget headers"
 
 
 def spend(request: Request, principal: Principal) -> None:
     """Takes what the request costs from the budget of its key. Raises TooManyRequests."""
     is_dear = (request.method, request.scope["route"].path) in _DEAR or is_heavy(request)
-    budget = authenticator().spend(principal, _DEAR_UNITS if is_dear else 1)
-    if budget is not None:
-        request.scope["state"][_BUDGET] = budget
-        budget.require()
+    headers, refusal = authenticator().spend(principal, _DEAR_UNITS if is_dear else 1)
+    request.scope["state"][_BUDGET] = headers
+    if refusal is not None:
+        raise refusal
 
 
 class BudgetHeaders:
@@ -43,7 +43,7 @@ class BudgetHeaders:
 
         async def send_with_budget(message: Message) -> None:
             if message["type"] == "http.response.start" and _BUDGET in state:
-                MutableHeaders(scope=message).update(state[_BUDGET].headers)
+                MutableHeaders(scope=message).update(state[_BUDGET])
             await send(message)
 
         await self._app(scope, receive, send_with_budget)

@@ -92,13 +92,14 @@ def test_server_ends_a_statement_in_autocommit_by_itself() -> None:
         assert connection.exec_driver_sql("show statement_timeout").scalar() == "12s"
 
 
-def test_lead_passes_seven_modules_and_comes_to_each_from_one_place(
+def test_lead_passes_eight_modules_and_comes_to_each_from_one_place(
     post: Callable[[Any], int],
 ) -> None:
     way = callers_on_the_way(lambda: post(lead("second", action())))
 
     assert way == {
         "common.access.authentication": {"handler"},
+        "common.access.budgets": {"common.access.authentication"},
         "common.leads.parsing": {"handler"},
         "common.json_reader": {"common.leads.parsing"},
         "common.leads.schemas": {"common.leads.parsing"},
