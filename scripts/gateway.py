@@ -43,8 +43,8 @@ _GATEWAY_HEADER = b"x-gateway-request-id"
 _ACCOUNT_ID = "000000000000"
 _API_ID = "local"
 _REGION = "us-east-1"
-# The service sends the files that a bucket sends on AWS, past any gateway.
-_STORED_FILE = re.compile("/exports/[^/]+/file")
+# The service sends and takes the files that a bucket sends and takes on AWS, past any gateway.
+_STORED_FILE = re.compile("/(ex|im)ports/[^/]+/file")
 
 
 @dataclass(frozen=True)

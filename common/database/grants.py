@@ -85,10 +85,14 @@ TABLES: dict[str, Access] = {
         "select, insert, update (reason, replayed_at), delete",
         _OF_TENANT,
     ),
+    # The function that hears of files in the bucket sees nothing of what was imported.
     "imports": Access(
-        "",
-        "select, insert, update "
-        "(rows_done, counts, actions_added, refused_count, refused, finished_at)",
+        "select (import_id, file_key, arrived_at), "
+        "insert (import_id, created_by, file_name, mapping, row_count, rows_done, counts, "
+        "actions_added, refused_count, file_key, file_bytes, arrived_at, error), "
+        "update (arrived_at)",
+        "select, insert, update (row_count, rows_done, counts, actions_added, refused_count, "
+        "refused, finished_at, file_key, arrived_at, attempts, lease_id, leased_until, error)",
         _OF_TENANT,
     ),
     "mappings": Access("select", "select, insert, update (mapping), delete", _OF_TENANT),

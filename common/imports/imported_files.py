@@ -118,21 +118,25 @@ def import_stream(
     *,
     file_name: str | None,
     is_over: Callable[[], bool],
+    uploaded: Import | None = None,
 ) -> Import:
     """Imports a file until its end, or until `is_over`, and says how far it came.
 
-    A file that the same key sent before, and that was not finished, goes on where it stopped.
-    Raises what `open_file` raises, Conflict while somebody else imports the same file, and
-    DatabaseUnavailable.
+    A file that the same key sent before, and that was not finished, goes on where it stopped; so
+    does an `uploaded` one. Raises what `open_file` raises, Conflict while somebody else imports the
+    same file, and DatabaseUnavailable.
     """
     opened = open_file(stream, chosen.for_customer(principal.customer))
-    content_hash = _hash_of(stream, chosen)
+    content_hash = b"" if uploaded else _hash_of(stream, chosen)
     send = storing(settings, now, principal.customer_id, MAX_STATEMENT_SECONDS)
     with acting_as(principal.actor):  # as no customer: the leads are held to theirs by `send`
         with transaction() as session:
             _drop_old_refused_rows(session)
-            taken_up = _unfinished(session, content_hash, principal)
-            current = taken_up or _new(session, content_hash, opened, principal, file_name)
+            if uploaded is not None:
+                current = _opened(session, uploaded, opened)
+            else:
+                taken_up = _unfinished(session, content_hash, principal)
+                current = taken_up or _new(session, content_hash, opened, principal, file_name)
         for batch in import_rows(opened.rows(current.rows_done + 1), opened.mapper, send):
             with transaction() as session:
                 current = _advance(session, current, batch, opened)
@@ -223,6 +227,15 @@ def _new(
     return new
 
 
+def _opened(session: Session, uploaded: Import, opened: OpenedFile) -> Import:
+    session.execute(
+        update(Import)
+        .where(Import.import_id == uploaded.import_id)
+        .values(row_count=opened.held.rows)
+    )
+    return session.get_one(Import, uploaded.import_id)
+
+
 def _advance(session: Session, current: Import, batch: Batch, opened: OpenedFile) -> Import:
     """Notes what became of a batch. Raises Conflict where another request noted it before."""
     counts: Counter[str] = Counter(current.counts)
@@ -232,6 +245,7 @@ def _advance(session: Session, current: Import, batch: Batch, opened: OpenedFile
         "counts": dict(counts),
         "actions_added": current.actions_added + batch.actions_added,
         "refused_count": current.refused_count + len(batch.refusals),
+        "attempts": 0,
     }
     if batch.last_row == current.row_count:
         changes["finished_at"] = func.now()

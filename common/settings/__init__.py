@@ -50,11 +50,13 @@ class Settings(MailSettings, DatabaseSettings):
         description="About how often each task of the service brings the standing totals of open "
         "months up to date. Reports are exact without it, and slower; 0: never.",
     )
-    file_store_bucket: str | None = Field(default=None, description="S3 bucket of exported files.")
+    file_store_bucket: str | None = Field(
+        default=None, description="S3 bucket of exported and uploaded files."
+    )
     file_store_dir: Path | None = Field(
         default=None,
-        description="Folder of exported files, where there is no bucket; it must be the same for "
-        "every process. `make run` sets it to a folder of `DATA_DIR`.",
+        description="Folder of exported and uploaded files, where there is no bucket; it must be "
+        "the same for every process. `make run` sets it to a folder of `DATA_DIR`.",
     )
     background_work: bool = Field(
         default=False,

@@ -20,7 +20,7 @@ from .caller import Caller
 from .calls import path_part
 '''
 # Written by hand, because more than one request or another kind of body belongs to them.
-_BY_HAND = {"downloadExport", "importFile", "postLeads"}
+_BY_HAND = {"downloadExport", "importFile", "postLeads", "uploadFile"}
 _TYPES = {"string": "str", "integer": "int", "boolean": "bool", "number": "float"}
 _FORMATS = {"uuid": "UUID | str", "date-time": "datetime"}
 _JSON = "application/json"

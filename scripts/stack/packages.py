@@ -54,6 +54,7 @@ INGEST = Package(
         "functions.ingest.handler",
         "functions.ingest.queue_worker",
         "functions.ingest.spill_queue",
+        "functions.imports.handler",
         "functions.webhooks.handler",
         "functions.ingest.webhooks",
     ),

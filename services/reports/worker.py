@@ -25,7 +25,7 @@ from common.problems import Problem
 from common.settings import Settings, settings
 from services.reports.exporting import make_exports
 from services.reports.http.request_logging import log_as_json, write_to_cloudwatch
-from services.reports.importing import import_dropped_files
+from services.reports.importing import import_dropped_files, import_uploaded_files
 from services.reports.mail.sending import note_mail_events, send_statements
 
 # Does some work, and says whether there was any. A long step ends early once the event is set, and
@@ -41,6 +41,7 @@ def forget_old_answers(_settings: Settings, _stopping: threading.Event) -> bool:
 STEPS: tuple[Step, ...] = (
     make_exports,
     import_dropped_files,
+    import_uploaded_files,
     send_events,
     send_statements,
     note_mail_events,

@@ -7,6 +7,7 @@ from common.enums import Role
 
 _ROUTES = """
 anybody:
+    PUT /imports/{import_id}/file
     GET /docs
     GET /docs/oauth2-redirect
     GET /health/live

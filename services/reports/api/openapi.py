@@ -75,6 +75,7 @@ _NAMES = {
     "post_dispute": "openDispute",
     "post_rate_card": "addRateCard",
     "post_import": "importFile",
+    "put_file": "uploadFile",
     "post_export": "orderExport",
     "get_exports": "listExports",
     "show_refused_rows": "getRefusedRows",

@@ -53,6 +53,7 @@ PARAMETERS = {
     "status": "Only what has this status.",
     "subject": "The kind of what was changed, such as `customer`.",
     "subject_id": "The id of what was changed.",
+    "token": "What makes the address of an upload a secret.",
     "user": "Who is billed: an email, phone number, external id or user key. A plus is a plus.",
     "webhook_id": "The webhook.",
 }
@@ -78,6 +79,7 @@ PARAMETER_EXAMPLES = {
     "subject": "customer",
     "subject_id": "customer-123",
     "to": "2024-05-01T00:00:00Z",
+    "token": "3sUqWvX0d0m0vGm3s1rA5Tt9xkq2pYw8bLrNn4cVf7E",
     "user": "ann@people.example",
 }
 

@@ -111,7 +111,8 @@ def _keep(scope: Scope, claim: Claim, answer: list[Message]) -> None:
     headers = dict(Headers(raw=answer[0]["headers"]))
     headers.pop("content-length", None)
     body = b"".join(part.get("body", b"") for part in answer[1:])
-    is_kept = scope["route"].path not in NOT_KEPT or status >= 400
+    holds_secret = scope["route"].path in NOT_KEPT or scope["state"].get("holds_secret", False)
+    is_kept = not holds_secret or status >= 400
     if status >= _FIRST_ERROR_OF_OURS:
         _as_operator(claim.release)
     elif is_kept:

@@ -14,9 +14,12 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from common.problems import PROBLEM_JSON, Busy
+from services.reports.http.body_limit import is_upload
 
 # A whole request has so long to arrive: 6 MB at 1 Mbit/s take 50 seconds.
 REQUEST_SECONDS = 60.0
+# So has each piece of an upload: 1 MB a minute is slow enough.
+_PIECE_BYTES = 1024 * 1024
 # A client that reads none of what was sent has gone, or holds us up.
 READ_SECONDS = 30.0
 # Load balancers keep idle connections for 60 seconds, and must be the first to close them.
@@ -30,6 +33,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     _arriving: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    _received = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -44,6 +48,15 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
         if self._arriving is None:
             self._expect_request()
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if is_upload(self.scope) and not self.cycle.response_complete:
+            self._received += len(body)
+            if self._received >= _PIECE_BYTES:
+                self._received = 0
+                self._has_arrived()
+                self._expect_request()
 
     def on_message_complete(self) -> None:
         self._has_arrived()

@@ -22,6 +22,7 @@ from common.problems import ClientLeft, UnsupportedMediaType
 from common.query_parameters import require_known
 from services.reports.http.admission import hold_units
 from services.reports.http.authorization import authorized
+from services.reports.http.body_limit import is_upload
 from services.reports.http.security import require_own_site
 
 # A report has the parameters of its format, and refuses those of the others itself.
@@ -47,6 +48,8 @@ class Route(APIRoute):
             if request.scope["route"].path not in _CHECKING_THEIR_OWN:
                 require_known_parameters(request, known)
             request.state.is_entered = True
+            if is_upload(request.scope):  # it is too large to be read before its route
+                return await handle(request)
             return await handle(await _read(request, takes_json))
 
         return enter

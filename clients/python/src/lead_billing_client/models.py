@@ -583,6 +583,19 @@ class HeadList(Model):
     """
 
 
+class ImportStatus(OpenEnum):
+    """
+    How far an import is. Only a file with an address of its own is awaited, refused or expired;
+    what is wrong with a file in a request is refused at once.
+    """
+
+    awaiting_file = "awaiting_file"
+    expired = "expired"
+    unfinished = "unfinished"
+    finished = "finished"
+    refused = "refused"
+
+
 class Inclusion(Model):
     """
     The proof that a head holds a report (RFC 9162, 2.1.3).
@@ -1320,6 +1333,33 @@ class UnitPrice(Model):
     """
 
 
+class UploadAddress(Model):
+    """
+    An address that takes one file.
+    """
+
+    method: Literal["PUT"] = "PUT"
+    """
+    How to send it.
+    """
+    address: str
+    """
+    Relative to this service, or of S3. It is a secret: it needs no key.
+    """
+    headers: dict[str, str]
+    """
+    Headers that the request must have.
+    """
+    file_bytes: int
+    """
+    The size that the file must have.
+    """
+    expires_at: AwareDatetime
+    """
+    Until when the upload may begin.
+    """
+
+
 class UserTotals(Model):
     """
     The totals of one user; `user` is null for leads without a user and for an erased one.
@@ -1536,11 +1576,6 @@ class ExportBodyDecimal(OpenEnum):
     field__1 = ","
 
 
-class ImportStatus(OpenEnum):
-    finished = "finished"
-    unfinished = "unfinished"
-
-
 class MappingBodyDateOrder(OpenEnum):
     dmy = "dmy"
     mdy = "mdy"
@@ -1634,6 +1669,65 @@ class Amounts(Model):
     savings: Savings
     """
     What is not charged.
+    """
+
+
+class AwaitedImport(Model):
+    """
+    An import that waits for its file.
+    """
+
+    dry_run: Literal[False] = False
+    """
+    Whether nothing was stored.
+    """
+    import_id: str
+    """
+    The import.
+    """
+    status: ImportStatus
+    """
+    Unfinished: it is at work, or stopped. A file that was sent as a body goes on when it is sent again, an uploaded one by itself. Refused: `error` says why. Expired: the address was not used in time.
+    """
+    file_name: str | None
+    """
+    How the file was called.
+    """
+    created_at: AwareDatetime
+    """
+    When it was made.
+    """
+    finished_at: AwareDatetime | None
+    """
+    When it ended; null while it has not.
+    """
+    error: str | None
+    """
+    Why an uploaded file was refused as a whole.
+    """
+    rows: int
+    """
+    0 until an uploaded file has been read.
+    """
+    rows_done: int
+    """
+    How many rows are done.
+    """
+    counts: Counts
+    """
+    The rows by what became of them.
+    """
+    actions_added: int
+    """
+    How many actions were new and are stored.
+    """
+    refused: int
+    """
+    Rows of …/refused.csv: invalid and conflict.
+    """
+    upload: UploadAddress
+    """
+    Where to send the file.
     """
 
 
@@ -2150,7 +2244,7 @@ class Import(Model):
     """
     status: ImportStatus
     """
-    Unfinished: it is at work, or stopped; the same file again goes on.
+    Unfinished: it is at work, or stopped. A file that was sent as a body goes on when it is sent again, an uploaded one by itself. Refused: `error` says why. Expired: the address was not used in time.
     """
     file_name: str | None
     """
@@ -2164,9 +2258,13 @@ class Import(Model):
     """
     When it ended; null while it has not.
     """
+    error: str | None
+    """
+    Why an uploaded file was refused as a whole.
+    """
     rows: int
     """
-    How many rows the file has.
+    0 until an uploaded file has been read.
     """
     rows_done: int
     """

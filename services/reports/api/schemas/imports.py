@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from common.imports import models
+from common.file_store.store import FileStore
+from common.imports import models, uploads
 from common.imports.imported_files import DryRun as Tried
 from common.imports.importing import Refusal
 from common.leads.results import Status
@@ -35,13 +36,16 @@ class Import(Answer):
 
     dry_run: Literal[False] = False
     import_id: Uuid
-    status: Literal["finished", "unfinished"] = Field(
-        description="Unfinished: it is at work, or stopped; the same file again goes on."
+    status: models.ImportStatus = Field(
+        description="Unfinished: it is at work, or stopped. A file that was sent as a body goes on "
+        "when it is sent again, an uploaded one by itself. Refused: `error` says why. Expired: the "
+        "address was not used in time."
     )
     file_name: str | None
     created_at: datetime
     finished_at: datetime | None
-    rows: int
+    error: str | None = Field(description="Why an uploaded file was refused as a whole.")
+    rows: int = Field(description="0 until an uploaded file has been read.")
     rows_done: int
     counts: Counts
     actions_added: int
@@ -51,16 +55,49 @@ class Import(Answer):
     def from_import(cls, stored: models.Import) -> "Import":
         return cls(
             import_id=str(stored.import_id),
-            status="finished" if stored.is_finished else "unfinished",
+            status=stored.status,
             file_name=stored.file_name,
             created_at=stored.created_at,
             finished_at=stored.finished_at,
+            error=stored.error,
             rows=stored.row_count,
             rows_done=stored.rows_done,
             counts=Counts.of(stored.counts),
             actions_added=stored.actions_added,
             refused=stored.refused_count,
         )
+
+
+class UploadAddress(Answer):
+    """An address that takes one file."""
+
+    method: Literal["PUT"] = Field(default="PUT", description="How to send it.")
+    address: str = Field(
+        description="Relative to this service, or of S3. It is a secret: it needs no key."
+    )
+    headers: dict[str, str] = Field(description="Headers that the request must have.")
+    file_bytes: int = Field(description="The size that the file must have.")
+    expires_at: datetime = Field(description="Until when the upload may begin.")
+
+
+class AwaitedImport(Import):
+    """An import that waits for its file."""
+
+    upload: UploadAddress = Field(description="Where to send the file.")
+
+    @classmethod
+    def from_upload(cls, begun: uploads.Upload, store: FileStore) -> "AwaitedImport":
+        awaiting = begun.awaiting
+        size = awaiting.file_bytes or 0
+        outside = store.upload_address(str(awaiting.file_key), size)
+        own = f"imports/{awaiting.import_id}/file?token={begun.token}"
+        upload = UploadAddress(
+            address=outside.address if outside else own,
+            headers=outside.headers if outside else {},
+            file_bytes=size,
+            expires_at=awaiting.upload_until,
+        )
+        return cls(**Import.from_import(awaiting).model_dump(), upload=upload)
 
 
 class RefusedRow(Answer):
