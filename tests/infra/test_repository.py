@@ -49,6 +49,7 @@ def test_each_part_is_given_its_own_secret_alone() -> None:
     assert {name: parts for name, parts in given.items() if parts} == {
         "ingest": {"function"},
         "ingest_queue": {"function"},
+        "imports": {"function"},
         "migrate_task": {"migrations"},
         "reports_task": {"service"},
         "close_task": {"service"},

@@ -57,7 +57,7 @@ module "message_key" {
   name        = "${var.name}-messages"
   description = "Encrypts queues and topics"
   services    = ["sns", "sqs"]
-  senders     = ["events.amazonaws.com", "ses.amazonaws.com", "sns.amazonaws.com"]
+  senders     = ["events.amazonaws.com", "ses.amazonaws.com", "sns.amazonaws.com", "s3.amazonaws.com"]
 }
 
 module "database" {
@@ -90,6 +90,46 @@ module "files" {
   name            = "${var.name}-files"
   kms_key_arn     = module.data_key.arn
   keep_on_destroy = false
+  incoming_queue  = { arn = module.incoming_files.arn }
+  upload_origins  = [var.emulator_url]
+}
+
+# S3 tells this queue of files to import. A message fails while the database is away, and is then
+# delivered again every three minutes, for twelve hours.
+module "incoming_files" {
+  source = "../../modules/queue"
+
+  name              = "${var.name}-incoming-files"
+  kms_key_arn       = module.message_key.arn
+  max_receive_count = 240
+  source_bucket     = { arn = module.files.bucket_arn }
+}
+
+# Uses the zip of the ingest function. Notes each file; the background worker imports it.
+module "imports" {
+  source = "../../modules/lambda"
+
+  name               = "${var.name}-imports"
+  description        = "Notes the files that arrive in the bucket"
+  package_path       = var.ingest_package
+  handler            = "functions.imports.handler.handler"
+  runtime            = var.lambda_runtime
+  architecture       = var.architecture
+  trace              = var.trace
+  subnet_ids         = module.network.private_subnet_ids
+  security_group_ids = [module.network.security_group_ids["functions"]]
+  secret_arns        = [module.database.secret_arns["function"]]
+  concurrency_limit  = 2
+
+  source_queue = {
+    arn                        = module.incoming_files.arn
+    visibility_timeout_seconds = module.incoming_files.visibility_timeout_seconds
+  }
+
+  environment = merge(local.function_environment, {
+    DATABASE_SECRET_ARN     = module.database.secret_arns["function"]
+    POWERTOOLS_SERVICE_NAME = "lead-billing-imports"
+  })
 }
 
 module "mail" {
@@ -215,10 +255,10 @@ module "reports_task" {
 
   trace_daemon_image   = var.trace_daemon_image
   invoke_function_arns = [module.webhooks.function_arn]
-  permissions          = module.mail.send_permissions
+  permissions          = concat(module.mail.send_permissions, module.files.take_permissions)
 
-  # An export is written here, and then put into the bucket.
-  file_arns      = module.files.export_arns
+  # An export is written here, and then put into the bucket; a file to import is read from here.
+  file_arns      = concat(module.files.export_arns, module.files.upload_arns)
   scratch_folder = "/tmp"
 
   server = {
@@ -386,7 +426,7 @@ module "observability" {
 
   name                = var.name
   api_id              = module.api_gateway.api_id
-  function_names      = concat([module.ingest.function_name, module.ingest_queue.function_name, module.webhooks.function_name], module.reports_function[*].function_name)
+  function_names      = concat([module.ingest.function_name, module.ingest_queue.function_name, module.webhooks.function_name, module.imports.function_name], module.reports_function[*].function_name)
   queue_name          = "${var.name}-leads"
   database_identifier = module.database.identifier
 }

@@ -78,6 +78,16 @@ output "queue_url" {
   value       = module.queue.url
 }
 
+output "incoming_files" {
+  description = "Bucket into whose inbox/ files can be dropped, and the queues that hear of them."
+  value = {
+    bucket           = module.files.bucket
+    queue_url        = module.incoming_files.url
+    dead_letters_url = module.incoming_files.dead_letters_url
+    log_group_name   = module.imports.log_group_name
+  }
+}
+
 output "dead_letters_url" {
   description = "URL of the dead-letter queue, which keeps leads that the queue worker could not store."
   value       = module.queue.dead_letters_url

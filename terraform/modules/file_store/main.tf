@@ -1,3 +1,8 @@
+locals {
+  # What comes in: files that are uploaded to an address of the service, and files that are dropped.
+  incoming = ["uploads/", "inbox/"]
+}
+
 resource "aws_s3_bucket" "this" {
   bucket        = var.name
   force_destroy = !var.keep_on_destroy
@@ -33,7 +38,8 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   }
 }
 
-# The service deletes an export after 7 days, or when a user in it is erased. S3 deletes what is left.
+# The service deletes an export after 7 days, or when a user in it is erased, and a file that was imported
+# at once. S3 deletes what is left.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
@@ -47,6 +53,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     expiration {
       days = var.export_days
+    }
+  }
+
+  dynamic "rule" {
+    for_each = local.incoming
+
+    content {
+      id     = "delete-old-files-of-${trimsuffix(rule.value, "/")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.value
+      }
+
+      expiration {
+        days = var.incoming_days
+      }
     }
   }
 
@@ -78,4 +101,34 @@ resource "aws_s3_bucket_policy" "tls_only" {
   })
 
   depends_on = [aws_s3_bucket_public_access_block.this]
+}
+
+resource "aws_s3_bucket_notification" "incoming" {
+  for_each = var.incoming_queue == null ? {} : { queue = var.incoming_queue }
+
+  bucket = aws_s3_bucket.this.id
+
+  dynamic "queue" {
+    for_each = local.incoming
+
+    content {
+      queue_arn     = each.value.arn
+      events        = ["s3:ObjectCreated:*"]
+      filter_prefix = queue.value
+    }
+  }
+}
+
+# So that the console's page can send a file to an address of the bucket.
+resource "aws_s3_bucket_cors_configuration" "uploads" {
+  for_each = toset(length(var.upload_origins) == 0 ? [] : ["uploads"])
+
+  bucket = aws_s3_bucket.this.id
+
+  cors_rule {
+    allowed_methods = ["PUT"]
+    allowed_origins = var.upload_origins
+    allowed_headers = ["content-type", "if-none-match", "x-amz-server-side-encryption"]
+    max_age_seconds = 600
+  }
 }

@@ -24,6 +24,34 @@ variable "export_days" {
   }
 }
 
+variable "incoming_days" {
+  description = "Days after which S3 deletes an uploaded or dropped file that was not imported."
+  type        = number
+  default     = 8
+
+  validation {
+    condition     = var.incoming_days >= 2 && floor(var.incoming_days) == var.incoming_days
+    error_message = "incoming_days must be a whole number of at least 2: a file may wait a day for a worker."
+  }
+}
+
+variable "incoming_queue" {
+  description = "Queue that S3 tells of uploaded and dropped files; null for none."
+  type        = object({ arn = string })
+  default     = null
+}
+
+variable "upload_origins" {
+  description = "Sites whose pages may upload files, such as https://billing.example; empty: pages cannot."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.upload_origins : can(regex("^https?://[^/*]+$", origin))])
+    error_message = "upload_origins must be whole origins, without * and without a path."
+  }
+}
+
 variable "keep_on_destroy" {
   description = "Whether a bucket with files in it cannot be destroyed."
   type        = bool

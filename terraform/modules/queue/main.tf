@@ -26,24 +26,41 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   })
 }
 
+data "aws_caller_identity" "current" {}
+
+locals {
+  # A queue has one policy.
+  bucket_statements = var.source_bucket == null ? [] : [{
+    Sid       = "TakeFromTheBucket"
+    Effect    = "Allow"
+    Principal = { Service = "s3.amazonaws.com" }
+    Action    = "sqs:SendMessage"
+    Resource  = aws_sqs_queue.this.arn
+    Condition = {
+      ArnEquals    = { "aws:SourceArn" = var.source_bucket.arn }
+      StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id }
+    }
+  }]
+}
+
 resource "aws_sqs_queue_policy" "tls_only" {
   for_each = {
-    leads        = aws_sqs_queue.this
-    dead_letters = aws_sqs_queue.dead_letters
+    leads        = { queue = aws_sqs_queue.this, statements = local.bucket_statements }
+    dead_letters = { queue = aws_sqs_queue.dead_letters, statements = [] }
   }
 
-  queue_url = each.value.id
+  queue_url = each.value.queue.id
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid       = "RefusePlainHttp"
       Effect    = "Deny"
       Principal = "*"
       Action    = "sqs:*"
-      Resource  = each.value.arn
+      Resource  = each.value.queue.arn
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    }], each.value.statements)
   })
 }
 

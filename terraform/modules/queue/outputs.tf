@@ -6,6 +6,9 @@ output "url" {
 output "arn" {
   description = "ARN of the queue."
   value       = aws_sqs_queue.this.arn
+
+  # S3 tries a queue before it takes it for its notifications.
+  depends_on = [aws_sqs_queue_policy.tls_only]
 }
 
 output "visibility_timeout_seconds" {

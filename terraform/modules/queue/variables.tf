@@ -35,6 +35,12 @@ variable "max_receive_count" {
   }
 }
 
+variable "source_bucket" {
+  description = "Bucket of this account that may tell the queue of its files; null for none."
+  type        = object({ arn = string })
+  default     = null
+}
+
 variable "age_alarm_seconds" {
   description = "Alarm if a message is older."
   type        = number

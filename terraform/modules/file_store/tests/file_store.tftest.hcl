@@ -79,3 +79,64 @@ run "refuses_a_name_with_a_dot" {
 
   expect_failures = [var.name]
 }
+
+run "tells_nobody_of_files_and_takes_none_of_pages_by_default" {
+  assert {
+    condition     = length(aws_s3_bucket_notification.incoming) == 0 && length(aws_s3_bucket_cors_configuration.uploads) == 0
+    error_message = "Without a queue and an origin, there is no notification and no CORS rule."
+  }
+}
+
+run "tells_the_queue_of_uploaded_and_dropped_files_alone" {
+  variables {
+    incoming_queue = { arn = "arn:aws:sqs:eu-central-1:123456789012:imports" }
+    upload_origins = ["https://billing.example"]
+  }
+
+  assert {
+    condition     = toset([for q in aws_s3_bucket_notification.incoming["queue"].queue : q.filter_prefix]) == toset(["uploads/", "inbox/"])
+    error_message = "An export must cause no message."
+  }
+
+  assert {
+    condition     = alltrue([for q in aws_s3_bucket_notification.incoming["queue"].queue : q.queue_arn == var.incoming_queue.arn && toset(q.events) == toset(["s3:ObjectCreated:*"])])
+    error_message = "The queue must hear of each new file, whatever way it came."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_cors_configuration.uploads["uploads"].cors_rule).allowed_methods == toset(["PUT"])
+    error_message = "A page may upload, and nothing else."
+  }
+
+  assert {
+    condition     = toset([for r in aws_s3_bucket_lifecycle_configuration.this.rule : one(r.filter).prefix if startswith(r.id, "delete-old-files-of-")]) == toset(["uploads/", "inbox/"])
+    error_message = "S3 must delete files that were not imported."
+  }
+
+}
+
+run "lets_a_task_take_what_was_dropped" {
+  assert {
+    condition = output.take_permissions == [{
+      sid       = "TakeDroppedFiles"
+      actions   = ["s3:DeleteObject", "s3:GetObject"]
+      resources = ["${aws_s3_bucket.this.arn}/inbox/*"]
+    }]
+    error_message = "A task may get and delete dropped files, and no more."
+  }
+
+  assert {
+    condition     = output.upload_arns == ["${aws_s3_bucket.this.arn}/uploads/*"]
+    error_message = "A task may reach uploads only."
+  }
+}
+
+run "refuses_every_site" {
+  command = plan
+
+  variables {
+    upload_origins = ["https://*"]
+  }
+
+  expect_failures = [var.upload_origins]
+}

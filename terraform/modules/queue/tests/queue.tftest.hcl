@@ -136,3 +136,40 @@ run "passes_its_variables_on" {
     error_message = "An alarm reaches nobody."
   }
 }
+
+run "takes_nothing_from_a_bucket_by_default" {
+  assert {
+    condition = alltrue([
+      for p in aws_sqs_queue_policy.tls_only : alltrue([for s in jsondecode(p.policy).Statement : s.Effect == "Deny"])
+    ])
+    error_message = "Without a source bucket, the policies must allow nothing."
+  }
+}
+
+run "takes_from_the_given_bucket_alone" {
+  variables {
+    source_bucket = { arn = "arn:aws:s3:::files" }
+  }
+
+  assert {
+    condition = one([
+      for s in jsondecode(aws_sqs_queue_policy.tls_only["leads"].policy).Statement : s if s.Effect == "Allow"
+      ]) == {
+      Sid       = "TakeFromTheBucket"
+      Effect    = "Allow"
+      Principal = { Service = "s3.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = aws_sqs_queue.this.arn
+      Condition = {
+        ArnEquals    = { "aws:SourceArn" = "arn:aws:s3:::files" }
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+      }
+    }
+    error_message = "Only S3, for this bucket of this account, may send."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_sqs_queue_policy.tls_only["dead_letters"].policy).Statement) == 1
+    error_message = "S3 must not send to the dead letters."
+  }
+}
