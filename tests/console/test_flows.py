@@ -1,15 +1,19 @@
 """Each flow of the console from click to result, in a real browser."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from common.access.authentication import authenticator
 from common.billing_period import Period
+from common.settings import settings
 from tests.console.conftest import Console
 from tests.console.filled import fill
 from tests.support.api import action, lead, post, register
+from tests.support.imports import generic_csv, generic_row
+from tests.support.uploads import work_all
 
 NASTY = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -485,3 +489,23 @@ def test_viewer_signs_in_reads_and_signs_out_again(
     console.visit("/console/leads")
     heading(page, "Sign in")
     authenticator.cache_clear()
+
+
+def test_large_file_goes_to_an_address_of_its_own(
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILE_STORE_DIR", str(tmp_path / "files"))
+    settings.cache_clear()
+    register(console.api)
+    content = generic_csv(generic_row("large")).replace(b"\r\n", b"\r\n" + b"\n" * 7_000_000, 1)
+    (tmp_path / "april.csv").write_bytes(content)
+
+    page = console.visit("/console/imports")
+    page.get_by_label("File", exact=True).set_input_files(tmp_path / "april.csv")
+    press(page, "Dry run")
+    expect(page.locator("#outcome")).to_contain_text("A dry run takes files of up to 6 MB")
+    page.get_by_role("button", name="Import", exact=True).click()
+
+    expect(page.locator("#progress")).to_contain_text("april.csv: the file has arrived")
+    work_all()
+    expect(page.locator("#progress")).to_contain_text("april.csv: 1 of 1 rows are done: 1 created.")

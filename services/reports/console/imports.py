@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,6 +12,8 @@ from common.access.authentication import Principal
 from common.catalog.models import LeadType
 from common.database.transactions import acting_as, snapshot, transaction
 from common.enums import EngagementLevel
+from common.file_store.store import MAX_FILE_BYTES as MAX_UPLOAD_BYTES
+from common.file_store.store import FileStore, FileStoreMissing, file_store
 from common.imports.imported_files import (
     DryRun,
     get_import,
@@ -25,15 +27,19 @@ from common.imports.stored_mappings import (
     list_mappings,
     put_mapping,
 )
+from common.imports.uploads import await_upload
 from common.leads.results import Status
-from common.problems import FieldError, Invalid, Problem
+from common.problems import FieldError, Invalid, MalformedRequest, Problem
 from common.request_model import MAX_TEXT_LENGTH, Id
 from common.settings import settings
 from services.reports.api.dependencies import Now, Snapshot
+from services.reports.api.schemas.imports import AwaitedImport
 from services.reports.console.pages import page, see_other
 from services.reports.console.uploads import Upload, Uploaded
 from services.reports.http.authorization import principal_of
+from services.reports.http.body_limit import MAX_FILE_BYTES
 from services.reports.http.routes import Router
+from services.reports.http.security import page_policy
 
 router = Router()
 
@@ -57,9 +63,14 @@ def show_imports(
 
 @router.post("/console/imports", response_class=HTMLResponse)
 def post_file(request: Request, upload: Uploaded, now: Now) -> Response:
-    """Says what an import would do (`do=dry`), stores its mapping (`save`), or imports the file."""
+    """Says what an import would do (`do=dry`), stores its mapping (`save`), or imports the file.
+
+    The page's script asks for an address for a larger file (`address`).
+    """
     values = {name: upload.fields.get(name, "").strip() for name in _FIELDS}
     principal = principal_of(request)
+    if upload.fields.get("do") == "address":
+        return _address(upload, _chosen(values, principal), principal)
     tried = problem = None
     try:
         chosen = _chosen(values, principal)
@@ -70,7 +81,7 @@ def post_file(request: Request, upload: Uploaded, now: Now) -> Response:
             missing = FieldError("/file", "missing_field", "is required")
             raise Invalid("choose a file that is not empty", [missing])
         if upload.fields.get("do") != "dry":
-            name = upload.file_name[-MAX_TEXT_LENGTH:].replace("\0", "") or None
+            name = _name_of(upload.file_name)
             known = settings()
             done = import_file(upload.content, chosen, principal, known, now, file_name=name)
             return see_other(request, f"console/imports?id={done.import_id}")
@@ -94,6 +105,28 @@ def _chosen(values: dict[str, str], principal: Principal) -> ChosenMapping:
     return chosen.with_changes(choose_mapping(fields).given)
 
 
+def _name_of(text: str) -> str | None:
+    return text[-MAX_TEXT_LENGTH:].replace("\0", "") or None
+
+
+def _address(upload: Upload, chosen: ChosenMapping, principal: Principal) -> JSONResponse:
+    store = file_store(settings())
+    try:
+        size = int(upload.fields.get("file_bytes", ""))
+    except ValueError:
+        raise MalformedRequest("file_bytes is a number") from None
+    name = _name_of(upload.fields.get("file_name", ""))
+    begun = await_upload(chosen, principal, name, size)
+    return JSONResponse(AwaitedImport.from_upload(begun, store).model_dump(mode="json"))
+
+
+def _store() -> FileStore | None:
+    try:
+        return file_store(settings())
+    except FileStoreMissing:
+        return None
+
+
 def _save(name: str, chosen: ChosenMapping, principal: Principal) -> None:
     with acting_as(principal.actor), transaction() as session:
         put_mapping(session, principal, name, chosen)
@@ -110,7 +143,8 @@ def _imports_page(
     tried: DryRun | None = None,
     upload: Upload | None = None,
 ) -> HTMLResponse:
-    return page(
+    store = _store()
+    answer = page(
         request,
         "imports.html",
         "Import",
@@ -126,4 +160,10 @@ def _imports_page(
         file_name=upload and upload.file_name,
         statuses=[status.value for status in Status],
         imports=list_imports(session, principal_of(request), _IMPORTS_A_PAGE),
+        max_bytes=MAX_FILE_BYTES,
+        max_upload_bytes=None if store is None else MAX_UPLOAD_BYTES,
     )
+    elsewhere = store and store.upload_origin()
+    if elsewhere:
+        answer.headers["Content-Security-Policy"] = page_policy(elsewhere)
+    return answer

@@ -13,11 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from common.problems import Forbidden
 from common.this_machine import names_this_machine
 
-# Pages load from this site only, and run only the script files of this site.
-PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-)
 # The page of the API description has an inline script.
 DOCS = "/docs"
 _DOCS_POLICY = (
@@ -31,6 +26,18 @@ _HTTPS_ONLY = "max-age=31536000"  # a year
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 # What a page can send to another site without asking that site first.
 _FORM_TYPES = {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}
+
+
+def page_policy(sends_to: str | None = None) -> str:
+    """Pages load from this site only, and run only the script files of this site.
+
+    `sends_to` is one more site that their scripts may send to.
+    """
+    connected = " ".join(filter(None, ["'self'", sends_to]))
+    return (
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+        f"connect-src {connected}; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
 
 
 class SafeHeaders:
@@ -54,7 +61,8 @@ class SafeHeaders:
                     headers["Strict-Transport-Security"] = _HTTPS_ONLY
                 if headers.get("content-type", "").startswith("text/html"):
                     is_docs = scope["path"].startswith(DOCS)
-                    headers["Content-Security-Policy"] = _DOCS_POLICY if is_docs else PAGE_POLICY
+                    policy = _DOCS_POLICY if is_docs else page_policy()
+                    headers.setdefault("Content-Security-Policy", policy)
                     headers["Referrer-Policy"] = "same-origin"
             await send(message)
 

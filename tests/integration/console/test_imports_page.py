@@ -1,13 +1,21 @@
 """The console's page of imports, without a browser."""
 
 import re
+import threading
+from pathlib import Path
 
 import httpx
 import pytest
+from moto import mock_aws
 
+from common.file_store import store
+from common.settings import settings
 from tests.support.api import register
 from tests.support.console import text_of
 from tests.support.imports import DATA, generic_csv, generic_row
+from tests.support.uploads import ask, put, work, work_all
+
+POLICY = "content-security-policy"
 
 
 @pytest.fixture(autouse=True)
@@ -134,3 +142,90 @@ def test_mapping_is_not_stored_under_a_name_it_cannot_have(
 
     assert answer.status_code == 422
     assert console.get("/mappings", headers={"accept": "*/*"}).json()["data"] == []
+
+
+@pytest.fixture
+def with_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILE_STORE_DIR", str(tmp_path / "files"))
+    settings.cache_clear()
+
+
+@pytest.mark.usefixtures("with_files")
+def test_script_gets_an_address_for_a_large_file_and_the_page_shows_its_progress(
+    console: httpx.Client,
+) -> None:
+    content = generic_csv(*(generic_row(f"l-{n}", customer_id="") for n in range(1_001)))
+    fields = {"do": "address", "file_name": "big.csv", "file_bytes": str(len(content))}
+    form = fields | {"preset": "generic", "customer_id": "acme"}
+    parts = {name: (None, value) for name, value in form.items()}
+
+    asked = console.post("/console/imports", files=parts, headers={"accept": "application/json"})
+
+    begun = asked.raise_for_status().json()
+    shown = f"/console/imports?id={begun['import_id']}"
+    assert "big.csv has not arrived yet" in text_of(console.get(shown))
+    put(console, begun, content).raise_for_status()
+    assert "the file has arrived, and waits to be read" in text_of(console.get(shown))
+    stopping = threading.Event()
+    stopping.set()
+    work(stopping)
+    half = console.get(shown)
+    assert "1,000 of 1,001 rows are done." in text_of(half)
+    assert "data-follow" in half.text
+    work_all()
+    done = console.get(shown)
+    assert "big.csv: 1,001 of 1,001 rows are done: 1,001 created." in text_of(done)
+    assert "data-follow" not in done.text
+
+
+@pytest.mark.usefixtures("with_files")
+def test_file_that_was_refused_as_a_whole_says_why(console: httpx.Client) -> None:
+    begun = ask(console, b"PK\x03\x04", file_name="leads.xlsx")
+    put(console, begun, b"PK\x03\x04").raise_for_status()
+    work_all()
+
+    shown = text_of(console.get(f"/console/imports?id={begun['import_id']}"))
+
+    assert "leads.xlsx was refused as a whole: the file is a workbook (XLSX)" in shown
+
+
+@pytest.mark.usefixtures("with_files")
+def test_wrong_mapping_gets_no_address(console: httpx.Client) -> None:
+    parts = {"do": "address", "file_bytes": "5", "preset": "nobodys"}
+    files = {name: (None, value) for name, value in parts.items()}
+
+    asked = console.post("/console/imports", files=files, headers={"accept": "application/json"})
+
+    assert asked.status_code == 422
+    assert "nobodys" in asked.json()["detail"]
+
+
+def test_page_says_what_a_large_file_needs_without_scripts(
+    console: httpx.Client, request: pytest.FixtureRequest
+) -> None:
+    assert "At most 6 MB; make import takes larger ones." in text_of(
+        console.get("/console/imports")
+    )
+    request.getfixturevalue("with_files")
+    assert "Without scripts, make import takes larger ones" in text_of(
+        console.get("/console/imports")
+    )
+    refused = send(console, b"x" * 7 * 1024 * 1024, "import")
+    assert refused.status_code == 413
+    assert "larger files are uploaded to an address of their own" in text_of(refused)
+
+
+def test_page_may_send_to_the_bucket(
+    console: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "connect-src 'self';" in console.get("/console/imports").headers[POLICY]
+    monkeypatch.setenv("FILE_STORE_BUCKET", "files-of-tests")
+    settings.cache_clear()
+    with mock_aws():
+        store._client.cache_clear()
+        page = console.get("/console/imports")
+        other = console.get("/console/exports")
+    store._client.cache_clear()
+
+    assert "connect-src 'self' https://files-of-tests.s3." in page.headers[POLICY]
+    assert "connect-src 'self';" in other.headers[POLICY]

@@ -141,8 +141,64 @@
     (results[place + step] || (place + step < 0 ? box : results[place])).focus();
   };
 
+  // Sends a file that is too large for a form to an address of its own, and shows how far it is.
+  const upload = async (event) => {
+    const form = event.target;
+    const file = form.querySelector("input[type=file]").files[0];
+    const wanted = event.submitter && event.submitter.value;
+    if (!file || file.size <= Number(form.dataset.limit) || !["dry", "import"].includes(wanted)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const news = document.createElement("p");
+    news.setAttribute("role", "status");
+    document.querySelector("#outcome").replaceChildren(news);
+    if (wanted === "dry" || !form.dataset.uploadLimit) {
+      news.textContent = "A dry run takes files of up to 6 MB: try it with the first rows of this one.";
+      if (wanted !== "dry") news.textContent = "This server takes files of up to 6 MB here: use make import.";
+      return;
+    }
+    const body = new FormData(form);
+    body.delete("file");
+    body.set("do", "address");
+    body.set("file_name", file.name);
+    body.set("file_bytes", String(file.size));
+    news.textContent = "Asking for an address…";
+    try {
+      const answer = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" }, body });
+      const begun = await answer.json();
+      if (!answer.ok) {
+        const fields = (begun.errors || []).map((error) => `${error.pointer}: ${error.detail}`);
+        news.textContent = [begun.detail, ...fields].join("; ");
+        return;
+      }
+      await send(file, begun.upload, new URL("../", form.action), news);
+      location.assign(`${form.action}?id=${begun.import_id}`);
+    } catch {
+      news.textContent = "The file could not be sent. Choose it again, and try once more.";
+    }
+  };
+
+  // Only this older way of sending says how much of a file has gone.
+  const send = (file, { method, address, headers }, root, news) =>
+    new Promise((done, failed) => {
+      const bar = document.createElement("progress");
+      bar.setAttribute("aria-label", "Sent");
+      bar.max = file.size;
+      bar.value = 0;
+      news.textContent = `Sending ${file.name}. Stay on this page until it has arrived.`;
+      news.after(bar);
+      const request = new XMLHttpRequest();
+      request.upload.onprogress = ({ loaded }) => (bar.value = loaded);
+      request.onload = () => (request.status < 300 ? done() : failed());
+      request.onerror = request.onabort = failed;
+      request.open(method, new URL(address, root));
+      for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+      request.send(file);
+    });
+
   document.addEventListener("DOMContentLoaded", () => {
     document.addEventListener("keydown", findByKeys);
+    for (const form of document.querySelectorAll("[data-limit]")) form.addEventListener("submit", upload);
     for (const form of document.querySelectorAll("[data-tries]")) form.addEventListener("submit", tryFile);
     for (const form of document.querySelectorAll("[data-imports]")) {
       form.addEventListener("submit", (event) => {
