@@ -101,11 +101,14 @@ def load_gateway() -> LocalGateway:
     """The gateway in front of the deployed handler and app. Both read the settings on import."""
     # Loggers keep the stream that is current when these imports create them.
     with redirect_stdout(sys.stderr):
-        from functions.ingest.handler import handler  # noqa: PLC0415
+        from aws_lambda_powertools.logging.filters import SuppressFilter  # noqa: PLC0415
+
+        from functions.ingest.handler import handler, logger  # noqa: PLC0415
         from services.reports.app import app  # noqa: PLC0415
         from services.reports.http.request_logging import log_as_json  # noqa: PLC0415
     if not logging.getLogger().handlers:
         log_as_json(logging.WARNING, sys.stderr)
+        logging.getLogger().handlers[0].addFilter(SuppressFilter(logger.name))  # it has a handler
     return LocalGateway(handler, app, FUNCTION, SERVICE)
 
 

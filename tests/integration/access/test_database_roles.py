@@ -41,6 +41,8 @@ FUNCTION_MAY_NOT = [
     "insert into billing_report_line_blocks (first_line) values (1)",
     "select user_email from leads",
     "select email from customers",
+    "select billing_email from customers",
+    "select * from customers",
     "update leads set customer_id = customer_id",
     "delete from leads",
     "delete from actions",
@@ -82,6 +84,10 @@ SERVICE_MAY_NOT = [
     "update api_keys set secret_hash = sha256('')",
     "update api_keys set expires_at = null",
     "delete from api_keys",
+    "insert into api_keys (key_id, name, role, secret_hash) values ('x', 'x', 'admin', sha256(''))"
+    " on conflict (key_id) do update set expires_at = null",
+    "insert into api_keys (key_id, name, role, secret_hash, created_at)"
+    " values ('x', 'x', 'admin', sha256(''), now())",
     "update api_keys set role = 'admin'",
     "insert into audit_log (actor, action, subject, subject_id) values ('x', 'x', 'x', 'x')",
     "insert into audit_log (database_user, action, subject, subject_id)"

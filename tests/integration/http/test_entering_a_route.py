@@ -1,10 +1,14 @@
 """How a request enters a route: its caller first, then its address, and only then its body."""
 
+import time
+import tracemalloc
+
 import httpx
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from common.json_reader import read_json
+from common.problems import TooLarge
 from services.reports.app import app
 from services.reports.http.routes import Route
 from tests.support.api import JSON, lead, post, refusals
@@ -90,7 +94,9 @@ def test_body_of_an_unknown_caller_is_not_read(acme: httpx.Client) -> None:
 
 
 MANY = b"{" + b",".join(b'"%d":0' % number for number in range(MAX_MEMBERS + 1)) + b"}"
+VERY_MANY = b"{" + b",".join(b'"%d":0' % number for number in range(150_000)) + b"}"
 DEEP = b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)
+LISTS = b"[" + b"[]," * 199_999 + b"[]]"
 
 
 @pytest.mark.parametrize("address", ["/leads", "/billing/simulations"])
@@ -98,18 +104,49 @@ DEEP = b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1)
     ("body", "status"),
     [
         (MANY, 413),
+        (VERY_MANY, 413),
+        (LISTS, 413),
         (b"[" * 100_000, 413),
         (DEEP, 413),
         (b"{", 400),
         (b'{"a": NaN}', 400),
         (b'"\xff"', 400),
     ],
-    ids=["members", "without end", "depth", "cut", "constant", "bytes"],
+    ids=["members", "very many", "lists", "without end", "depth", "cut", "constant", "bytes"],
 )
 def test_function_and_service_read_json_alike(
     acme: httpx.Client, address: str, body: bytes, status: int
 ) -> None:
     assert acme.post(address, content=body, headers=JSON).status_code == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        VERY_MANY,
+        b"[" + b"[]," * 2_000_000 + b"[]]",
+        b"[" + b"{}," * 2_000_000 + b"{}]",
+        b"[" + b'{"a":{}},' * 650_000 + b"{}]",
+        b"[" * 6_000_000,
+    ],
+    ids=["members", "lists", "objects", "nested", "without end"],
+)
+def test_what_is_over_a_limit_is_refused_at_little_cost(body: bytes) -> None:
+    began = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            read_json(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 50_000_000
+    assert time.process_time() - began < 5
+
+
+def test_as_many_lists_as_allowed_are_read() -> None:
+    assert len(read_json(LISTS.replace(b"[],", b"", 1))) == 199_999
 
 
 def test_json_as_deep_as_allowed_is_read() -> None:

@@ -169,6 +169,72 @@ def test_unexpected_error_is_logged_with_its_traceback_and_the_id(
     assert (error["level"], "Traceback" in error["exception"]) == ("ERROR", True)
 
 
+def test_unexpected_error_is_logged_once(
+    acme: httpx.Client, engine: Engine, log: io.StringIO
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("drop table parked_customers cascade")
+
+    acme.get("/billing/runs", headers={"x-request-id": "request-7"})
+
+    _line_with(log, "route", "request-7")
+    time.sleep(0.2)  # the server's own line would come behind it
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert len([line for line in lines if "exception" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("53100", "the database's disk is full: nothing can be stored until it has room again"),
+        ("57P01", "the database is stopping or starting; try again shortly"),
+    ],
+)
+def test_outage_is_a_line_of_each_request_that_says_why(
+    acme: httpx.Client, engine: Engine, log: io.StringIO, state: str, words: str
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "create function fail() returns trigger language plpgsql as $$ begin "
+            f"raise sqlstate '{state}'; end $$"
+        )
+        connection.exec_driver_sql(
+            "create trigger fail before insert on products for each row execute function fail()"
+        )
+    ids = [f"request-{number}" for number in range(3)]
+
+    answers = [
+        acme.put("/products/x", json={"name": "X"}, headers={"x-request-id": id_}) for id_ in ids
+    ]
+
+    assert {(answer.status_code, answer.json()["detail"]) for answer in answers} == {(503, words)}
+    for id_ in ids:
+        line = _line_with(log, "route", id_)
+        assert (line["reason"], state in line["cause"]) == (words, True)
+    time.sleep(0.2)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["message"] for line in lines] == ["answered"] * 3
+
+
+def test_local_server_writes_a_line_of_the_function_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        load_gateway()
+        logging.getLogger("lead-billing-ingest").warning("the database is away")
+        logging.getLogger("lead_billing.requests").warning("another line")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+
+    of_the_service = capsys.readouterr().err
+    assert "another line" in of_the_service
+    assert "the database is away" not in of_the_service  # the function has written it itself
+
+
 def _line_with(log: io.StringIO, member: str, correlation_id: str) -> Any:
     """The request's one line with such a member; it is written when the answer is on its way."""
     for _ in range(100):
