@@ -35,10 +35,20 @@ def read_json(body: str | bytes) -> Any:
     `MAX_MEMBERS` members, more than `MAX_CONTAINERS` objects and lists, or values that are nested
     deeper than `MAX_DEPTH`.
     """
+    value = read_json_of_any_depth(body)
+    require_shallow(value)
+    return value
+
+
+def read_json_of_any_depth(body: str | bytes) -> Any:
+    """As `read_json`, for who calls `require_shallow` unless the value has a known form.
+
+    Raises TooLarge where the reader itself gives up, some hundred values deep.
+    """
     require_size(body)
     _require_few_containers(body)
     try:
-        value = json.loads(
+        return json.loads(
             body if isinstance(body, str) else body.decode(),
             object_pairs_hook=_members,
             parse_constant=_refuse_constant,
@@ -48,8 +58,6 @@ def read_json(body: str | bytes) -> Any:
         raise _too_deep() from None
     except ValueError as error:
         raise MalformedRequest(f"the body is not JSON in UTF-8: {_reason(error)}") from None
-    _require_shallow(value)
-    return value
 
 
 def _require_few_containers(body: str | bytes) -> None:
@@ -63,7 +71,8 @@ def _require_few_containers(body: str | bytes) -> None:
         raise TooLarge(f"a body may hold {MAX_CONTAINERS} objects and lists; this one holds more")
 
 
-def _require_shallow(value: Any) -> None:
+def require_shallow(value: Any) -> None:
+    """Raises TooLarge for values that are nested deeper than `MAX_DEPTH`."""
     level = [value] if type(value) in _CONTAINERS else []
     for _ in range(MAX_DEPTH):
         level = [

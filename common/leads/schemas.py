@@ -1,6 +1,7 @@
 """A lead as it is posted, and with the keys that it is stored under."""
 
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Annotated, Any, NamedTuple, Self
 from uuid import UUID
 
@@ -165,6 +166,8 @@ def with_keys(lead: Lead, settings: Settings, erased_user_key: UUID | None = Non
 
 
 _NOBODY = User.model_construct()
+_LEVELS = {"high": "High", "medium": "Medium", "low": "Low"}
+_same_action = itemgetter("at", "key", "level")
 
 
 def _shown(user: User, region: str | None) -> dict[str, Any]:
@@ -202,26 +205,28 @@ def _numbered(posted: list[Action]) -> list[dict[str, Any]]:
 
     Equal ones are numbered by how they are spelled, so that their order says nothing.
     """
-    actions = []
-    same: dict[tuple[object, ...], list[dict[str, Any]]] = {}
-    for action in posted:
-        # PostgreSQL reads offsets of less than 16 hours, RFC 3339 has them up to 23:59.
-        at = action.timestamp.astimezone(UTC)
-        key, level = folded_label(action.action_type), action.engagement_level.capitalize()
-        numbered: dict[str, Any] = {
+    actions: list[dict[str, Any]] = [
+        {
             "type": action.action_type,
-            "key": key,
-            "level": level,
-            "at": at,
+            "key": folded_label(action.action_type),
+            "level": _LEVELS[action.engagement_level],
+            # PostgreSQL reads offsets of less than 16 hours, RFC 3339 has them up to 23:59.
+            "at": action.timestamp.astimezone(UTC),
         }
-        equal = same.setdefault((at, key, level), [])
-        equal.append(numbered)
-        if len(equal) > 1:
-            numbered["n"] = len(equal)
-        actions.append(numbered)
-    if len(same) < len(actions):
-        for equal in same.values():
-            spellings = sorted(numbered["type"] for numbered in equal)
-            for numbered, spelling in zip(equal, spellings, strict=True):
-                numbered["type"] = spelling
+        for action in posted
+    ]
+    if len(set(map(_same_action, actions))) < len(actions):
+        _number_equal(actions)
     return actions
+
+
+def _number_equal(actions: list[dict[str, Any]]) -> None:
+    same: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for action in actions:
+        same.setdefault(_same_action(action), []).append(action)
+    for equal in same.values():
+        spellings = sorted(action["type"] for action in equal)
+        for number, (action, spelling) in enumerate(zip(equal, spellings, strict=True), 1):
+            action["type"] = spelling
+            if number > 1:
+                action["n"] = number

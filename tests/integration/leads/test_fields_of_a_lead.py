@@ -106,6 +106,8 @@ def test_refused_field_is_named_by_pointer_and_code(
         ({"action_type": ["Call"]}, "action_type", "wrong_type"),
         ({"timestamp": "2024-04-01T10:00:00"}, "timestamp", "timestamp_without_offset"),
         ({"timestamp": FUTURE}, "timestamp", "timestamp_in_future"),
+        ({"timestamp": "0001-01-01T00:00:00Z"}, "timestamp", "timestamp_out_of_range"),
+        ({"timestamp": "0001-01-01T00:00:00+23:59"}, "timestamp", "timestamp_out_of_range"),
         ({"timestamp": 10**400}, "timestamp", "wrong_type"),
         ({"amount": 5}, "amount", "unknown_field"),
     ],

@@ -1,5 +1,7 @@
 """POST /leads: the status of each answer, row by row of its contract, and its limits."""
 
+import json
+
 import httpx
 import pytest
 from sqlalchemy import create_engine
@@ -172,12 +174,35 @@ def test_what_is_no_lead_nor_array_of_leads_is_400(acme: httpx.Client, body: byt
     assert answer.json()["type"] == "urn:lead-billing:problem:malformed-request"
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 33 + b"]" * 33])
+DEEP = b"[" * 33 + b"]" * 33
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        DEEP,
+        b'{"lead_id": ' + DEEP + b"}",
+        b'[{"user": {"email": ' + DEEP + b"}}]",
+        b"[" + b"{}, " * 1000 + DEEP + b"]",
+    ],
+)
 def test_body_that_is_nested_too_deep_is_413(acme: httpx.Client, body: bytes) -> None:
     answer = post(acme, body)
 
     assert answer.status_code == 413
     assert answer.json()["type"] == "urn:lead-billing:problem:too-large"
+    assert answer.json()["detail"] == "a body may be nested 32 deep; this one is nested deeper"
+
+
+def test_good_leads_beside_a_deep_one_are_not_stored(acme: httpx.Client) -> None:
+    good = json.dumps(lead("lead-1", action())).encode()
+
+    answer = post(acme, b"[" + good + b", " + DEEP + b"]")
+
+    assert answer.status_code == 413
+    assert stored_leads(acme) == []
 
 
 def test_over_1000_leads_is_413_and_nothing_is_stored(acme: httpx.Client) -> None:
