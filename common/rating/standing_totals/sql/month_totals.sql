@@ -1,4 +1,5 @@
--- include: rating/standing_totals/lead_differences
+-- include: rating/standing_totals/rated_leads
+-- include: rating/standing_totals/superseded_leads
 -- params: customer_id uuid, period date
 --
 -- What each open month of each customer comes to, or of one customer, or one period. Also what is
@@ -30,9 +31,14 @@ from (
             and (cast(:period as date) is null or standing.period = :period)
         union all
         select
-            customer_id, period, gross_cents, billed_cents, duplicate_cents, cap_cents, leads,
-            actions, unpriced
-        from lead_differences
+            customer_id, period, gross_cents, billed_cents, duplicate_cents, cap_cents, 1, actions,
+            unpriced
+        from rated_leads
+        union all
+        select
+            customer_id, period, -gross_cents, -billed_cents, -duplicate_cents, -cap_cents, -1,
+            -actions, -unpriced
+        from superseded_leads
     ) as part
     group by customer_id, period
 ) as totals

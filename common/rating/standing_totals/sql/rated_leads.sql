@@ -2,21 +2,23 @@
 --
 -- What each lead of some months comes to now: of an open month all of it, of a closed one the late
 -- actions. `outcomes` is the set of its lines' outcomes. The leads of a user all have a user or all
--- have none, so one of them is looked up.
--- offset 0: one look at the key of that lead, whatever the planner knows of the tables.
+-- have none, so one of them is looked up, and none where nobody asks for `has_user`. Sorted by the
+-- user first, which tells most rows apart by one comparison.
 select
-    per_lead.customer_id, per_lead.period, per_lead.user_key, per_lead.lead_id,
-    per_lead.product_id, per_lead.lead_type,
-    bool_and(first_lead.has_user) over (
-        partition by per_lead.customer_id, per_lead.period, per_lead.user_key
-    ) as has_user,
-    per_lead.gross_cents, per_lead.billed_cents, per_lead.duplicate_cents, per_lead.cap_cents,
-    per_lead.actions, per_lead.unpriced, per_lead.outcomes
+    customer_id, period, user_key, lead_id, product_id, lead_type,
+    bool_and(
+        case when is_first then (
+            select has_user
+            from leads
+            where leads.customer_id = per_lead.customer_id and leads.lead_id = per_lead.lead_id
+        ) end
+    ) over (partition by user_key, customer_id, period) as has_user,
+    gross_cents, billed_cents, duplicate_cents, cap_cents, actions, unpriced, outcomes
 from (
     select
         customer_id, period, user_key, lead_id, product_id, lead_type,
         row_number() over (
-            partition by customer_id, period, user_key order by lead_id
+            partition by user_key, customer_id, period order by lead_id
         ) = 1 as is_first,
         coalesce(sum(gross_cents), 0)::bigint as gross_cents,
         coalesce(sum(billed_cents), 0)::bigint as billed_cents,
@@ -26,13 +28,5 @@ from (
         count(*) filter (where gross_cents is null) as unpriced,
         bit_or(outcome_bit(outcome)) as outcomes
     from rate_month
-    group by customer_id, period, user_key, lead_id, product_id, lead_type
+    group by user_key, customer_id, period, lead_id, product_id, lead_type
 ) as per_lead
-left join lateral (
-    select has_user
-    from leads
-    where per_lead.is_first
-        and leads.customer_id = per_lead.customer_id
-        and leads.lead_id = per_lead.lead_id
-    offset 0
-) as first_lead on true
