@@ -21,12 +21,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
 
-from common.database.engine import forget_engines, get_engine
+from common.database.engine import current_engine, forget_engines, own_pool
 from common.settings import settings
 from scripts.embedded_postgres import EmbeddedPostgres
 from scripts.migrate import upgrade_schema
 
 _TEMPLATE = "migrated"
+_CONNECTIONS = 10  # of this process to a database
 _KEEP_ALIVE_SECONDS = 3  # uvicorn closes an idle connection after 5 seconds
 
 
@@ -84,8 +85,15 @@ def server_facts(available: Databases) -> dict[str, Any]:
 
 @contextmanager
 def databases() -> Iterator[Databases]:
-    """An embedded PostgreSQL with the settings of `make run` and an empty data directory."""
-    with tempfile.TemporaryDirectory() as data_dir, EmbeddedPostgres(Path(data_dir)) as url:
+    """An embedded PostgreSQL with the settings of `make run` and an empty data directory.
+
+    Statements of this process may take long, as storing and rating ten million actions does.
+    """
+    with (
+        tempfile.TemporaryDirectory() as data_dir,
+        EmbeddedPostgres(Path(data_dir)) as url,
+        own_pool(_CONNECTIONS),
+    ):
         yield Databases(url)
 
 
@@ -94,7 +102,7 @@ def product_engine(url: str) -> Engine:
     os.environ["DATABASE_URL"] = url
     settings.cache_clear()
     forget_engines()
-    return get_engine()
+    return current_engine()
 
 
 def driver_connection(engine: Engine) -> Any:

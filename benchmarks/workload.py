@@ -156,7 +156,9 @@ from (
         leads.*, number, random() as level,
         (cast(:action_types as text[]))[1 + floor(random() * 10)] as action_type,
         created_at + random() * interval '2 days' as timestamp
-    from leads, generate_series(1, 5) as number
+    -- Lead by lead, as storing them does, and not five times through all leads.
+    from leads
+    cross join lateral generate_series(1, case when lead_id is null then 0 else 5 end) as number
 ) as made
 """
 
