@@ -1,6 +1,7 @@
 """Reading signed heads, signing keys, and proofs of what a head holds."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import Text, cast, func, select
@@ -47,6 +48,13 @@ def head_of_period(session: Session, period: Period) -> SignedHead:
     return head
 
 
+def heads_of_customers(session: Session, customers: Iterable[str]) -> list[int]:
+    """The numbers of the heads that first held a report of some customers: those they were sent."""
+    named = [identifiers.customer_id(customer) for customer in customers]
+    numbers = select(ReportSeal.head_number).where(ReportSeal.customer_id.in_(named)).distinct()
+    return list(session.scalars(numbers.order_by(ReportSeal.head_number)))
+
+
 def short_form(head: SignedHead) -> str:
     """A head in one word, for a mail or on paper: its number, and the start of a hash of it."""
     return f"{head.head_number}-{hashlib.sha256(head.statement.encode()).hexdigest()[:16]}"
@@ -55,6 +63,9 @@ def short_form(head: SignedHead) -> str:
 class Inclusion(NamedTuple):
     """That a head holds a report: the report's leaf, and the path from it to the root."""
 
+    customer: str
+    period: Period
+    content_hash: str
     head: SignedHead
     leaf_index: int
     facts_hash: str
@@ -69,7 +80,14 @@ def prove_inclusion(
         select(
             ReportSeal.leaf_index,
             func.encode(func.sha256(func.convert_to(cast(ReportSeal.facts, Text), "UTF8")), "hex"),
-        ).where(
+            BillingReport.content_hash,
+        )
+        .join(
+            BillingReport,
+            (BillingReport.customer_id == ReportSeal.customer_id)
+            & (BillingReport.report_id == ReportSeal.report_id),
+        )
+        .where(
             ReportSeal.customer_id == identifiers.customer_id(customer),
             ReportSeal.report_id
             == identifiers.report_id(identifiers.customer_id(customer), str(period)),
@@ -88,7 +106,8 @@ def prove_inclusion(
         return inclusion_proof(get, row[0], head.report_count)
 
     nodes = nodes_of(session, REPORTS, nodes_read(compute))
-    return Inclusion(head, row[0], row[1], compute(nodes.__getitem__))
+    path = compute(nodes.__getitem__)
+    return Inclusion(customer, period, row[2], head, row[0], row[1], path)
 
 
 def prove_consistency(

@@ -1,20 +1,29 @@
-"""What scripts/verify_report.py checks, as files: each final report with all of its pages.
+"""What scripts/verify_report.py checks, as files: each final report with all of its pages and the
+proof that the newest signed head holds it, the keys, and the proofs from earlier heads to that one.
 
 Invariant: the files are the answers of the API, so what verifies there verifies here.
 """
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy.orm import Session
 
 from common.billing_period import Period
+from common.problems import NotFound
+from common.proof.heads import (
+    heads_of_customers,
+    prove_consistency,
+    prove_inclusion,
+    signing_keys,
+)
 from common.rating.periods import PeriodTotals
 from common.reports.line_search import ALL_LINES
 from common.reports.months import Month, find_month
+from services.reports.api.schemas.heads import Consistency, Inclusion, SigningKeys
 from services.reports.report_pages import (
     lead_page,
     line_page,
@@ -24,11 +33,15 @@ from services.reports.report_pages import (
 )
 
 _PAGE = 1_000
-_READ_ME = """Each folder holds a final report: its own file, then its pages. To verify one:
+_READ_ME = """Each folder with a number holds a final report: its own file, then its pages, then the
+proof that the newest signed head holds it. The folder `heads` holds the proofs that this head goes
+on with earlier ones, and the public keys. To verify all of it:
 
-    python verify_report.py FOLDER/*.json
+    python verify_report.py THIS_FILE.zip --key KEY --head proof.json
 
-verify_report.py is in the folder `scripts` of the project; docs/verification.md says what it does.
+KEY is the public key that you first received. proof.json came with a statement, or is a head that
+you kept: it shows whether a report was replaced since. verify_report.py is in the folder `scripts`
+of the project; docs/verification.md says what it does.
 """
 
 
@@ -51,6 +64,18 @@ def write_verification(
             for place, (name, document) in enumerate(_files(session, month, wrote)):
                 package.writestr(f"{folder}/{place:05d}-{name}.json", document)
             wrote(1)
+        for name, document in _heads(session, {entry.customer for entry in entries}):
+            package.writestr(f"heads/{name}.json", document)
+
+
+def _heads(session: Session, customers: Collection[str]) -> Iterator[tuple[str, str]]:
+    keys = signing_keys(session)
+    if keys:
+        yield "keys", SigningKeys.from_keys(keys).model_dump_json()
+    for number in heads_of_customers(session, customers):
+        earlier, later, path = prove_consistency(session, number, None)
+        document = Consistency.from_proof(earlier, later, path).model_dump_json()
+        yield f"from-{number:010d}-to-{later.head_number:010d}", document
 
 
 def _files(
@@ -87,6 +112,11 @@ def _files(
             page = page_of(behind)
             yield name, page.model_dump_json()
             behind = page.next_cursor
+    try:
+        proof = prove_inclusion(session, month.customer.external_id, month.period, None)
+    except NotFound:  # it is not signed
+        return
+    yield "inclusion", Inclusion.from_proof(proof).model_dump_json()
 
 
 def _plain(customer: str) -> str:

@@ -47,12 +47,7 @@ def show_consistency(
     later: Annotated[HeadNumber | None, Query(alias="to")] = None,
 ) -> Consistency:
     """The proof that a head, by default the newest one, goes on with what an earlier one holds."""
-    first, last, path = prove_consistency(session, earlier, later)
-    return Consistency(
-        earlier=Head.from_head(first),
-        later=Head.from_head(last),
-        path=[each.hex() for each in path],
-    )
+    return Consistency.from_proof(*prove_consistency(session, earlier, later))
 
 
 @router.get("/billing/heads/{period}")

@@ -601,6 +601,18 @@ class Inclusion(Model):
     The proof that a head holds a report (RFC 9162, 2.1.3).
     """
 
+    customer_id: str
+    """
+    The customer of the report.
+    """
+    period: str
+    """
+    The month of the report.
+    """
+    content_hash: str
+    """
+    Part of the leaf: the hash of the report.
+    """
     head: Head
     """
     The head that holds the report.

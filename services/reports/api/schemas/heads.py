@@ -68,6 +68,9 @@ class HeadList(Page[Head]):
 class Inclusion(Answer):
     """The proof that a head holds a report (RFC 9162, 2.1.3)."""
 
+    customer_id: str = Field(description="The customer of the report.")
+    period: str = Field(description="The month of the report.")
+    content_hash: str = Field(description="Part of the leaf: the hash of the report.")
     head: Head = Field(description="The head that holds the report.")
     leaf_index: int = Field(description="Place of the report's leaf; the first is 0.")
     facts_hash: str = Field(description="Part of the leaf: of the rows that the report stands on.")
@@ -76,6 +79,9 @@ class Inclusion(Answer):
     @classmethod
     def from_proof(cls, proof: heads.Inclusion) -> "Inclusion":
         return cls(
+            customer_id=proof.customer,
+            period=str(proof.period),
+            content_hash=proof.content_hash,
             head=Head.from_head(proof.head),
             leaf_index=proof.leaf_index,
             facts_hash=proof.facts_hash,
@@ -89,3 +95,11 @@ class Consistency(Answer):
     earlier: Head = Field(description="The head that was before.")
     later: Head = Field(description="The head that goes on with it.")
     path: list[str] = Field(description="The hashes of the proof, in hex.")
+
+    @classmethod
+    def from_proof(cls, earlier: SignedHead, later: SignedHead, path: list[bytes]) -> "Consistency":
+        return cls(
+            earlier=Head.from_head(earlier),
+            later=Head.from_head(later),
+            path=[each.hex() for each in path],
+        )
