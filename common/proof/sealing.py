@@ -22,7 +22,14 @@ from common.final_reports.models import ReportSeal
 from common.observability.metrics import Metric, record
 from common.proof.merkle import Growing, Node, peaks_of
 from common.proof.models import AuditSeal, MerkleNode, SignedHead, SigningKey
-from common.proof.second_place import SecondPlace, keep_head, keep_key, last_kept_head, second_place
+from common.proof.second_place import (
+    SecondPlace,
+    keep_head,
+    keep_key,
+    kept_keys,
+    last_kept_head,
+    second_place,
+)
 from common.proof.signing import PublicKey, Signer, canonical, report_statement, sign, signer_of
 from common.settings import Settings, settings
 
@@ -65,10 +72,11 @@ def seal(known: Settings) -> bool:
         reports = session.execute(_UNSEALED_REPORTS, {"max_reports": _AT_ONCE}).all()
         entries = session.execute(_UNSEALED_AUDIT, {"max_entries": _AT_ONCE}).all()
         if reports or entries:
+            if place is not None:
+                keep_key(place, signer.key.as_jwk())
             _know_key(session, signer.key)
             last = _make_head(session, signer, last, reports, entries)
     if place is not None and last is not None:
-        keep_key(place, signer.key.as_jwk())
         keep_head(place, last.head_number, last.statement, last.signature)
     return bool(reports or entries)
 
@@ -131,8 +139,9 @@ def _require_kept_head(
     if last is None or last.head_number > roots.head + 1:
         raise HistoryRewritten(f"heads after {roots.head} were not kept outside of the database")
     if place is not None and (kept is None or last.head_number > roots.head):
-        # It was made when the second place could not be reached.
-        if not key.verifies(last.signature, last.statement.encode()):
+        # It was made when the second place could not be reached, perhaps with the key before ours.
+        ours = [key, *(PublicKey.from_jwk(jwk) for jwk in kept_keys(place))]
+        if not any(each.verifies(last.signature, last.statement.encode()) for each in ours):
             raise HistoryRewritten(f"head {last.head_number} is not signed with our key")
         keep_head(place, last.head_number, last.statement, last.signature)
     for tree, size, root in (

@@ -50,6 +50,10 @@ class PublicKey:
             "use": "sig",
         }
 
+    @classmethod
+    def from_jwk(cls, jwk: Mapping[str, str]) -> "PublicKey":
+        return cls(_bytes(jwk["x"]))
+
     def verifies(self, signature: str, payload: bytes) -> bool:
         """Whether a detached JWS is this key's, over this payload."""
         try:
