@@ -81,8 +81,11 @@ key-rotate: $(VENV)/demo ## Replace an API key by a new one (KEY=its id, OVERLAP
 key-revoke: $(VENV)/demo ## Revoke an API key (KEY=its id)
 	@$(manage) key-revoke "$(KEY)"
 
-verify-all: $(VENV)/demo ## Check every final report, signed head and audit entry; exits with 1 and names what is wrong (DATA_DIR= or DATABASE_URL)
+verify-all: $(VENV)/demo ## Check every final report, signed head and audit entry; names what is wrong, and fails (DATA_DIR= or DATABASE_URL)
 	@$(PY) -m scripts.verify_all $(data_dir)
+
+rotate-signing-key: $(VENV)/demo ## Replace the key that final reports and heads are signed with (DATA_DIR= or DATABASE_URL)
+	@$(PY) -m scripts.rotate_signing_key $(data_dir)
 
 erase: $(VENV)/demo ## Erase a user and keep all totals (CUSTOMER=acme, USER=an email, phone or external id)
 	@$(if $(and $(given_customer),$(filter command,$(firstword $(origin USER)))),\
@@ -120,6 +123,11 @@ test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes 
 	@echo "Breaking things in the middle of batches"
 	@$(PY) -m pytest --timeout 900 -p no:cacheprovider $(or $(ARGS),--durations=0) tests/faults
 	$(if $(WRITE),@$(PY) -m tests.faults.document)
+
+test-tampering: $(VENV)/dev ## Edit the database as its owner could and see what is named, three minutes (WRITE=1 for docs/verification.md, ARGS=)
+	@rm -rf .data/tampering
+	@$(if $(WRITE),WRITE=1) $(PY) -m pytest -n 2 $(ARGS) tests/integration/closing/test_tampering.py tests/integration/closing/test_cheating.py
+	$(if $(WRITE),@$(PY) -m tests.support.tampering_page)
 
 mutants: $(VENV)/dev ## Break lines of the rules, access, ingestion, closing and Terraform, and see that tests notice (COUNT=100, SEED=1, KINDS=, WITHIN= seconds, WRITE=1)
 	@$(PY) -m tests.mutants --count "$(or $(COUNT),100)" --seed "$(or $(SEED),1)" $(if $(KINDS),--kinds "$(KINDS)") \

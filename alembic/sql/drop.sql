@@ -20,7 +20,7 @@ drop function
     block_hash, credit_hash,
     unit_prices, report_header, report_hash, rate_card_in_force, line_outcome, block_of, outcome_bit,
     line_matches, line_sort_text, line_sort_number, erase_users, void_actions,
-    row_hash, report_leaf, webhooks_of, amount_text, end_key;
+    row_hash, report_leaf, dispute_hash, run_hash, webhooks_of, amount_text, end_key;
 drop function if exists
     refuse_delete, refuse_delete_of_actions, refuse_edit, refuse_change_of_lead, refuse_change_of_action,
     refuse_change_of_audit, refuse_actions_without_lead, refuse_unbilled_dispute_line,

@@ -23,3 +23,21 @@ create function audit_leaf(entry audit_log) returns bytea language sql stable pa
         entry.before, entry.after
     )::text, 'UTF8'))
 $$;
+
+-- A dispute as its audit entries hold it: its row, and the actions whose lines it is about.
+create function dispute_hash(customer uuid, dispute uuid) returns text
+language sql stable parallel safe as $$
+    select encode(sha256(row_hash(disputes) || coalesce(lines.actions, ''::bytea)), 'hex')
+    from disputes
+    cross join (
+        select string_agg(uuid_send(action_id), ''::bytea order by action_id) as actions
+        from dispute_lines
+        where dispute_lines.customer_id = customer and dispute_lines.dispute_id = dispute
+    ) as lines
+    where disputes.customer_id = customer and disputes.dispute_id = dispute
+$$;
+
+-- A billing run as its audit entries hold it.
+create function run_hash(run uuid) returns text language sql stable parallel safe as $$
+    select encode(row_hash(billing_runs), 'hex') from billing_runs where billing_runs.run_id = run
+$$;

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from common import identifiers
+from common.audit_log import record_change
 from common.billing_period import Period
 from common.catalog.models import Customer
 from common.closing.close_period import NOTHING_CLOSED, ClosedMonth, close_period, still_open
@@ -108,6 +109,7 @@ def start_run(period: Period, customer_ids: list[str] | None, actor: str) -> Sta
         run_id = session.execute(
             insert(BillingRun).values(period=period.start, actor=actor).returning(BillingRun.run_id)
         ).scalar_one()
+        _note_run(session, "started", run_id)
     return StartedRun(run_id, period, customers)
 
 
@@ -129,10 +131,20 @@ def finish_run(started: StartedRun) -> RunResult:
                 due_cents=run.total.due_cents,
             )
         )
+        _note_run(session, "finished", run.run_id)
     _record_metrics(run, time.monotonic() - began)
     with long_work(), until(None):
         seal_quietly()
     return run
+
+
+def _note_run(session: Session, action: str, run_id: UUID) -> None:
+    """The entry holds the run's row as it is now (common/proof/sql/differing_rows.sql)."""
+    run = session.get_one(BillingRun, run_id, populate_existing=True)
+    columns = ("period", "closed", "already_closed", "failed", "due_cents")
+    after = {column: getattr(run, column) for column in columns}
+    after["row_hash"] = session.scalar(select(func.run_hash(run_id)))
+    record_change(session, action, "billing_run", run_id, after=after)
 
 
 def _record_metrics(run: RunResult, seconds: float) -> None:

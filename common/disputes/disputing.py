@@ -90,15 +90,20 @@ def open_dispute(session: Session, dispute: NewDispute, now: datetime) -> FoundD
         ],
     )
     found = get_dispute(session, dispute_id, lead.customer_id)
-    record_change(session, "created", "dispute", dispute_id, after=_audited(found))
+    record_change(session, "created", "dispute", dispute_id, after=_audited(session, found))
     announce(session, lead.customer_id, EventType.DISPUTE_OPENED, _announced(found))
     return found
 
 
-def _audited(found: FoundDispute) -> dict[str, Any]:
+def _audited(session: Session, found: FoundDispute) -> dict[str, Any]:
+    """`row_hash` holds the stored row to this entry (common/proof/sql/differing_rows.sql)."""
+    dispute = found.dispute
     columns = ("lead_id", "reason", "status", "opened_by", "decided_by")
-    return {column: getattr(found.dispute, column) for column in columns} | {
-        "customer_id": found.customer_id
+    return {column: getattr(dispute, column) for column in columns} | {
+        "customer_id": found.customer_id,
+        "row_hash": session.scalar(
+            select(func.dispute_hash(dispute.customer_id, dispute.dispute_id))
+        ),
     }
 
 
@@ -143,8 +148,9 @@ def resolve_dispute(
             )
         )
         found = get_dispute(session, dispute_id, owner)
-        after = _audited(found)
+        after = _audited(session, found)
         before = after | {"status": DisputeStatus.OPEN, "decided_by": None}
+        del before["row_hash"]
         record_change(session, "decided", "dispute", dispute_id, before=before, after=after)
         announce(session, owner, EventType.DISPUTE_RESOLVED, _announced(found))
     elif current is not status:

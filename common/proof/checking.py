@@ -1,33 +1,25 @@
-"""Checking what was sealed: signatures, the rows behind reports, the two trees, and the heads.
+"""Checking a sealed report: its signature, its leaf, and the rows that it stands on.
 
-Invariant: nothing here writes, and each finding names what differs. Memory does not grow with the
-number of reports and entries.
+Invariant: nothing here writes, and each finding names what differs.
 """
 
 import json
 from collections.abc import Iterator
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from common.billing_period import Period
 from common.catalog.models import Customer
-from common.database.sql_loader import load_statement
 from common.database.transactions import tenant
 from common.final_reports.models import BillingReport, ReportSeal
 from common.proof.heads import signing_keys
-from common.proof.merkle import Growing, Node
-from common.proof.models import SignedHead, SigningKey
-from common.proof.sealing import AUDIT, LEAF, REPORTS, facts_of, nodes_of, roots_in
-from common.proof.second_place import kept_heads, kept_keys, second_place
+from common.proof.merkle import Node
+from common.proof.models import SignedHead
+from common.proof.sealing import LEAF, REPORTS, facts_of, nodes_of
+from common.proof.second_place import kept_keys, second_place
 from common.proof.signing import PublicKey, key_id_of, report_statement
 from common.settings import Settings
-
-_SEALED = {
-    tree: text(load_statement("proof", name))
-    for tree, name in ((REPORTS, "sealed_reports"), (AUDIT, "sealed_audit"))
-}
-_STREAM = {"stream_results": True, "yield_per": 500}
 
 
 def known_keys(session: Session, settings: Settings) -> dict[str, PublicKey]:
@@ -104,89 +96,3 @@ def _missing_reports(session: Session, customer: Customer) -> Iterator[str]:
     )
     if count := session.scalar(lost):
         yield f"{count} signed reports of this customer are missing"
-
-
-def differing_heads(session: Session, settings: Settings) -> Iterator[str]:
-    """What of the heads and of the trees beneath them is not as it was signed."""
-    place = second_place(settings)
-    keys = known_keys(session, settings)
-    for stored_key in signing_keys(session):
-        if stored_key.key_id not in keys:
-            yield f"the key {stored_key.key_id} was not kept outside of the database"
-    yield from _differing_rows(session)
-    stored = {
-        head.head_number: (head.statement, head.signature)
-        for head in session.scalars(select(SignedHead).order_by(SignedHead.head_number))
-    }
-    heads = dict(stored)
-    if place is not None:
-        for kept in kept_heads(place):
-            heads[kept["head"]] = kept["statement"], kept["signature"]
-        for number in stored.keys() | heads.keys():
-            if stored.get(number) != heads[number]:
-                yield f"head {number} is not the one that was kept outside of the database"
-    roots: dict[str, dict[int, tuple[int, str]]] = {REPORTS: {}, AUDIT: {}}
-    for number, (statement, signature) in sorted(heads.items()):
-        key = keys.get(key_id_of(signature) or "")
-        if key is None or not key.verifies(signature, statement.encode()):
-            yield f"head {number} is not signed with a key that is known"
-            continue
-        said = roots_in(statement)
-        roots[REPORTS][number] = said.report_count, said.report_root
-        roots[AUDIT][number] = said.audit_count, said.audit_root
-    for tree, of_heads in roots.items():
-        yield from _differing_tree(session, tree, of_heads)
-
-
-def _differing_rows(session: Session) -> Iterator[str]:
-    for key_id, raw in session.execute(select(SigningKey.key_id, SigningKey.public_key)):
-        if key_id != PublicKey(bytes(raw)).key_id:
-            yield f"the key {key_id} has the name of another one"
-    for head in session.scalars(select(SignedHead).order_by(SignedHead.head_number)):
-        try:
-            counts = roots_in(head.statement)
-        except ValueError:
-            yield f"head {head.head_number} has no statement"
-            continue
-        if (head.report_count, head.audit_count) != (counts.report_count, counts.audit_count):
-            yield f"the counts of head {head.head_number} are not those of its statement"
-
-
-def _differing_tree(
-    session: Session, tree: str, heads: dict[int, tuple[int, str]]
-) -> Iterator[str]:
-    growing, waiting = Growing(), sorted(heads.items())
-    rows = session.execute(_SEALED[tree], {"first_leaf": 0}, execution_options=_STREAM)
-    for row in rows:
-        yield from _differing_heads(tree, growing, waiting)
-        if row.leaf_index != growing.size:
-            yield f"leaves of {tree} are missing before {_named(tree, row)}"
-            return
-        leaf = b"" if row.leaf is None else bytes(row.leaf)
-        if not leaf:
-            yield f"{_named(tree, row)} was deleted"
-        nodes = growing.append(leaf)
-        node, hashed = nodes[0]
-        kept = nodes_of(session, tree, {each for each, _ in nodes})
-        if leaf and kept.get(node) != hashed:
-            yield f"{_named(tree, row)} was changed"
-        elif any(kept.get(each) != known for each, known in nodes[1:]):
-            yield f"nodes of the tree of {tree} were changed at {_named(tree, row)}"
-    yield from _differing_heads(tree, growing, waiting)
-    for number, (size, _) in waiting:
-        yield f"head {number} holds {size} leaves of {tree}, and there are {growing.size}"
-
-
-def _differing_heads(
-    tree: str, growing: Growing, waiting: list[tuple[int, tuple[int, str]]]
-) -> Iterator[str]:
-    while waiting and waiting[0][1][0] == growing.size:
-        number, (_, root) = waiting.pop(0)
-        if growing.root.hex() != root:
-            yield f"the {tree} are not those that head {number} was signed over"
-
-
-def _named(tree: str, row: Row[tuple[object, ...]]) -> str:
-    if tree == AUDIT:
-        return f"audit entry {row.entry_id}"
-    return f"the report {row.report_id} of {row.customer or row.customer_id}"

@@ -1,7 +1,8 @@
 -- params: customer_id uuid, report_id uuid
 --
 -- A hash of the rows that a final report stands on, by table: each column but those that may change
--- after closing, such as what names a person. Ordered by keys.
+-- after closing, such as what names a person. Ordered by keys. Late lines stand on the rate card of
+-- their own month; and what was voided before this report's month ended is on no report.
 with lines as materialized (
     select line.lead_id, line.action_id
     from billing_report_line_blocks as block
@@ -19,6 +20,18 @@ credits as materialized (
     select *
     from billing_report_credits as credit
     where credit.customer_id = :customer_id and credit.report_id = :report_id
+),
+
+cards as materialized (
+    select rate_card_id from report
+    union
+    select card.rate_card_id
+    from (
+        select distinct block.period
+        from billing_report_line_blocks as block
+        where block.customer_id = :customer_id and block.report_id = :report_id
+    ) as months
+    cross join lateral rate_card_in_force(:customer_id, months.period) as card
 ),
 
 of_leads as materialized (
@@ -74,7 +87,7 @@ rows_of as (
     from report
     join voided_actions
         on voided_actions.customer_id = :customer_id
-        and billing_period_of(voided_actions.timestamp, report.timezone) = report.period
+        and voided_actions.timestamp < period_end(report.period, report.timezone)
     union all
     select
         'billing_runs', billing_runs.run_id::text,
@@ -85,22 +98,24 @@ rows_of as (
     join billing_runs using (run_id)
     union all
     select 'rate_cards', rate_cards.rate_card_id::text, row_hash(rate_cards)
-    from report
+    from cards
     join rate_cards using (rate_card_id)
     union all
     select 'rate_card_rates', lpad(rate.rate_id::text, 20, '0'), row_hash(rate)
-    from report
+    from cards
     join rate_card_rates as rate using (rate_card_id)
     union all
-    select 'rate_card_charged_duplicates', charged.lead_type, row_hash(charged)
-    from report
+    select
+        'rate_card_charged_duplicates', charged.rate_card_id || ' ' || charged.lead_type,
+        row_hash(charged)
+    from cards
     join rate_card_charged_duplicates as charged using (rate_card_id)
     union all
     select
         'customers', '',
         row_hash(
             customers,
-            '{name,email,timezone,phone_region,billing_address,tax_id,payment_terms_days,'
+            '{name,email,phone_region,billing_address,tax_id,payment_terms_days,'
             'billing_email,closed_through}'
         )
     from customers

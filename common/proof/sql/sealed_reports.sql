@@ -5,7 +5,12 @@
 select
     seal.leaf_index, seal.customer_id, seal.report_id, seal.head_number,
     customers.external_id as customer, report.period,
-    report_leaf(customers.external_id, report.period, report.content_hash, seal.facts) as leaf
+    case
+        when report.report_id is not null
+            then report_leaf(
+                customers.external_id, report.period, report.content_hash, seal.facts
+            )
+    end as leaf
 from report_seals as seal
 left join billing_reports as report
     on report.customer_id = seal.customer_id and report.report_id = seal.report_id

@@ -46,10 +46,21 @@ def test_what_changes_nothing_leaves_no_entry(two_customers: httpx.Client) -> No
     before = len(entries(two_customers, limit=500))
 
     two_customers.put("/products/abc", json={"name": "abc"}).raise_for_status()
-    two_customers.post("/billing/periods/2024-04/close", json={}).raise_for_status()
     post(two_customers, lead("acme-april", action()))
 
     assert len(entries(two_customers, limit=500)) == before
+
+
+def test_billing_run_leaves_an_entry_when_it_starts_and_when_it_has_finished(
+    two_customers: httpx.Client,
+) -> None:
+    run = two_customers.post("/billing/periods/2024-04/close", json={}).raise_for_status().json()
+
+    finished, started = entries(two_customers, subject_id=run["run_id"])
+
+    assert (started["action"], finished["action"]) == ("started", "finished")
+    assert finished["after"]["already_closed"] == run["already_closed"] > 0
+    assert started["after"]["row_hash"] != finished["after"]["row_hash"]
 
 
 def test_change_that_fails_leaves_no_entry(admin: httpx.Client) -> None:

@@ -20,6 +20,7 @@ ABOUT_ALL_CUSTOMERS = {
     ("delivery", "note_event"),
     ("delivery", "take_delivery"),
     ("events", "claim_deliveries"),
+    ("proof", "differing_rows"),
     ("proof", "sealed_reports"),
     ("proof", "unsealed_reports"),
     ("rating", "active_periods_of_all"),
