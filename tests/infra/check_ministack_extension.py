@@ -217,13 +217,22 @@ class ReadBack(unittest.TestCase):
         endpoint = next(iter(ec2._vpc_endpoints.values()))
         assert "&quot;2012-10-17&quot;" in ec2._vpce_fields_xml(endpoint), body
 
-    def test_role_and_interval_of_a_flow_log(self) -> None:
-        ec2._create_flow_logs({"ResourceId.1": ["vpc-1"], "DeliverLogsPermissionArn": ["arn:role"]})
+    def test_role_interval_and_tags_of_a_flow_log(self) -> None:
+        parameters = {
+            "ResourceId.1": ["vpc-1"],
+            "DeliverLogsPermissionArn": ["arn:role"],
+            "TagSpecification.1.ResourceType": ["vpc-flow-log"],
+            "TagSpecification.1.Tag.1.Key": ["Name"],
+            "TagSpecification.1.Tag.1.Value": ["refused"],
+        }
+
+        ec2._create_flow_logs(parameters)
 
         _, _, body = ec2._describe_flow_logs({})
 
         assert b"<deliverLogsPermissionArn>arn:role</deliverLogsPermissionArn>" in body
         assert b"<maxAggregationInterval>600</maxAggregationInterval>" in body
+        assert b"<value>refused</value>" in body
 
 
 class Alarms(unittest.TestCase):

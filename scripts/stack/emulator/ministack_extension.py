@@ -350,6 +350,8 @@ def store_flow_log_fields(original: Any) -> Any:
         response: Response = original(parameters)
         for flow_log_id in set(ec2._flow_logs) - before:
             ec2._flow_logs[flow_log_id]["_role"] = ec2._p(parameters, "DeliverLogsPermissionArn")
+            # MiniStack looks for tags of a "flow-log", which AWS does not know.
+            ec2._parse_tag_specs(parameters, "vpc-flow-log", flow_log_id)
         return response
 
     return create_flow_logs
