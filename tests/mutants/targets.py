@@ -64,6 +64,7 @@ TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
             *_MONEY,
         ),
         "common/rating/line.py": (
+            "tests/unit/test_line.py",
             "tests/unit/test_words_of_a_bill.py",
             *_MONEY,
             "tests/spec/test_rules_of_duplicates_and_caps.py",
