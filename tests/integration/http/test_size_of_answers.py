@@ -53,6 +53,7 @@ one thing, with texts and lists of limited length:
     GET /.well-known/jwks.json
     POST /imports
     GET /imports/{import_id}
+    PUT /imports/{import_id}/file
     GET /mappings/{name}
     PUT /mappings/{name}
     DELETE /mappings/{name}

@@ -18,7 +18,6 @@ from common.imports import imported_files, uploaded_files, uploads
 from common.problems import DatabaseUnavailable
 from common.settings import settings
 from services.reports.http import patience
-from services.reports.http.body_limit import MAX_FILE_BYTES
 from tests.support.api import PROJECT
 from tests.support.closing import execute
 from tests.support.imports import generic_csv, generic_row
@@ -60,7 +59,7 @@ def test_uploaded_file_is_imported_by_itself(acme: httpx.Client, files: Path) ->
 
 
 def test_file_may_be_larger_than_a_body(acme: httpx.Client) -> None:
-    content = CONTENT.replace(b"\r\n", b"\r\n" + b"\n" * (MAX_FILE_BYTES + 1), 1)
+    content = CONTENT.replace(b"\r\n", b"\r\n" + b"\n" * (6 * 1024 * 1024 + 1), 1)
 
     import_id = uploaded(acme, content)
 
