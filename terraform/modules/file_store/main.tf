@@ -56,20 +56,29 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
   }
 
-  dynamic "rule" {
-    for_each = local.incoming
+  rule {
+    id     = "delete-old-files-of-uploads"
+    status = "Enabled"
 
-    content {
-      id     = "delete-old-files-of-${trimsuffix(rule.value, "/")}"
-      status = "Enabled"
+    filter {
+      prefix = "uploads/"
+    }
 
-      filter {
-        prefix = rule.value
-      }
+    expiration {
+      days = var.incoming_days
+    }
+  }
 
-      expiration {
-        days = var.incoming_days
-      }
+  rule {
+    id     = "delete-old-files-of-inbox"
+    status = "Enabled"
+
+    filter {
+      prefix = "inbox/"
+    }
+
+    expiration {
+      days = var.incoming_days
     }
   }
 
