@@ -70,6 +70,13 @@ run "is_private_and_encrypted" {
   }
 }
 
+run "keeps_no_unfinished_upload" {
+  assert {
+    condition     = one([for r in aws_s3_bucket_lifecycle_configuration.heads.rule : one(r.abort_incomplete_multipart_upload).days_after_initiation]) == 1
+    error_message = "S3 must delete the parts of unfinished uploads."
+  }
+}
+
 run "gives_the_signer_what_it_needs_and_the_checker_no_writing" {
   assert {
     condition = toset(flatten([for p in output.seal_permissions : p.actions])) == toset([
