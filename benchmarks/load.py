@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from sqlalchemy.orm import Session
@@ -264,7 +265,11 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
                 say("running again, as a ratio missed its target: the median of three runs counts")
                 runs.append(load(server, seconds, keys, first=CLIENTS * (len(runs) + 1)))
             say("hostile clients beside honest ones")
-            beside, sent = compare_hostile(server, keys, enemies)
+            hostile.fill(server, keys[0])
+            beside = [compare_hostile(server, keys, enemies, 0)]
+            while beside[0].finding.misses_target and len(beside) < _MAX_RUNS:
+                say("once more, as the ratio missed its target: the median of three counts")
+                beside.append(compare_hostile(server, keys, enemies, len(beside)))
         say("one worker against a worker per core")
         turns = compare_workers(url, keys)
         with product_engine(url).connect() as connection:
@@ -272,28 +277,38 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
                 "select deadlocks from pg_stat_database where datname = current_database()"
             ).scalar_one()
         product_engine(url).dispose()
-    every = (warm_up, *runs, *beside[False], *beside[True], *turns.one, *turns.all)
+    besides = [run for each in beside for run in each.runs]
+    every = (warm_up, *runs, *besides, *turns.one, *turns.all)
     errors = [error for run in every for error in run.errors]
     for error in errors[:5]:
         say(f"error: {error}")
-    against_hostile = hostile.finding(_singles(beside[False]), _singles(beside[True]), sent)
+    by_ratio = sorted((each.finding for each in beside), key=lambda finding: finding.reached)
+    against_hostile = by_ratio[len(by_ratio) // 2]
     return [*findings(runs, errors, deadlocks, seconds), against_hostile, turns.finding()]
 
 
+class Comparison(NamedTuple):
+    """Turns of the same clients without and with hostile ones beside, and what they came to."""
+
+    runs: list[Run]
+    finding: Finding
+
+
 def compare_hostile(
-    server: Server, keys: list[Token], enemies: list[Token]
-) -> tuple[dict[bool, list[Run]], Counter[str]]:
-    """The same clients in turns without and with hostile ones beside, and what those sent."""
-    hostile.fill(server, keys[0])
+    server: Server, keys: list[Token], enemies: list[Token], before: int
+) -> Comparison:
+    """`before`: how many comparisons there were, as each sends other leads."""
     runs: dict[bool, list[Run]] = {False: [], True: []}
     clients = hostile.HostileClients(server, enemies)
     for number in range(2 * hostile.TURNS):
         is_beside = number % 2 == 1
-        first = CLIENTS * (_FIRST_OF_HOSTILE + number)
+        turn = before * 2 * hostile.TURNS + number
+        first = CLIENTS * (_FIRST_OF_HOSTILE + turn)
         with clients.loose() if is_beside else nullcontext():
             runs[is_beside].append(load(server, hostile.SECONDS_PER_TURN, keys, first))
     clients.end()
-    return runs, clients.sent
+    finding = hostile.finding(_singles(runs[False]), _singles(runs[True]), clients.sent)
+    return Comparison([*runs[False], *runs[True]], finding)
 
 
 def _singles(runs: list[Run]) -> list[float]:

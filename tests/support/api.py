@@ -104,12 +104,17 @@ _SCHEMAS: list[tuple[str, str, type[BaseModel]]] = [
 ]
 
 
+GATEWAY_TOO_LARGE = (413, b'{"message":"Request Entity Too Large"}')
+
+
 def check_shape(answer: httpx.Response) -> None:
     """Demands of an answer what the contract says of every answer of its kind."""
     answer.read()
     path = unquote(answer.request.url.raw_path.decode().partition("?")[0])
     if answer.headers.get("content-type", "").startswith("text/html"):
         return
+    if (answer.status_code, answer.content) == GATEWAY_TOO_LARGE:
+        return  # the gateway knows no problem documents
     if answer.status_code >= 400:
         check_problem(answer.status_code, answer.headers, answer.json(), path)
     elif answer.headers.get("content-type") == "application/json":

@@ -38,7 +38,7 @@ class Clock:
     def move(self, seconds: float) -> None:
         """Ahead of the real time by so many seconds, or behind; returns once it is."""
         self._file.write_text(f"{seconds:+.0f}", encoding="ascii")
-        time.sleep(_LOOKS_AGAIN_SECONDS + 0.2)
+        time.sleep(_LOOKS_AGAIN_SECONDS + 1.2)  # it counts in whole seconds
 
     def set(self, moment: datetime) -> None:
         self.move((moment - datetime.now(UTC)).total_seconds())
