@@ -126,7 +126,7 @@ test-faults: $(VENV)/dev ## Break things in the middle of batches, four minutes 
 
 test-tampering: $(VENV)/dev ## Edit the database as its owner could and see what is named, three minutes (WRITE=1 for docs/verification.md, ARGS=)
 	@rm -rf .data/tampering
-	@$(if $(WRITE),WRITE=1) $(PY) -m pytest -n 2 $(ARGS) tests/integration/closing/test_tampering.py tests/integration/closing/test_cheating.py
+	@$(if $(WRITE),WRITE=1) $(PY) -m pytest -n 2 $(ARGS) tests/tampering
 	$(if $(WRITE),@$(PY) -m tests.support.tampering_page)
 
 mutants: $(VENV)/dev ## Break lines of the rules, access, ingestion, closing and Terraform, and see that tests notice (COUNT=100, SEED=1, KINDS=, WITHIN= seconds, WRITE=1)

@@ -12,8 +12,8 @@ API_KEY, and --save keeps all of it in one file.
 
     --key KEY       every report must be signed with it: a JWK, a JWKS, or 32 bytes in base64;
                     a file or the text itself
-    --head FILE     every report must be in this signed head, which you kept; also the proof.json
-                    that came with a statement
+    --head FILE     every report must be in this signed head, which you kept; also the answer of
+                    /billing/reports/CUSTOMER/PERIOD/inclusion
     --expect HASH   a content hash that you noted, or the file of a report that you kept: the report
                     must not have been replaced since
 

@@ -37,10 +37,10 @@ _READ_ME = """Each folder with a number holds a final report: its own file, then
 proof that the newest signed head holds it. The folder `heads` holds the proofs that this head goes
 on with earlier ones, and the public keys. To verify all of it:
 
-    python verify_report.py THIS_FILE.zip --key KEY --head proof.json
+    python verify_report.py THIS_FILE.zip --key KEY --head HEAD
 
-KEY is the public key that you first received. proof.json came with a statement, or is a head that
-you kept: it shows whether a report was replaced since. verify_report.py is in the folder `scripts`
+KEY is the public key that you first received. HEAD is a head, or a proof of inclusion, that you
+kept: it shows whether a report was replaced since. verify_report.py is in the folder `scripts`
 of the project; docs/verification.md says what it does.
 """
 

@@ -1,4 +1,4 @@
-"""What docs/verification.md shows of the tampering tests: written by `make tampering WRITE=1`.
+"""What docs/verification.md shows of the tampering tests: written by `make test-tampering WRITE=1`.
 
 Without WRITE, each test compares its row with the page.
 """
