@@ -78,8 +78,12 @@ have_compose() {
     work="$(mktemp -d)"
     chmod 755 "$work"
     mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$DOCKER_CONFIG/cli-plugins"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-        "http://deb.debian.org/debian trixie main" >"$work/sources.list"
+    # From where this machine's own packages come. apt-get reads the field itself.
+    local site
+    # shellcheck disable=SC2016
+    site="$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1)"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site trixie main" \
+        >"$work/sources.list"
     (
         cd "$work"
         options=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
